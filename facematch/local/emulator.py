@@ -1,0 +1,285 @@
+"""The emulator of AWS (MiniStack), and every private name of it that we touch.
+
+Run as a process of its own: ``python -m facematch.local.emulator``. MiniStack is pinned exactly;
+a contract test for each private name below fails loudly when an upgrade changes it
+(tests/local/test_emulator.py), so that another version, or another emulator, can take its place
+by changing this module alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from facematch.local.parent import end_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Dummy credentials; MiniStack takes any.
+CREDENTIALS: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "000000000000"
+
+#: How many invocations of a function run at the same time: each is a process of about 55 MB.
+#: The index function waits for the face engine most of the time, so it gets more.
+SLOTS: Final = {"Index": 3}
+SLOTS_OTHERWISE: Final = 1
+#: No message is taken from the queue while so many executions run: the rest waits in the queue,
+#: as on AWS, and not as threads of the emulator. Most of these are in the state Settle.
+MOST_RUNNING_EXECUTIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateName:
+    """Something of MiniStack that is not its public interface.
+
+    Attributes
+    ----------
+    module, name
+        Where it is.
+    parameters
+        Of the function, in order.
+    use
+        What it is needed for.
+    """
+
+    module: str
+    name: str
+    parameters: tuple[str, ...]
+    use: str
+
+
+PRIVATE_NAMES: Final = (
+    PrivateName(
+        "ministack.core.lambda_runtime",
+        "Worker.invoke",
+        (
+            *("self", "event", "request_id", "trace_id", "depth", "durable"),
+            "invoked_function_arn",
+        ),
+        "reads the traceback of an exception",
+    ),
+    PrivateName(
+        "ministack.services.lambda_svc",
+        "_execute_function_warm",
+        ("func", "event", "request_id"),
+        "gives an error the exception's class name, which Retry and Catch match",
+    ),
+    PrivateName(
+        "ministack.services.lambda_svc",
+        "_execute_function_dispatch",
+        ("func", "config", "event", "request_id", "started"),
+        "bounds how many invocations of a function run at the same time",
+    ),
+    PrivateName(
+        "ministack.services.lambda_svc",
+        "_sqs_esm_concurrency",
+        ("esm", "func_rec", "config", "queue"),
+        "leaves messages in the queue while many executions run",
+    ),
+    PrivateName(
+        "ministack.services.stepfunctions",
+        "_run_execution",
+        ("exec_arn",),
+        "counts the executions that run",
+    ),
+)
+
+
+def install() -> None:
+    """Put our differences into MiniStack, before it serves anything."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415 - reads the environment at import
+    from ministack.services import lambda_svc, stepfunctions  # noqa: PLC0415
+
+    _name_exceptions(lambda_runtime, lambda_svc)
+    _bound_invocations(lambda_svc)
+    _leave_messages_in_the_queue(lambda_svc, stepfunctions)
+
+
+def error_name(trace: str, message: str) -> str | None:
+    """The exception's class name out of a formatted traceback, or None when it has none.
+
+    The last line of a traceback is ``module.Class: message``, or ``module.Class`` when there is
+    no message; the message may itself have many lines.
+    """
+    text = trace.rstrip("\n")
+    if message and text.endswith(f": {message}"):
+        text = text[: -len(message) - 2]
+    elif message:
+        return None
+    qualified = text.rpartition("\n")[2]
+    name = qualified.rpartition(".")[2]
+    return name if name.isidentifier() else None
+
+
+def _name_exceptions(lambda_runtime: Any, lambda_svc: Any) -> None:  # noqa: ANN401 - modules
+    invoke = lambda_runtime.Worker.invoke
+    execute = lambda_svc._execute_function_warm  # noqa: SLF001 - see PRIVATE_NAMES
+    last = threading.local()
+
+    def invoke_and_remember(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+        result: dict[str, Any] = invoke(self, *args, **kwargs)
+        last.error = error_name(result.get("trace") or "", str(result.get("error") or ""))
+        last.trace = (result.get("trace") or "").splitlines()
+        return result
+
+    def execute_and_name(func: Any, event: Any, request_id: str) -> dict[str, Any]:  # noqa: ANN401
+        last.error = None
+        result: dict[str, Any] = execute(func, event, request_id)
+        body = result.get("body")
+        if (
+            result.get("error")
+            and isinstance(body, dict)
+            and body.get("errorType") == "Runtime.HandlerError"
+        ):
+            if last.error:
+                body["errorType"] = last.error
+                body["stackTrace"] = last.trace[1:-1]
+            elif body.get("errorMessage") == "Worker process died":
+                # What Lambda says when a function's process exits (Runtime.ExitError).
+                body["errorType"] = "Runtime.ExitError"
+        return result
+
+    lambda_runtime.Worker.invoke = invoke_and_remember
+    lambda_svc._execute_function_warm = execute_and_name  # noqa: SLF001
+
+
+def _bound_invocations(lambda_svc: Any) -> None:  # noqa: ANN401
+    """Let an invocation wait for a free process of its function, rather than start one more.
+
+    A rate alone is not stable on one machine: any slowdown starts more processes, which slow it
+    down further.
+    """
+    dispatch = lambda_svc._execute_function_dispatch  # noqa: SLF001
+    lock = threading.Lock()
+    slots: dict[str, threading.Semaphore] = {}
+
+    def wait_and_dispatch(
+        func: Any,  # noqa: ANN401
+        config: dict[str, Any],
+        event: Any,  # noqa: ANN401
+        request_id: str,
+        started: float,
+    ) -> dict[str, Any]:
+        name = config.get("FunctionName", "")
+        with lock:
+            slot = slots.setdefault(name, threading.Semaphore(slots_of(name)))
+        with slot:
+            result: dict[str, Any] = dispatch(func, config, event, request_id, started)
+            return result
+
+    lambda_svc._execute_function_dispatch = wait_and_dispatch  # noqa: SLF001
+
+
+def slots_of(function_name: str) -> int:
+    """How many invocations of a function may run at the same time."""
+    found = [count for part, count in SLOTS.items() if f"-{part}Function" in function_name]
+    return found[0] if found else SLOTS_OTHERWISE
+
+
+def _leave_messages_in_the_queue(lambda_svc: Any, stepfunctions: Any) -> None:  # noqa: ANN401
+    concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001
+    run = stepfunctions._run_execution  # noqa: SLF001
+    lock = threading.Lock()
+    running = 0
+
+    def concurrency_while_few_run(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401
+        if running >= MOST_RUNNING_EXECUTIONS:
+            return 0
+        allowed: int = concurrency(*args, **kwargs)
+        return allowed
+
+    def run_and_count(exec_arn: str) -> None:
+        nonlocal running
+        with lock:
+            running += 1
+        try:
+            run(exec_arn)
+        finally:
+            with lock:
+                running -= 1
+            lambda_svc._esm_wake.set()  # noqa: SLF001 - the poller looks again at once
+
+    lambda_svc._sqs_esm_concurrency = concurrency_while_few_run  # noqa: SLF001
+    stepfunctions._run_execution = run_and_count  # noqa: SLF001
+
+
+def environment(*, port: int, state: Path, wait_scale: float = 1.0) -> dict[str, str]:
+    """The environment of the emulator's process, and so of the functions'.
+
+    Nothing of the user's own AWS configuration is passed on.
+
+    Parameters
+    ----------
+    port
+        On 127.0.0.1.
+    state
+        Folder in which everything is kept.
+    wait_scale
+        Shortens the waits between retries, for tests.
+    """
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "GATEWAY_PORT": str(port),
+        "DOCKER_HOST": "unix:///nonexistent",
+        "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # waiting for a slot must not count as throttling
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "services"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "SFN_WAIT_SCALE": f"{wait_scale:g}",
+        "TMPDIR": str(state / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until the parent closes our standard input, or SIGTERM."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args(arguments)
+    _insist_on_own_environment(os.environ)
+    end_with_parent()
+    install()
+    asyncio.run(_serve(options.port))
+
+
+def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
+    if variables.get("BIND_HOST") != "127.0.0.1":
+        sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
+
+
+async def _serve(port: int) -> None:
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - after MiniStack's own preparations
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 2
+    await serve(app, config)
+
+
+if __name__ == "__main__":
+    main()

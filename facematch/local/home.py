@@ -1,0 +1,170 @@
+"""Where a local cloud keeps its state, and at which ports it is found."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Final, Self
+
+from facematch.toolkit import PROJECT
+
+STATE_ROOT: Final = PROJECT / ".facematch"
+#: MiniStack's own default, and one beside it.
+DEFAULT_PORTS: Final = (4566, 4567)
+
+
+class LocalCloudError(Exception):
+    """The local cloud cannot do what was asked; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A local cloud that runs: what it takes to find it, and to stop it.
+
+    Attributes
+    ----------
+    pid
+        Of the process that holds the others.
+    endpoint, rekognition
+        URLs on 127.0.0.1.
+    """
+
+    pid: int
+    endpoint: str
+    rekognition: str
+    stack_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A local cloud's folder.
+
+    Everything lies below it: the objects of the buckets, the faces, the state of the services,
+    the synthesised template, the logs.
+    """
+
+    folder: Path
+
+    @classmethod
+    def default(cls) -> Self:
+        """The folder that FACEMATCH_HOME names, or ``.facematch/local`` in the project."""
+        named = os.environ.get("FACEMATCH_HOME")
+        return cls(Path(named).resolve() if named else STATE_ROOT / "local")
+
+    @property
+    def state(self) -> Path:
+        """What a reset deletes."""
+        return self.folder / "state"
+
+    @property
+    def logs(self) -> Path:
+        """What the processes print."""
+        return self.folder / "logs"
+
+    @property
+    def database(self) -> Path:
+        """Faces and collections."""
+        return self.state / "faces.sqlite"
+
+    def running(self) -> Running | None:
+        """The local cloud that runs here, if one does."""
+        lock = self._try_lock()
+        if lock:
+            lock.close()
+            return None
+        try:
+            return Running(**json.loads(self._running_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None  # it has the lock, and is still starting
+
+    def lock(self) -> IO[str]:
+        """Claim the folder for this process, until the file is closed or the process ends.
+
+        Raises
+        ------
+        LocalCloudError
+            When another local cloud has it.
+        """
+        lock = self._try_lock()
+        if lock is None:
+            raise LocalCloudError(
+                f"A local cloud is running in {self.folder} already. Use it with --local, or end "
+                "it with: facematch local stop"
+            )
+        return lock
+
+    def _try_lock(self) -> IO[str] | None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+        return file
+
+    def is_running(self, running: Running) -> None:
+        """Say that it runs, once everything answers."""
+        temporary = self._running_file.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(running), indent=2))
+        temporary.replace(self._running_file)
+
+    def has_stopped(self) -> None:
+        """Say that it no longer runs."""
+        self._running_file.unlink(missing_ok=True)
+
+    def ports(self) -> tuple[int, int]:
+        """The ports of the emulator and of the Rekognition endpoint.
+
+        Chosen once, free ones where the usual ones are busy; then they stay, because the state
+        of the services (the queue's URL, the functions' environment) names them.
+
+        Raises
+        ------
+        LocalCloudError
+            When another program has taken one of them since.
+        """
+        file = self.state / "ports.json"
+        if file.exists():
+            first, second = json.loads(file.read_text())
+            for port in (first, second):
+                if not _free(port):
+                    raise LocalCloudError(
+                        f"Port {port} of 127.0.0.1, which the state in {self.folder} names, is "
+                        "in use by another program. Stop that program, or begin anew on other "
+                        "ports with: facematch local reset"
+                    )
+            return first, second
+        first = _free_port_from(DEFAULT_PORTS[0])
+        second = _free_port_from(max(DEFAULT_PORTS[1], first + 1))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps([first, second]))
+        return first, second
+
+    @property
+    def _running_file(self) -> Path:
+        return self.folder / "running.json"
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port_from(first: int) -> int:
+    for port in range(first, min(first + 200, 65536)):
+        if _free(port):
+            return port
+    raise LocalCloudError(
+        f"No port from {first} to {first + 199} of 127.0.0.1 is free: stop a program that "
+        "uses one."
+    )

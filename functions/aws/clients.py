@@ -1,0 +1,96 @@
+"""Clients of AWS services, and the one translation of their errors into the domain's."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+
+from functions.matching.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Few, since the state machine retries too, with longer waits and where people can see it.
+_CONFIG: Final = Config(
+    connect_timeout=2,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 2},
+)
+_THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "KMSThrottlingException",
+        "KMS.ThrottlingException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+_SERVER_ERROR: Final = 500
+
+
+def client(service: str) -> Any:  # noqa: ANN401 - each service has a type of its own
+    """A client for `service`.
+
+    Raises
+    ------
+    RuntimeError
+        On the local cloud, when the endpoint is unset or is not on this machine: nothing may
+        reach the real AWS from there by accident.
+    """
+    if os.environ.get("FACEMATCH_LOCAL"):
+        _insist_on_loopback(service)
+    make: Callable[..., Any] = boto3.client
+    return make(service, config=_CONFIG)
+
+
+@contextmanager
+def availability() -> Iterator[None]:
+    """Raise `Unavailable` for what may succeed later: throttling, a failed or silent service.
+
+    Every other error passes: the caller knows whether it is the image's fault, and what nobody
+    claims is a bug or a missing permission, which retrying does not mend.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if is_transient(error):
+            raise Unavailable(f"{error.operation_name}: {error_code(error)}") from error
+        raise
+    except (HTTPClientError, ConnectionError) as error:
+        raise Unavailable(f"no answer from a service: {type(error).__name__}") from error
+
+
+def error_code(error: ClientError) -> str:
+    """The service's name for the error; for a HEAD request, which has no body, the HTTP status."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_transient(error: ClientError) -> bool:
+    """Whether the same call may succeed later."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error_code(error) in _THROTTLED or status >= _SERVER_ERROR
+
+
+def _insist_on_loopback(service: str) -> None:
+    own = f"AWS_ENDPOINT_URL_{service.upper()}"
+    endpoint = os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL") or ""
+    if urlsplit(endpoint).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise RuntimeError(
+            f"FACEMATCH_LOCAL is set, but neither {own} nor AWS_ENDPOINT_URL names an endpoint on "
+            f"this machine (found {endpoint!r}): refusing to call {service} on the real AWS"
+        )

@@ -1,0 +1,56 @@
+"""Executions of the state machine: starting them, and asking how they ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from functions.aws.clients import availability
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
+
+    from functions.matching.images import UploadedImage
+
+
+class Executions:
+    """Executions of one state machine."""
+
+    def __init__(self, stepfunctions: SFNClient) -> None:
+        self._stepfunctions = stepfunctions
+
+    def start(self, image: UploadedImage, state_machine_arn: str) -> bool:
+        """Start the version's execution.
+
+        Returns
+        -------
+        bool
+            False when it has one already: a duplicate event, which changes nothing.
+        """
+        try:
+            with availability():
+                self._stepfunctions.start_execution(
+                    stateMachineArn=state_machine_arn,
+                    name=image.execution_name,
+                    input=image.execution_input,
+                )
+        except self._stepfunctions.exceptions.ExecutionAlreadyExists:
+            return False
+        return True
+
+    def describe(self, execution_arn: str) -> DescribeExecutionOutputTypeDef:
+        """How the execution stands now, whatever an event says."""
+        with availability():
+            return self._stepfunctions.describe_execution(executionArn=execution_arn)
+
+    def last_step(self, execution_arn: str) -> str | None:
+        """The state that the execution entered last; None when it entered none."""
+        with availability():
+            pages = self._stepfunctions.get_paginator("get_execution_history").paginate(
+                executionArn=execution_arn, reverseOrder=True, includeExecutionData=False
+            )
+            for page in pages:
+                for event in page["events"]:
+                    if "stateEnteredEventDetails" in event:
+                        return event["stateEnteredEventDetails"]["name"]
+        return None

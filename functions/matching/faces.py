@@ -1,0 +1,178 @@
+"""Faces as the collection knows them, and what an image's search found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a face is: ratios of the image's width and height, as Rekognition gives them."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Face:
+    """A face that was added to the collection.
+
+    Attributes
+    ----------
+    confidence
+        That it is a face, %.
+    brightness, sharpness
+        Quality of the picture of it, 0-100.
+    """
+
+    face_id: str
+    box: Box
+    confidence: float
+    brightness: float
+    sharpness: float
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(**{**payload, "box": Box(**payload["box"])})
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class UnindexedFace:
+    """A face that was seen and not added, with Rekognition's reasons, as EXCEEDS_MAX_FACES."""
+
+    reasons: tuple[str, ...]
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexedFaces:
+    """What indexing one image gave. No face at all is an outcome, not an error."""
+
+    faces: tuple[Face, ...]
+    unindexed: tuple[UnindexedFace, ...]
+    face_model_version: str
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(
+            faces=tuple(Face.from_payload(face) for face in payload["faces"]),
+            unindexed=tuple(
+                UnindexedFace(tuple(face["reasons"]), Box(**face["box"]))
+                for face in payload["unindexed"]
+            ),
+            face_model_version=payload["face_model_version"],
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "faces": [face.to_payload() for face in self.faces],
+            "unindexed": [
+                {"reasons": list(face.reasons), "box": asdict(face.box)} for face in self.unindexed
+            ],
+            "face_model_version": self.face_model_version,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFace:
+    """A look-alike as the collection returned it, before anybody asked whose it is."""
+
+    face_id: str
+    external_image_id: str | None
+    similarity: float
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """A look-alike under another name.
+
+    Attributes
+    ----------
+    searched_face_id
+        The image's own face.
+    face_id, key, name, box
+        The other face, its image, the name that the key carries, and where it is in that image.
+    similarity
+        Of the two faces, %.
+    """
+
+    searched_face_id: str
+    face_id: str
+    key: str
+    name: str
+    similarity: float
+    box: Box
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(**{**payload, "box": Box(**payload["box"])})
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchResult:
+    """What searching for all of an image's faces found.
+
+    Attributes
+    ----------
+    matches
+        Under other names, best first.
+    left_out
+        How many more there were, beyond `max_matches` a face and the limit in bytes.
+    same_name
+        How many faces of other images under the image's own name look like it.
+    unattributed
+        How many look-alikes carry no name: put into the collection by something else, or under
+        a key from which `name_pattern` reads none.
+    searched_at
+        UTC, ISO 8601.
+    """
+
+    matches: tuple[Match, ...]
+    left_out: int
+    same_name: int
+    unattributed: int
+    searched_at: str
+    best_similarity: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Zero when there is no match, so that the state machine always compares numbers."""
+        best = max((match.similarity for match in self.matches), default=0.0)
+        object.__setattr__(self, "best_similarity", best)
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(
+            matches=tuple(Match.from_payload(match) for match in payload["matches"]),
+            left_out=payload["left_out"],
+            same_name=payload["same_name"],
+            unattributed=payload["unattributed"],
+            searched_at=payload["searched_at"],
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "matches": [match.to_payload() for match in self.matches],
+            "left_out": self.left_out,
+            "same_name": self.same_name,
+            "unattributed": self.unattributed,
+            "searched_at": self.searched_at,
+            "best_similarity": self.best_similarity,
+        }

@@ -1,0 +1,184 @@
+"""Failure records: what went wrong with an image, and what a person can do about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.matching.errors import ImageRejected, Reason, Unavailable, rejection_in
+from functions.matching.images import MAX_IMAGE_BYTES, timestamp
+from functions.matching.keys import name_in
+from functions.matching.reports import SCHEMA_VERSION, image_columns
+
+if TYPE_CHECKING:
+    import re
+    from datetime import datetime
+
+    from functions.matching.images import UploadedImage
+
+
+class FailureStatus(StrEnum):
+    """REJECTED: the image is at fault. Otherwise how Step Functions ended the execution."""
+
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+
+class Replay(StrEnum):
+    """What a replay can do: resume at the failed step, or nothing until the image is changed."""
+
+    REDRIVE = "REDRIVE"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """How an execution ended.
+
+    Attributes
+    ----------
+    step
+        State in which it ended; None when it ended before the first.
+    error, cause
+        As Step Functions reports them; None when it reports none, as for an aborted execution.
+    failed_at
+        UTC.
+    """
+
+    status: FailureStatus
+    step: str | None
+    error: str | None
+    cause: str | None
+    execution_arn: str
+    failed_at: datetime
+
+
+_REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
+    Reason.NOT_JPEG_OR_PNG: (
+        "is not a JPEG or PNG image that can be decoded",
+        "Convert it to JPEG or PNG and upload it again.",
+    ),
+    Reason.TOO_LARGE: (
+        f"is larger than Rekognition accepts ({MAX_IMAGE_BYTES:,} bytes)",
+        "Scale it down or compress it, and upload it again.",
+    ),
+    Reason.TOO_SMALL: (
+        "was refused for its dimensions: each side needs at least 80 pixels",
+        "Upload a larger version of it.",
+    ),
+    Reason.GONE: (
+        "was deleted before it could be indexed",
+        "Nothing, if that was meant. Otherwise upload it again.",
+    ),
+    Reason.SUPERSEDED: (
+        "was overwritten before this version could be indexed",
+        "Nothing: the newer version has an execution and an outcome of its own.",
+    ),
+    Reason.KEY_UNUSABLE: (
+        "has a key that does not fit into Rekognition's ExternalImageId (255 characters)",
+        "Copy the object to a shorter key: plain letters, digits, '-', '_' and '.' take one "
+        "character each, a slash two; about 185 bytes always fit.",
+    ),
+    Reason.UNNAMED: (
+        "has a key from which name_pattern reads no person's name",
+        "Rename the object, or deploy with a name_pattern that fits your keys.",
+    ),
+}
+
+_SERVICE_TROUBLE: Final = (
+    "A service throttled or failed, longer than the retries lasted.",
+    "Redrive the execution: it resumes at this step. If many fail so, lower starts_per_second or "
+    "ask for a higher Rekognition quota.",
+)
+_ACCESS: Final = (
+    "A call was denied, or something that the step needs does not exist.",
+    "Read the cause; restore the permission or the resource, then redrive the execution.",
+)
+_OTHER: Final[dict[str, tuple[str, str]]] = {
+    Unavailable.__name__: _SERVICE_TROUBLE,
+    "Lambda.TooManyRequestsException": _SERVICE_TROUBLE,
+    "Lambda.ServiceException": _SERVICE_TROUBLE,
+    "Lambda.Unknown": _SERVICE_TROUBLE,
+    "AccessDeniedException": _ACCESS,
+    "ResourceNotFoundException": _ACCESS,
+    "InvalidS3ObjectException": _ACCESS,
+    "ClientError": _ACCESS,
+    "Sandbox.Timedout": (
+        "The function ran into its timeout.",
+        "Redrive the execution. If it times out again, look at the function's log for what hangs.",
+    ),
+}
+_BY_STATUS: Final[dict[FailureStatus, tuple[str, str]]] = {
+    FailureStatus.TIMED_OUT: (
+        "The execution took longer than the state machine allows.",
+        "Redrive the execution: it resumes at this step.",
+    ),
+    FailureStatus.ABORTED: (
+        "Somebody stopped the execution.",
+        "Nothing, if that was meant. Otherwise redrive the execution: it resumes at this step.",
+    ),
+    FailureStatus.FAILED: (
+        "The step failed with an error that it does not know: a bug, or a wrong deployment.",
+        "Look at the step's log for this digest, mend the function and deploy it, then redrive "
+        "the execution: it resumes at this step with the new code.",
+    ),
+}
+
+
+def failure_record(
+    image: UploadedImage, failure: Failure, *, name_pattern: re.Pattern[str]
+) -> dict[str, Any]:
+    """The failure record, as it is written."""
+    rejection = _rejection(failure)
+    if rejection:
+        fault, remedy = _REJECTIONS[rejection[0]]
+        message = f"{image.uri} {fault}."
+        if rejection[1]:
+            message = f"{message[:-1]}: {rejection[1]}."
+    else:
+        fault, remedy = _OTHER.get(failure.error or "", _BY_STATUS[failure.status])
+        message = f"{image.uri}: {fault}"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **image_columns(image),
+        "name": name_in(image.key, name_pattern),
+        "status": failure.status,
+        "reason": rejection[0] if rejection else failure.error or failure.status,
+        "step": failure.step,
+        "error": failure.error,
+        "cause": _cause(failure, rejected=rejection is not None),
+        "message": message,
+        "remedy": remedy,
+        "replay": Replay.NONE if rejection else Replay.REDRIVE,
+        "execution_arn": failure.execution_arn,
+        "failed_at": timestamp(failure.failed_at),
+    }
+
+
+#: A cause has up to 32,768 characters, most of them a traceback of the library's own.
+_CAUSE_LIMIT: Final = 4000
+
+
+def _cause(failure: Failure, *, rejected: bool) -> str | None:
+    if failure.cause is None:
+        return None
+    return error_message(failure.cause) if rejected else failure.cause[:_CAUSE_LIMIT]
+
+
+def _rejection(failure: Failure) -> tuple[Reason, str] | None:
+    if failure.error != ImageRejected.__name__:
+        return None
+    return rejection_in(error_message(failure.cause or "")) or (Reason.NOT_JPEG_OR_PNG, "")
+
+
+def error_message(cause: str) -> str:
+    """The message out of a Lambda task's cause, which is the error as JSON."""
+    try:
+        error = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(error.get("errorMessage", cause)) if isinstance(error, dict) else cause

@@ -1,0 +1,115 @@
+"""An uploaded image: one version of one object, as the workflow knows it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from functions.matching import keys
+
+#: Rekognition's limit for an image in S3, 15 MB (Guidelines and quotas in Amazon Rekognition).
+MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadedImage:
+    """One version of one object in the images bucket.
+
+    Attributes
+    ----------
+    bucket, key
+        Where the object is; the key is decoded.
+    version_id
+        None in a bucket without versioning.
+    etag
+        Without quotation marks.
+    size
+        In bytes.
+    last_modified
+        When S3 took the version in, UTC.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    size: int
+    last_modified: datetime
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote.
+
+        Raises
+        ------
+        ValueError
+            When a field is missing or of another type: the execution was not started by the
+            starter.
+        """
+        try:
+            return cls(
+                bucket=_text(payload["bucket"]),
+                key=_text(payload["key"]),
+                version_id=None if payload["versionId"] is None else _text(payload["versionId"]),
+                etag=_text(payload["eTag"]),
+                size=int(payload["size"]),
+                last_modified=datetime.fromisoformat(payload["lastModified"]).astimezone(UTC),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                "not an uploaded image: bucket, key, versionId, eTag, size and lastModified are "
+                f"expected, as the starter writes them ({type(error).__name__}: {error})"
+            ) from None
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON, in S3's own words."""
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "versionId": self.version_id,
+            "eTag": self.etag,
+            "size": self.size,
+            "lastModified": timestamp(self.last_modified),
+        }
+
+    @property
+    def digest(self) -> str:
+        """Names the report, the failure record and the execution; the correlation id of logs."""
+        return keys.version_digest(self.bucket, self.key, self.version_id or f"etag:{self.etag}")
+
+    @property
+    def day(self) -> str:
+        """UTC date of the upload, as in ``dt=2026-11-22``: the partition of its records."""
+        return self.last_modified.astimezone(UTC).date().isoformat()
+
+    @property
+    def uri(self) -> str:
+        """For people; carries the key, so never for a log."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def execution_name(self) -> str:
+        """The same on every delivery, so that a duplicate event starts nothing."""
+        return keys.execution_name(self.key, self.digest)
+
+    @property
+    def execution_input(self) -> str:
+        """Canonical JSON: the same bytes on every delivery.
+
+        StartExecution takes a repeated name for the same execution only when the input is the
+        same too (AWS Step Functions API Reference, StartExecution).
+        """
+        return json.dumps(self.to_payload(), sort_keys=True, separators=(",", ":"))
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC in ISO 8601 with milliseconds, as in ``2026-11-22T11:15:07.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("text expected")
+    return value

@@ -1,0 +1,149 @@
+"""Keys and the ids made from them: person's name, ExternalImageId, digest, execution name.
+
+This is the only place that knows how one is written as another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote_plus
+
+EXTERNAL_IMAGE_ID_LIMIT: Final = 255
+EXECUTION_NAME_LIMIT: Final = 80
+
+#: The file's base name without its extension and without a trailing ``_<digits>``, as the
+#: Labeled Faces in the Wild data set names its files: ``images/x/Ann_Lee_0003.jpg`` → ``Ann_Lee``.
+DEFAULT_NAME_PATTERN: Final = r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z"
+
+_REPLAY_SUFFIX_ROOM: Final = len("-r9999")
+_DIGEST_LENGTH: Final = 32
+_SLUG_LIMIT: Final = EXECUTION_NAME_LIMIT - _DIGEST_LENGTH - 1 - _REPLAY_SUFFIX_ROOM
+
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9_.\-]")
+_BASE64_MARK: Final = ":b"
+_ESCAPE: Final = re.compile(r"::|:([0-9A-F]{2})")
+
+
+def decoded_key(event_key: str) -> str:
+    """The object's key, from the URL-encoded form in which an S3 event carries it.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        When the bytes are not UTF-8, which no S3 key is.
+    """
+    return unquote_plus(event_key, encoding="utf-8", errors="strict")
+
+
+def compiled_name_pattern(pattern: str) -> re.Pattern[str]:
+    """The setting `name_pattern`, compiled.
+
+    Raises
+    ------
+    ValueError
+        When it is not a regular expression or has no group ``name``.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    if "name" not in compiled.groupindex:
+        raise ValueError(f"{pattern!r} has no group named 'name', as in (?P<name>...)")
+    return compiled
+
+
+def name_in(key: str, pattern: re.Pattern[str]) -> str | None:
+    """The person's name that `key` carries, NFC-normalised, or None when it carries none.
+
+    Names are compared exactly, never by substring: "Ann" is not "Annabel". NFC makes the two
+    ways of writing "é" one name (Unicode Standard Annex #15).
+    """
+    found = pattern.search(key)
+    name = found["name"] if found else None
+    return unicodedata.normalize("NFC", name) if name and name.strip() else None
+
+
+def external_image_id(key: str) -> str | None:
+    r"""The S3 key, written in the alphabet that Rekognition allows, and back by `key_of`.
+
+    Rekognition accepts 1-255 of ``[a-zA-Z0-9_.\-:]`` (IndexFaces, ExternalImageId) and attaches
+    the id to every face of the image, so a match carries its image's key and no table is needed
+    to find it. A plain key stays readable: ``/`` becomes ``::`` and any other byte ``:XX`` in
+    hexadecimal. Where that is longer, the key is written in URL-safe base64 behind ``:b``.
+
+    Returns
+    -------
+    str or None
+        None when neither form fits 255 characters.
+    """
+    raw = key.encode()
+    readable = "".join(_escaped(byte) for byte in raw)
+    encoded = _BASE64_MARK + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    shorter = readable if len(readable) <= len(encoded) else encoded
+    return shorter if raw and len(shorter) <= EXTERNAL_IMAGE_ID_LIMIT else None
+
+
+def key_of(external_id: str) -> str:
+    """The S3 key that `external_image_id` wrote.
+
+    Raises
+    ------
+    ValueError
+        When this project did not write it: the collection holds a face from elsewhere.
+    """
+    try:
+        if external_id.startswith(_BASE64_MARK):
+            encoded = external_id[len(_BASE64_MARK) :]
+            key = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        else:
+            key = _ESCAPE.sub(_unescaped, external_id).encode("latin-1").decode()
+    except ValueError:
+        key = ""
+    if not key or external_image_id(key) != external_id:
+        raise ValueError("an ExternalImageId that was not written by this project")
+    return key
+
+
+def version_digest(bucket: str, key: str, version: str) -> str:
+    """Digest of one object version: 32 hexadecimal characters (128 bits of SHA-256).
+
+    It names the version's report, failure record and execution, and stands in logs and metrics
+    where the key, which carries a person's name, must not.
+
+    Parameters
+    ----------
+    bucket, key
+        Where the object is.
+    version
+        Its versionId, or in a bucket without versioning its eTag.
+    """
+    text = json.dumps([bucket, key, version])
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+
+
+def execution_name(key: str, digest: str) -> str:
+    """Name of the execution for a version: readable slug of the base name, then the digest.
+
+    Step Functions allows 80 characters of ``0-9 A-Z a-z - _`` (StartExecution, name). The slug is
+    cut so that the suffix of a replay (``-r1``) fits too; the digest alone makes it unique.
+    """
+    stem = PurePosixPath(key).stem
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^0-9A-Za-z_]+", "-", ascii_stem)[:_SLUG_LIMIT].strip("-")
+    return f"{slug or 'image'}-{digest}"
+
+
+def _escaped(byte: int) -> str:
+    if byte == ord("/"):
+        return "::"
+    return chr(byte) if _PLAIN.match(bytes([byte])) else f":{byte:02X}"
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return "/" if found[1] is None else chr(int(found[1], 16))

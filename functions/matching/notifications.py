@@ -1,0 +1,144 @@
+"""The notification of a match: for people to read, for programs to act on."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.matching.matches import pair_id
+
+if TYPE_CHECKING:
+    from functions.matching.faces import Match, SearchResult
+    from functions.matching.images import UploadedImage
+    from functions.matching.reports import Verdict
+
+#: SNS: a subject has fewer than 100 characters, no line breaks, no control characters
+#: (Amazon SNS API Reference, Publish).
+SUBJECT_LIMIT: Final = 99
+#: A message lists the best pairs; the report has the rest. With keys of up to 1,024 bytes this
+#: stays far below the 256 KiB that SNS takes.
+PAIRS_LIMIT: Final = 20
+_NAME_LIMIT: Final = 36
+_ATTRIBUTE_NAMES_LIMIT: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notification:
+    """One message: the subject, the text for e-mail, the JSON for everything else.
+
+    `attributes` are for filter policies: numbers, texts and lists of texts.
+    """
+
+    subject: str
+    text: str
+    document: str
+    attributes: dict[str, float | str | list[str]]
+
+
+def notification(
+    image: UploadedImage,
+    name: str,
+    searched: SearchResult,
+    verdict: Verdict,
+    *,
+    execution_arn: str,
+) -> Notification:
+    """The notification for an image whose best match passed the threshold."""
+    passing = [m for m in searched.matches if m.similarity >= verdict.notify_threshold]
+    names = list(Counter(match.name for match in passing))
+    document = {
+        "schema_version": 1,
+        "event": "match",
+        "digest": image.digest,
+        "name": name,
+        "other_names": names[:PAIRS_LIMIT],
+        "best_similarity": verdict.best_similarity,
+        "notify_threshold": verdict.notify_threshold,
+        "image": image.to_payload(),
+        "pairs": [_pair(match) for match in passing[:PAIRS_LIMIT]],
+        "pairs_in_report": len(passing),
+        "report": {"bucket": verdict.report_bucket, "key": verdict.report_key},
+        "execution_arn": execution_arn,
+    }
+    return Notification(
+        subject=_subject(name, names, verdict.best_similarity),
+        text=_text(image, name, passing, verdict, execution_arn),
+        document=json.dumps(document),  # ASCII: SQS refuses some characters, and may subscribe
+        attributes={
+            "event": "match",
+            "best_similarity": verdict.best_similarity,
+            "name": printable(name),
+            "other_names": [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]],
+        },
+    )
+
+
+def _subject(name: str, others: list[str], best: float) -> str:
+    other = _short(others[0]) + (f" and {len(others) - 1} more" if len(others) > 1 else "")
+    return f"{percent(best)}: {_short(name)} looks like {other}"[:SUBJECT_LIMIT]
+
+
+def _text(
+    image: UploadedImage, name: str, passing: list[Match], verdict: Verdict, execution_arn: str
+) -> str:
+    lines = [
+        f"A face in a photograph of {printable(name)} looks like one under another name.",
+        "",
+        f"Photograph: {printable(image.uri)}",
+        f"Uploaded:   {image.last_modified:%Y-%m-%d %H:%M:%S} UTC",
+        "",
+    ]
+    for match in passing[:PAIRS_LIMIT]:
+        lines += [
+            f"{percent(match.similarity):>7}  {printable(match.name)}",
+            f"         s3://{image.bucket}/{printable(match.key)}",
+        ]
+    if len(passing) > PAIRS_LIMIT:
+        lines.append(f"         and {len(passing) - PAIRS_LIMIT} more: see the report")
+    lines += [
+        "",
+        f"Report:     s3://{verdict.report_bucket}/{verdict.report_key}",
+        f"Execution:  {execution_arn}",
+        f"Threshold:  {percent(verdict.notify_threshold)}",
+        "",
+        "A similarity is not a proof. Compare the photographs before anything is decided about "
+        "a person.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pair(match: Match) -> dict[str, Any]:
+    return {
+        "pair_id": pair_id(match.searched_face_id, match.face_id),
+        "similarity": match.similarity,
+        "face_id": match.searched_face_id,
+        "other_name": match.name,
+        "other_key": match.key,
+        "other_face_id": match.face_id,
+    }
+
+
+def _short(name: str) -> str:
+    clean = printable(name)
+    return clean if len(clean) <= _NAME_LIMIT else clean[: _NAME_LIMIT - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """The text on one line: controls, line breaks and direction marks become spaces.
+
+    A key comes from outside; in a subject or a terminal it must not be able to forge a line.
+    """
+    return "".join(
+        " "
+        if unicodedata.category(character) in {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
+        else character
+        for character in text
+    )
+
+
+def percent(similarity: float) -> str:
+    """Cut, never rounded up, to two places: what is not 99 must not read as 99."""
+    return f"{int(similarity * 100) / 100:.2f} %"

@@ -1,0 +1,195 @@
+"""The report of an image, its match rows, and where they are kept.
+
+Records are JSON Lines, one object in each file, under a partition of the day of the upload, named
+after the version's digest: a replay writes over its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from functions.matching.images import timestamp
+from functions.matching.matches import pair_id
+
+if TYPE_CHECKING:
+    from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
+    from functions.matching.images import UploadedImage
+
+SCHEMA_VERSION: Final = 1
+
+
+class Outcome(StrEnum):
+    """What a report says of its image, as things were when it was searched."""
+
+    MATCHED = "MATCHED"
+    UNIQUE = "UNIQUE"
+    NO_FACE = "NO_FACE"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What the state machine's Choice and the notification need of a report.
+
+    Attributes
+    ----------
+    best_similarity, notify_threshold
+        %, always numbers: a JSONata Choice fails the execution on anything else.
+    report_key
+        Of the report in the output bucket.
+    """
+
+    status: Outcome
+    best_similarity: float
+    notify_threshold: float
+    notified: bool
+    report_bucket: str
+    report_key: str
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(**{**payload, "status": Outcome(payload["status"])})
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def report_key(image: UploadedImage) -> str:
+    """Of the version's report in the output bucket."""
+    return _record_key("reports", image)
+
+
+def matches_key(image: UploadedImage) -> str:
+    """Of the version's match rows in the output bucket."""
+    return _record_key("matches", image)
+
+
+def failure_key(image: UploadedImage) -> str:
+    """Of the version's failure record in the output bucket."""
+    return _record_key("failures", image)
+
+
+def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
+    """What the search said: NO_FACE when there was nothing to search for."""
+    if not indexed.faces:
+        return Outcome.NO_FACE
+    return Outcome.MATCHED if searched.matches else Outcome.UNIQUE
+
+
+def passes(best_similarity: float, notify_threshold: float) -> bool:
+    """Whether a best similarity is worth a notification; no match (0) never is."""
+    return best_similarity > 0 and best_similarity >= notify_threshold
+
+
+def report(
+    image: UploadedImage,
+    indexed: IndexedFaces,
+    searched: SearchResult,
+    *,
+    name: str,
+    search_threshold: float,
+    notify_threshold: float,
+    execution_arn: str,
+) -> dict[str, Any]:
+    """The report, as it is written: the image, each of its faces and the evidence for it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **image_columns(image),
+        "name": name,
+        "status": outcome(indexed, searched),
+        "searched_at": searched.searched_at,
+        "face_model_version": indexed.face_model_version,
+        "search_threshold": search_threshold,
+        "notify_threshold": notify_threshold,
+        "faces_in_image": len(indexed.faces) + len(indexed.unindexed),
+        "faces": [_face_with_matches(face, searched.matches) for face in indexed.faces],
+        "unindexed_faces": indexed.to_payload()["unindexed"],
+        "best_similarity": searched.best_similarity,
+        "notified": passes(searched.best_similarity, notify_threshold),
+        "other_name_matches": len(searched.matches),
+        "matches_left_out": searched.left_out,
+        "same_name_matches": searched.same_name,
+        "unattributed_matches": searched.unattributed,
+        "execution_arn": execution_arn,
+    }
+
+
+def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One flat row for each match of a report, so that no query has to unnest.
+
+    The names of the columns are those of the report; what belongs to the other image starts with
+    ``matched_``.
+    """
+    shared = {
+        column: report[column]
+        for column in (
+            "schema_version",
+            *("digest", "bucket", "key", "version_id", "name", "uploaded_at"),
+            *("searched_at", "search_threshold", "notify_threshold", "execution_arn"),
+        )
+    }
+    return [
+        {
+            **shared,
+            "pair_id": match["pair_id"],
+            "similarity": match["similarity"],
+            "face_id": face["face_id"],
+            **_box_columns("face_", face["box"]),
+            "matched_name": match["name"],
+            "matched_key": match["key"],
+            "matched_face_id": match["face_id"],
+            **_box_columns("matched_", match["box"]),
+        }
+        for face in report["faces"]
+        for match in face["matches"]
+    ]
+
+
+def json_lines(records: list[dict[str, Any]]) -> bytes:
+    """The records as JSON Lines (jsonlines.org), which Athena's JSON SerDe reads."""
+    return "".join(
+        json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records
+    ).encode()
+
+
+def image_columns(image: UploadedImage) -> dict[str, Any]:
+    """What every record says of its image."""
+    return {
+        "digest": image.digest,
+        "bucket": image.bucket,
+        "key": image.key,
+        "version_id": image.version_id,
+        "etag": image.etag,
+        "size": image.size,
+        "uploaded_at": timestamp(image.last_modified),
+    }
+
+
+def _record_key(kind: str, image: UploadedImage) -> str:
+    return f"{kind}/dt={image.day}/{image.digest}.json"
+
+
+def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]:
+    return {
+        **face.to_payload(),
+        "matches": [
+            {
+                "pair_id": pair_id(face.face_id, match.face_id),
+                "name": match.name,
+                "key": match.key,
+                "face_id": match.face_id,
+                "similarity": match.similarity,
+                "box": asdict(match.box),
+            }
+            for match in matches
+            if match.searched_face_id == face.face_id
+        ],
+    }
+
+
+def _box_columns(prefix: str, box: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}{side}": box[side] for side in ("left", "top", "width", "height")}

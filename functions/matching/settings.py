@@ -1,0 +1,146 @@
+"""Settings of the functions, read from the environment that the deployment gives them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self, get_type_hints
+
+from functions.matching.keys import compiled_name_pattern
+
+#: IndexFaces and SearchFaces calls per second and account; 5 elsewhere
+#: (Guidelines and quotas in Amazon Rekognition).
+REKOGNITION_QUOTA: Final = {"us-east-1": 50.0, "us-west-2": 50.0, "eu-west-1": 50.0}
+OTHER_REGIONS_QUOTA: Final = 5.0
+#: The part of the quota that uploads use; the rest is for retries, replays and other callers.
+QUOTA_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FromEnvironment:
+    """Each field is the environment variable of the same name in capitals."""
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the settings.
+
+        Raises
+        ------
+        ValueError
+            Naming the variable, when it is missing or not of its type.
+        """
+        types = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = setting.name.upper()
+            text = os.environ.get(variable, "")
+            if not text:
+                raise ValueError(
+                    f"the environment variable {variable} is missing: deploy the stack again"
+                )
+            kind = types[setting.name]
+            convert = compiled_name_pattern if kind == re.Pattern[str] else kind
+            try:
+                values[setting.name] = convert(text)
+            except ValueError as error:
+                raise ValueError(f"the environment variable {variable}: {error}") from None
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StarterSettings(_FromEnvironment):
+    """Of the starter. `starts_per_second` is the rate of one of `starter_concurrency`."""
+
+    images_bucket: str
+    image_prefix: str
+    state_machine_arn: str
+    starts_per_second: str
+    starter_concurrency: int
+    max_faces: int
+    aws_region: str
+
+    @property
+    def own_starts_per_second(self) -> float:
+        """The share of one starter in the rate of them all."""
+        rate = (
+            regional_starts_per_second(self.aws_region, self.max_faces)
+            if self.starts_per_second == "auto"
+            else float(self.starts_per_second)
+        )
+        return rate / self.starter_concurrency
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexSettings(_FromEnvironment):
+    """Of the index step."""
+
+    collection_id: str
+    max_faces: int
+    quality_filter: str
+    name_pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings(_FromEnvironment):
+    """Of the search step; the threshold is in %."""
+
+    collection_id: str
+    search_threshold: float
+    max_matches: int
+    name_pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportSettings(_FromEnvironment):
+    """Of the report step; `notify_threshold_parameter` names the SSM parameter."""
+
+    output_bucket: str
+    search_threshold: float
+    notify_threshold_parameter: str
+    name_pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifySettings(_FromEnvironment):
+    """Of the notify step."""
+
+    matches_topic_arn: str
+    name_pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureSettings(_FromEnvironment):
+    """Of the failure function."""
+
+    output_bucket: str
+    name_pattern: re.Pattern[str]
+
+
+def regional_starts_per_second(region: str, max_faces: int) -> float:
+    """Executions per second that keep a little below Rekognition's default quota.
+
+    An image takes one IndexFaces call and one SearchFaces call for each of its faces, each
+    operation with a quota of its own.
+    """
+    return QUOTA_SHARE * REKOGNITION_QUOTA.get(region, OTHER_REGIONS_QUOTA) / max(1, max_faces)
+
+
+def notify_threshold(text: str, *, search_threshold: float) -> float:
+    """The notify threshold, %, out of the SSM parameter's value.
+
+    Raises
+    ------
+    ValueError
+        When it is not a number from `search_threshold` to 100: 0.99 is not 99 %.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not search_threshold <= value <= 100:  # noqa: PLR2004 - per cent
+        raise ValueError(
+            f"the notify threshold is {text!r}, and a number from {search_threshold:g} (the "
+            "search threshold) to 100 is needed, in %"
+        )
+    return value

@@ -1,0 +1,45 @@
+"""Notify step: tell of a match that passed the threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from functions.aws.clients import client
+from functions.aws.topics import MatchesTopic
+from functions.matching.faces import SearchResult
+from functions.matching.images import UploadedImage
+from functions.matching.keys import name_in
+from functions.matching.notifications import notification
+from functions.matching.reports import Verdict
+from functions.matching.settings import NotifySettings
+from functions.observability import logger, metrics, working_on
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+settings = NotifySettings.from_environment()
+topic = MatchesTopic(client("sns"), settings.matches_topic_arn)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Publish one message for the execution."""
+    image = UploadedImage.from_payload(event["image"])
+    working_on(image)
+    message_id = topic.publish(
+        notification(
+            image,
+            name_in(image.key, settings.name_pattern) or "",
+            SearchResult.from_payload(event["search"]),
+            Verdict.from_payload(event["report"]),
+            execution_arn=event["execution_arn"],
+        )
+    )
+    metrics.add_metric("Notifications", MetricUnit.Count, 1)
+    logger.info("notified", message_id=message_id)
+    return {"message_id": message_id}

@@ -1,0 +1,23 @@
+"""Logger and metrics that every function shares.
+
+A person's name stands in no log line and no metric: there the version's digest stands, as the
+correlation id of every line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger, Metrics
+
+if TYPE_CHECKING:
+    from functions.matching.images import UploadedImage
+
+#: The service's name, the level and the metrics' namespace come from the environment.
+logger = Logger(utc=True)
+metrics = Metrics()
+
+
+def working_on(image: UploadedImage) -> None:
+    """Put the image's digest on every further line of this invocation."""
+    logger.set_correlation_id(image.digest)

@@ -1,0 +1,71 @@
+"""Starter: one execution for each uploaded object version, no faster than the pace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
+from functions.aws.buckets import ImagesBucket
+from functions.aws.clients import client
+from functions.aws.executions import Executions
+from functions.events import MessageNotUnderstood, created_objects
+from functions.matching.pace import Pace
+from functions.matching.settings import StarterSettings
+from functions.observability import logger, metrics, working_on
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+settings = StarterSettings.from_environment()
+images = ImagesBucket(client("s3"))
+executions = Executions(client("stepfunctions"))
+pace = Pace(settings.own_starts_per_second)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Start the executions of a batch; a message that fails, fails alone."""
+    return process_partial_response(
+        event=event, record_handler=start_executions, processor=processor, context=context
+    )
+
+
+def start_executions(record: SQSRecord) -> None:
+    """Start an execution for each new object that one message tells of."""
+    try:
+        for created in created_objects(
+            record.body, bucket=settings.images_bucket, prefix=settings.image_prefix
+        ):
+            image = (
+                images.version(created.bucket, created.key, created.version_id) or created.as_gone()
+            )
+            working_on(image)
+            pace.wait()
+            started = executions.start(image, settings.state_machine_arn)
+            metrics.add_metric(
+                "ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1
+            )
+            logger.info("execution started" if started else "has an execution already")
+    except MessageNotUnderstood as error:
+        metrics.add_metric("MessagesNotUnderstood", MetricUnit.Count, 1)
+        logger.error("message not understood", message_id=record.message_id, why=str(error))
+        raise
+    except Exception as error:
+        logger.warning(
+            "no execution started; the message will come again",
+            message_id=record.message_id,
+            error=type(error).__name__,
+        )
+        raise

@@ -1,0 +1,86 @@
+"""Failures: executions that ended badly, recorded and told of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from functions.matching.errors import ImageRejected
+from workflow.acknowledge import acknowledge
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_sns as sns
+    from aws_cdk import aws_stepfunctions as sfn
+
+    from workflow.function import Function
+
+
+class Failures(Construct):
+    """Hands executions that ended badly to the failure function and to the failures topic.
+
+    The filter leaves out `ImageRejected`, which the state machine records itself: a corrupt
+    upload is an outcome, not an incident. TIMED_OUT and ABORTED carry no error of ours.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        state_machine: sfn.StateMachine,
+        failure: Function,
+        topic: sns.Topic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.undelivered = sqs.Queue(
+            self,
+            "Undelivered",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        acknowledge(
+            self.undelivered,
+            rule="AwsSolutions-SQS3",
+            reason="It is the dead-letter queue of the rule.",
+        )
+        rule = events.Rule(
+            self,
+            "ExecutionEndedBadly",
+            description="Executions that failed without being rejected, timed out or were aborted",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [state_machine.state_machine_arn],
+                    "$or": [
+                        {
+                            "status": ["FAILED"],
+                            "error": [{"anything-but": [ImageRejected.__name__]}],
+                        },
+                        {"status": ["TIMED_OUT", "ABORTED"]},
+                    ],
+                },
+            ),
+        )
+        rule.add_target(
+            targets.LambdaFunction(failure.function, dead_letter_queue=self.undelivered)
+        )
+        field = events.EventField.from_path
+        rule.add_target(
+            targets.SnsTopic(
+                topic,
+                dead_letter_queue=self.undelivered,
+                message=events.RuleTargetInput.from_multiline_text(
+                    f"The execution {field('$.detail.name')} ended {field('$.detail.status')}.\n"
+                    f"Error: {field('$.detail.error')}\n"
+                    f"Execution: {field('$.detail.executionArn')}\n"
+                    "Its failure record, under failures/ in the output bucket, says what to do."
+                ),
+            )
+        )

@@ -1,0 +1,116 @@
+"""A Lambda function with a role and a log group of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from workflow.acknowledge import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROJECT: Final = Path(__file__).parents[1]
+_RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
+_METRICS_NAMESPACE: Final = "FaceMatching"
+
+
+class FunctionCode(Construct):
+    """What all functions share: the code, one asset, and the Powertools layer.
+
+    The asset holds the folder `functions` itself, so that a module has the same import path in
+    Lambda, in tests and on the command line.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.code = lambda_.Code.from_asset(
+            str(_PROJECT),
+            exclude=["*", "!functions", "!functions/**", "**/__pycache__", "**/*.pyc"],
+            ignore_mode=cdk.IgnoreMode.GIT,
+        )
+        # The public layer needs no Docker at build time. "latest", because the parameter of a
+        # single version has been missing for some releases (powertools-lambda-python, #7689).
+        layer_arn = ssm.StringParameter.value_for_string_parameter(
+            self, f"/aws/service/powertools/python/arm64/{_RUNTIME.name}/latest"
+        )
+        self.powertools = lambda_.LayerVersion.from_layer_version_arn(self, "Powertools", layer_arn)
+
+
+class Function(Construct):
+    """One module of `functions/`, with its own role, log group and environment.
+
+    Parameters
+    ----------
+    module
+        File in `functions/` without its extension; its `handler` is called.
+    environment
+        What the module's settings read, without the variables that all functions have.
+    memory
+        MB; also decides the share of a CPU.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: FunctionCode,
+        module: str,
+        description: str,
+        environment: Mapping[str, str],
+        timeout: cdk.Duration,
+        memory: int = 256,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Of the function {module}",
+        )
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.log_group.grant_write(self.role)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=_RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            code=code.code,
+            layers=[code.powertools],
+            handler=f"functions.{module}.handler",
+            role=self.role,
+            log_group=self.log_group,
+            timeout=timeout,
+            memory_size=memory,
+            tracing=lambda_.Tracing.ACTIVE,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": module,
+                "POWERTOOLS_METRICS_NAMESPACE": _METRICS_NAMESPACE,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                **environment,
+            },
+        )
+        acknowledge(
+            self.role,
+            rule="AwsSolutions-IAM5[Resource::*]",
+            reason="xray:PutTraceSegments and xray:PutTelemetryRecords, which active tracing "
+            "needs, have no resource to name.",
+        )
+
+    def allow(self, *actions: str, on: list[str]) -> None:
+        """Give the function's role exactly these actions on exactly these resources."""
+        self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=on))

@@ -1,0 +1,158 @@
+"""Intake: the images bucket, the queue behind it, and the starter that drains it at a pace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from functions.matching.settings import OTHER_REGIONS_QUOTA, QUOTA_SHARE
+from workflow.acknowledge import acknowledge
+from workflow.bucket import data_bucket
+from workflow.function import Function
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_stepfunctions as sfn
+
+    from workflow.function import FunctionCode
+    from workflow.settings import Settings
+
+#: The fewest that Lambda allows for an SQS event source. The starters share the rate.
+_STARTER_CONCURRENCY: Final = 2
+_BATCH_SIZE: Final = 10
+_LAMBDA_LONGEST_TIMEOUT: Final = 900
+
+
+class Intake(Construct):
+    """Photographs come in here; each new object version is a message in the queue.
+
+    After StartExecution nothing limits the fan-out, so the queue is the buffer and the starter
+    is the tap.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, code: FunctionCode, settings: Settings
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        timeout = _starter_timeout(settings)
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(10),
+            # At least six times the function's timeout, and at least five receives, before a
+            # message counts as poison (AWS Lambda Developer Guide, Using Lambda with Amazon SQS).
+            visibility_timeout=cdk.Duration.seconds(6 * timeout),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
+        )
+        self.images = data_bucket(self, "Images", retain_data=settings.retain_data, versioned=True)
+        self._notify_queue()
+        self.starter = Function(
+            self,
+            "Starter",
+            code=code,
+            module="starter",
+            description="Starts one execution for each uploaded object version, at a pace",
+            timeout=cdk.Duration.seconds(timeout),
+            environment={
+                "IMAGES_BUCKET": self.images.bucket_name,
+                "IMAGE_PREFIX": settings.image_prefix,
+                "STARTS_PER_SECOND": f"{settings.starts_per_second or 'auto'}",
+                "STARTER_CONCURRENCY": str(_STARTER_CONCURRENCY),
+                "MAX_FACES": str(settings.max_faces),
+            },
+        )
+        self.starter.function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=_BATCH_SIZE,
+                max_concurrency=_STARTER_CONCURRENCY,
+                report_batch_item_failures=True,
+            )
+        )
+        self.grant_read_images(self.starter)
+
+    def start(self, state_machine: sfn.StateMachine) -> None:
+        """Let the starter start executions of the state machine."""
+        arn = state_machine.state_machine_arn
+        self.starter.function.add_environment("STATE_MACHINE_ARN", arn)
+        self.starter.allow("states:StartExecution", on=[arn])
+
+    def grant_read_images(self, function: Function) -> None:
+        """Let a function read images.
+
+        Without s3:ListBucket S3 answers 403 for an object that is gone, and not 404
+        (Amazon S3 API Reference, HeadObject).
+        """
+        images = self.images.arn_for_objects(f"{self._settings.image_prefix}*")
+        function.allow("s3:GetObject", "s3:GetObjectVersion", on=[images])
+        function.allow("s3:ListBucket", on=[self.images.bucket_arn])
+        acknowledge(
+            function.role,
+            rule=f"AwsSolutions-IAM5[Resource::<{_logical_id(self.images)}.Arn>/"
+            f"{self._settings.image_prefix}*]",
+            reason="Any image below the prefix: that is what the function is for.",
+        )
+
+    def _notify_queue(self) -> None:
+        """Tell the queue of every new object, without the custom resource of the L2 construct.
+
+        The queue's policy must exist before the bucket is created, since S3 tries it out with a
+        test event; and it cannot name the bucket, whose name is generated after it.
+        """
+        stack = cdk.Stack.of(self)
+        self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                resources=[self.queue.queue_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:s3:::*"},
+                },
+            )
+        )
+        bucket = self.images.node.default_child
+        assert isinstance(bucket, s3.CfnBucket)  # noqa: S101 - tells mypy what an L2 bucket has
+        prefix = s3.CfnBucket.FilterRuleProperty(name="prefix", value=self._settings.image_prefix)
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(
+                    event="s3:ObjectCreated:*",
+                    queue=self.queue.queue_arn,
+                    filter=s3.CfnBucket.NotificationFilterProperty(
+                        s3_key=s3.CfnBucket.S3KeyFilterProperty(rules=[prefix])
+                    )
+                    if self._settings.image_prefix
+                    else None,
+                )
+            ]
+        )
+        bucket.node.add_dependency(self.queue.node.find_child("Policy"))
+
+
+def _starter_timeout(settings: Settings) -> int:
+    """Seconds that a batch may take at the slowest rate, with as much again to spare."""
+    rate = settings.starts_per_second or QUOTA_SHARE * OTHER_REGIONS_QUOTA / settings.max_faces
+    batch = _BATCH_SIZE * _STARTER_CONCURRENCY / rate
+    return min(_LAMBDA_LONGEST_TIMEOUT, 30 + int(2 * batch))
+
+
+def _logical_id(bucket: s3.Bucket) -> str:
+    child = bucket.node.default_child
+    assert isinstance(child, s3.CfnBucket)  # noqa: S101
+    return str(cdk.Stack.of(bucket).resolve(child.logical_id))

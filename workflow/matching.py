@@ -1,0 +1,233 @@
+"""The state machine, top to bottom in the order in which an image meets it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from functions.matching.errors import ImageRejected
+from workflow.acknowledge import acknowledge
+from workflow.step import catch_rejection, lambda_step
+
+if TYPE_CHECKING:
+    from workflow.function import Function
+
+#: The execution's input is the image, as the starter wrote it; later states carry it along.
+_INPUT = "{% $states.input %}"
+_IMAGE = "{% $states.input.image %}"
+_EXECUTION = "{% $states.context.Execution.Id %}"
+
+
+class Matching(Construct):
+    """Index the face, let the index settle, search, report, notify above the threshold.
+
+    Parameters
+    ----------
+    index, search, report, notify, failure
+        The functions of the steps.
+    settle_seconds
+        Between index and search. Whichever of two concurrent images is indexed later sees the
+        other, as long as a new face can be found sooner than that.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        index: Function,
+        search: Function,
+        report: Function,
+        notify: Function,
+        failure: Function,
+        settle_seconds: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        index_faces = lambda_step(
+            self,
+            "IndexFaces",
+            function=index,
+            comment="Add the image's faces to the collection",
+            payload={"image": _INPUT},
+            outputs={"image": _INPUT, "index": "{% $states.result.Payload %}"},
+        )
+        search_faces = lambda_step(
+            self,
+            "SearchFaces",
+            function=search,
+            comment="Find the same faces under other names",
+            payload={"image": _IMAGE, "index": "{% $states.input.index %}"},
+            outputs=_with("search"),
+        )
+        write_report = lambda_step(
+            self,
+            "WriteReport",
+            function=report,
+            comment="Write the report and judge it by the notify threshold",
+            payload={
+                "image": _IMAGE,
+                "index": "{% $states.input.index %}",
+                "search": "{% $states.input.search %}",
+                "execution_arn": _EXECUTION,
+            },
+            outputs=_with("report"),
+        )
+        above_threshold = sfn.Choice.jsonata(
+            self, "AboveThreshold", comment="Is the best match worth a notification?"
+        )
+        notify_match = lambda_step(
+            self,
+            "NotifyMatch",
+            function=notify,
+            comment="Tell people and programs of the match",
+            payload={
+                "image": _IMAGE,
+                "search": "{% $states.input.search %}",
+                "report": "{% $states.input.report %}",
+                "execution_arn": _EXECUTION,
+            },
+            outputs=_with("notification"),
+        )
+        done = sfn.Succeed.jsonata(
+            self,
+            "Done",
+            outputs={
+                "report": "{% $states.input.report %}",
+                "notification": "{% $exists($states.input.notification) "
+                "? $states.input.notification : null %}",
+            },
+        )
+
+        record_failure = lambda_step(
+            self,
+            "RecordFailure",
+            function=failure,
+            comment="Write down why this image can never succeed, and what to do",
+            payload={
+                "image": _IMAGE,
+                "step": "{% $states.input.step %}",
+                "error": "{% $states.input.error %}",
+                "execution_arn": _EXECUTION,
+            },
+            outputs={"failure": "{% $states.result.Payload %}"},
+        )
+        image_rejected = sfn.Fail.jsonata(
+            self,
+            "ImageRejected",
+            comment="The image is at fault: a redrive would fail again",
+            error=ImageRejected.__name__,
+            cause="{% $states.input.failure.reason & ': ' & $states.input.failure.message %}",
+        )
+        record_failure.next(image_rejected)
+        catch_rejection(index_faces, image=_INPUT, record=record_failure)
+        for step in (search_faces, write_report, notify_match):
+            catch_rejection(step, image=_IMAGE, record=record_failure)
+
+        indexed: sfn.INextable = index_faces
+        if settle_seconds:
+            settle = sfn.Wait.jsonata(
+                self,
+                "Settle",
+                comment="Until a face that was just indexed can be found",
+                time=sfn.WaitTime.duration(cdk.Duration.seconds(settle_seconds)),
+            )
+            index_faces.next(settle)
+            indexed = settle
+        indexed.next(search_faces)
+        search_faces.next(write_report).next(
+            above_threshold.when(
+                sfn.Condition.jsonata(
+                    "{% $states.input.report.best_similarity > 0 and "
+                    "$states.input.report.best_similarity >= "
+                    "$states.input.report.notify_threshold %}"
+                ),
+                notify_match.next(done),
+            ).otherwise(done)
+        )
+
+        functions = [index, search, report, notify, failure]
+        self.state_machine = self._state_machine(name, index_faces, functions)
+
+    def _state_machine(
+        self, name: str, start: sfn.IChainable, functions: list[Function]
+    ) -> sfn.StateMachine:
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            # Below this prefix, log delivery stays within the size of CloudWatch's resource
+            # policy (AWS Step Functions Developer Guide, Logging).
+            log_group_name=f"/aws/vendedlogs/states/{name}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        role = self._role(functions)
+        machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            state_machine_name=name,
+            comment="Is this face already here under another name?",
+            definition_body=sfn.DefinitionBody.from_chainable(start),
+            query_language=sfn.QueryLanguage.JSONATA,
+            # A name in the log would have to be found again to be forgotten: no execution data.
+            logs=sfn.LogOptions(
+                destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False
+            ),
+            tracing_enabled=True,
+            timeout=cdk.Duration.hours(1),
+            # The grants of the constructs add `<function>:*`, which nothing here calls.
+            role=role.without_policy_updates(),
+        )
+        machine.node.add_dependency(role)
+        return machine
+
+    def _role(self, functions: list[Function]) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            description="Of the state machine",
+        )
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction"],
+                resources=[function.function.function_arn for function in functions],
+            )
+        )
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "logs:CreateLogDelivery",
+                    "logs:DeleteLogDelivery",
+                    "logs:DescribeLogGroups",
+                    "logs:DescribeResourcePolicies",
+                    "logs:GetLogDelivery",
+                    "logs:ListLogDeliveries",
+                    "logs:PutResourcePolicy",
+                    "logs:UpdateLogDelivery",
+                    "xray:GetSamplingRules",
+                    "xray:GetSamplingTargets",
+                    "xray:PutTelemetryRecords",
+                    "xray:PutTraceSegments",
+                ],
+                resources=["*"],
+            )
+        )
+        acknowledge(
+            role,
+            rule="AwsSolutions-IAM5[Resource::*]",
+            reason="Log delivery and X-Ray, which take no resource (AWS Step Functions Developer "
+            "Guide, IAM policies for logging and for tracing).",
+        )
+        return role
+
+
+def _with(name: str) -> str:
+    """Everything so far, and the step's result under `name`."""
+    return f"{{% $merge([$states.input, {{'{name}': $states.result.Payload}}]) %}}"

@@ -1,0 +1,231 @@
+"""Every deployment setting: name, type, default, unit, check.
+
+Settings are CDK context values: in cdk.json, or ``cdk deploy -c name=value``, where a value is
+always text. One that is unknown or impossible stops synthesis with a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class SettingError(ValueError):
+    """A setting that is unknown or impossible; the text names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One setting.
+
+    Attributes
+    ----------
+    read
+        Turns a context value, which may be text, into the setting's type, or raises ValueError
+        with what is allowed.
+    default
+        In the setting's type.
+    meaning
+        For people, with the unit.
+    """
+
+    read: Callable[[Any], Any]
+    default: Any
+    meaning: str
+
+
+def _text(pattern: str, allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:  # noqa: ANN401 - a context value is anything
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(allowed)
+        return value
+
+    return read
+
+
+def _number(low: float, high: float, unit: str) -> Callable[[Any], float]:
+    def read(value: Any) -> float:  # noqa: ANN401
+        allowed = f"a number from {low:g} to {high:g}{unit}"
+        if isinstance(value, bool):
+            raise ValueError(allowed)  # noqa: TRY004 - callers catch one kind
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(allowed) from None
+        if not low <= number <= high:
+            raise ValueError(allowed)
+        return number
+
+    return read
+
+
+def _whole(low: int, high: int, unit: str = "") -> Callable[[Any], int]:
+    number = _number(low, high, unit)
+
+    def read(value: Any) -> int:  # noqa: ANN401
+        allowed = f"a whole number from {low} to {high}{unit}"
+        try:
+            result = number(value)
+        except ValueError:
+            raise ValueError(allowed) from None
+        if result != int(result):
+            raise ValueError(allowed)
+        return int(result)
+
+    return read
+
+
+def _switch(value: Any) -> bool:  # noqa: ANN401
+    words = {"true": True, "false": False}
+    word = str(value).lower()
+    if word not in words:
+        raise ValueError("true or false")
+    return words[word]
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    return _text("|".join(allowed), "one of " + ", ".join(allowed))
+
+
+def _name_pattern(value: Any) -> str:  # noqa: ANN401
+    try:
+        return compiled_name_pattern(value).pattern
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a regular expression with a group 'name' ({error})") from None
+
+
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value in (None, "") else read(value)
+
+
+_EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
+
+SETTINGS: Final[dict[str, Setting]] = {
+    "stack_name": Setting(
+        read=_text(r"[A-Za-z][A-Za-z0-9-]{0,49}", "a letter, then up to 49 letters, digits or '-'"),
+        default="FaceMatching",
+        meaning="Name of the CloudFormation stack and of the state machine",
+    ),
+    "image_prefix": Setting(
+        read=_text(r"([A-Za-z0-9!_.*'()-]+/)*", "nothing, or folders of plain letters ending in /"),
+        default="images/",
+        meaning="Only keys below it start the workflow",
+    ),
+    "name_pattern": Setting(
+        read=_name_pattern,
+        default=DEFAULT_NAME_PATTERN,
+        meaning="Regular expression that finds the person's name in a key, as its group 'name'",
+    ),
+    "max_faces": Setting(
+        read=_whole(1, 100),
+        default=1,
+        meaning="Faces indexed per image, largest first; more than 1 gives bystanders the "
+        "photograph's name",
+    ),
+    "quality_filter": Setting(
+        read=_choice("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"),
+        default="AUTO",
+        meaning="Rekognition's bar for the quality of a face",
+    ),
+    "search_threshold": Setting(
+        read=_number(1, 100, " %"),
+        default=80,
+        meaning="Lowest similarity that a report lists, %",
+    ),
+    "max_matches": Setting(
+        read=_whole(1, 4096),
+        default=100,
+        meaning="Matches kept per face, best first",
+    ),
+    "notify_threshold": Setting(
+        read=_number(1, 100, " %"),
+        default=99,
+        meaning="Initial value of the SSM parameter: lowest similarity that notifies, %",
+    ),
+    "settle_seconds": Setting(
+        read=_whole(0, 3600, " seconds"),
+        default=1,
+        meaning="Wait between index and search, seconds; 0 leaves the state out",
+    ),
+    "starts_per_second": Setting(
+        read=_or_none(_number(0.05, 1000, " per second")),
+        default=None,
+        meaning="Executions started per second; by default a little below the region's "
+        "Rekognition quota",
+    ),
+    "notification_email": Setting(
+        read=_or_none(_EMAIL), default=None, meaning="Subscribed to the matches"
+    ),
+    "alarm_email": Setting(
+        read=_or_none(_EMAIL),
+        default=None,
+        meaning="Subscribed to the executions that failed",
+    ),
+    "retain_data": Setting(
+        read=_switch,
+        default=True,
+        meaning="Keep the buckets and the face collection when the stack is deleted",
+    ),
+}
+
+#: The CDK's own keys look like ``@aws-cdk/core:...``, ``aws:cdk:...``, ``availability-zones:...``.
+_CDK_KEY: Final = re.compile(r"[@:/]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one deployment, checked; `SETTINGS` says what each means."""
+
+    stack_name: str
+    image_prefix: str
+    name_pattern: str
+    max_faces: int
+    quality_filter: str
+    search_threshold: float
+    max_matches: int
+    notify_threshold: float
+    settle_seconds: int
+    starts_per_second: float | None
+    notification_email: str | None
+    alarm_email: str | None
+    retain_data: bool
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Self:
+        """Read the settings out of the CDK's context.
+
+        Raises
+        ------
+        SettingError
+            For the first setting that is unknown or impossible.
+        """
+        given = {key: value for key, value in context.items() if not _CDK_KEY.search(key)}
+        for key in given:
+            if key not in SETTINGS:
+                raise SettingError(
+                    f"{key!r} is not a setting. The settings are {', '.join(SETTINGS)}."
+                )
+        values = {name: _read(name, given) for name in SETTINGS}
+        if values["notify_threshold"] < values["search_threshold"]:
+            raise SettingError(
+                f"notify_threshold is {values['notify_threshold']:g}, which is below "
+                f"search_threshold ({values['search_threshold']:g}): a match that no report lists "
+                "cannot notify. Raise the first or lower the second."
+            )
+        return cls(**values)
+
+
+def _read(name: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of the setting's type
+    setting = SETTINGS[name]
+    if name not in given:
+        return setting.default
+    try:
+        return setting.read(given[name])
+    except ValueError as error:
+        raise SettingError(f"{name} is {given[name]!r}. Allowed: {error}.") from None

@@ -1,0 +1,225 @@
+"""The stack: composes the constructs and grants, and reads like the picture of the architecture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_rekognition as rekognition
+from aws_cdk import aws_ssm as ssm
+
+from workflow.acknowledge import acknowledge
+from workflow.bucket import data_bucket, removal_policy
+from workflow.failures import Failures
+from workflow.function import Function, FunctionCode
+from workflow.intake import Intake
+from workflow.matching import Matching
+from workflow.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from constructs import Construct
+
+    from workflow.settings import Settings
+
+_STEP_TIMEOUT = cdk.Duration.seconds(60)
+
+
+class FaceMatchingStack(cdk.Stack):
+    """Images bucket → queue → starter → state machine → reports and notifications."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=settings.stack_name,
+            description="Finds the same person under different names in photographs",
+        )
+        self._settings = settings
+        self._code = FunctionCode(self, "Code")
+
+        self.collection = self._collection()
+        self.threshold = self._notify_threshold()
+        self.output = data_bucket(self, "Output", retain_data=settings.retain_data, versioned=False)
+        self.topics = Topics(
+            self,
+            "Topics",
+            notification_email=settings.notification_email,
+            alarm_email=settings.alarm_email,
+        )
+        self.intake = Intake(self, "Intake", code=self._code, settings=settings)
+
+        failure = self._failure()
+        self.matching = Matching(
+            self,
+            "Matching",
+            name=settings.stack_name,
+            index=self._index(),
+            search=self._search(),
+            report=self._report(),
+            notify=self._notify(),
+            failure=failure,
+            settle_seconds=settings.settle_seconds,
+        )
+        self.intake.start(self.matching.state_machine)
+        self.failures = Failures(
+            self,
+            "Failures",
+            state_machine=self.matching.state_machine,
+            failure=failure,
+            topic=self.topics.failures,
+        )
+        self._outputs()
+
+    def _index(self) -> Function:
+        index = self._function(
+            "Index",
+            "index",
+            "Adds the faces of one uploaded image to the collection",
+            {
+                "COLLECTION_ID": self.collection.collection_id,
+                "MAX_FACES": str(self._settings.max_faces),
+                "QUALITY_FILTER": self._settings.quality_filter,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        # Rekognition reads the image with the rights of whoever calls IndexFaces.
+        self.intake.grant_read_images(index)
+        index.allow("rekognition:IndexFaces", on=[self.collection.attr_arn])
+        return index
+
+    def _search(self) -> Function:
+        search = self._function(
+            "Search",
+            "search",
+            "Finds an image's faces under other names",
+            {
+                "COLLECTION_ID": self.collection.collection_id,
+                "SEARCH_THRESHOLD": f"{self._settings.search_threshold:g}",
+                "MAX_MATCHES": str(self._settings.max_matches),
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        search.allow("rekognition:SearchFaces", on=[self.collection.attr_arn])
+        return search
+
+    def _report(self) -> Function:
+        report = self._function(
+            "Report",
+            "report",
+            "Writes an image's report and judges it by the notify threshold",
+            {
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "SEARCH_THRESHOLD": f"{self._settings.search_threshold:g}",
+                "NOTIFY_THRESHOLD_PARAMETER": self.threshold.parameter_name,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        self._allow_records(report, "s3:PutObject", "reports", "matches")
+        self._allow_records(report, "s3:DeleteObject", "matches", "failures")
+        report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
+        return report
+
+    def _notify(self) -> Function:
+        notify = self._function(
+            "Notify",
+            "notify",
+            "Tells of a match that passed the threshold",
+            {
+                "MATCHES_TOPIC_ARN": self.topics.matches.topic_arn,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        notify.allow("sns:Publish", on=[self.topics.matches.topic_arn])
+        notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self.topics.key.key_arn])
+        return notify
+
+    def _failure(self) -> Function:
+        failure = self._function(
+            "Failure",
+            "failure",
+            "Records a version that failed, unless a report stands",
+            {
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        self._allow_records(failure, "s3:PutObject", "failures")
+        self._allow_records(failure, "s3:DeleteObject", "failures")
+        self._allow_records(failure, "s3:GetObject", "reports")
+        failure.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
+        executions = self.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{self._settings.stack_name}:*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        failure.allow("states:DescribeExecution", "states:GetExecutionHistory", on=[executions])
+        acknowledge(
+            failure.role,
+            rule="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:"
+            f"<AWS::AccountId>:execution:{self._settings.stack_name}:*]",
+            reason="Any execution of the one state machine: their names are not known before.",
+        )
+        return failure
+
+    def _function(
+        self, construct_id: str, module: str, description: str, environment: Mapping[str, str]
+    ) -> Function:
+        return Function(
+            self,
+            construct_id,
+            code=self._code,
+            module=module,
+            description=description,
+            environment=environment,
+            timeout=_STEP_TIMEOUT,
+        )
+
+    def _allow_records(self, function: Function, action: str, *kinds: str) -> None:
+        function.allow(action, on=[self.output.arn_for_objects(f"{kind}/*") for kind in kinds])
+        bucket = self.get_logical_id(self.output.node.default_child)  # type: ignore[arg-type] # an L2 bucket's child is its CfnBucket
+        for kind in kinds:
+            acknowledge(
+                function.role,
+                rule=f"AwsSolutions-IAM5[Resource::<{bucket}.Arn>/{kind}/*]",
+                reason="Any record of this kind: each image has its own, named after its digest.",
+            )
+
+    def _collection(self) -> rekognition.CfnCollection:
+        """The face collection; its id carries the stack's id, so no retained one is in the way."""
+        unique = cdk.Fn.select(2, cdk.Fn.split("/", self.stack_id))
+        collection = rekognition.CfnCollection(
+            self, "Collection", collection_id=f"{self._settings.stack_name}-{unique}"
+        )
+        collection.apply_removal_policy(removal_policy(retain_data=self._settings.retain_data))
+        return collection
+
+    def _notify_threshold(self) -> ssm.StringParameter:
+        return ssm.StringParameter(
+            self,
+            "NotifyThreshold",
+            parameter_name=f"/{self._settings.stack_name}/notify-threshold",
+            string_value=f"{self._settings.notify_threshold:g}",
+            allowed_pattern=r"^([1-9][0-9]?(\.[0-9]+)?|100(\.0+)?)$",
+            description="Lowest similarity, in %, that notifies. Not 0.99, but 99.",
+        )
+
+    def _outputs(self) -> None:
+        """Everything that the command line needs of a deployed stack."""
+        outputs = {
+            "ImagesBucket": self.intake.images.bucket_name,
+            "ImagePrefix": self._settings.image_prefix or "/",
+            "NamePattern": self._settings.name_pattern,
+            "OutputBucket": self.output.bucket_name,
+            "StateMachineArn": self.matching.state_machine.state_machine_arn,
+            "QueueUrl": self.intake.queue.queue_url,
+            "DeadLetterQueueUrl": self.intake.dead_letters.queue_url,
+            "CollectionId": self.collection.collection_id,
+            "MatchesTopicArn": self.topics.matches.topic_arn,
+            "FailuresTopicArn": self.topics.failures.topic_arn,
+            "NotifyThresholdParameter": self.threshold.parameter_name,
+        }
+        for name, value in outputs.items():
+            cdk.CfnOutput(self, name, value=value)

@@ -1,0 +1,55 @@
+"""Topics: matches for whoever investigates, failures for whoever operates."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+
+class Topics(Construct):
+    """SNS topics under a key of the stack's own.
+
+    Under the key `alias/aws/sns`, whose policy cannot be edited, neither EventBridge nor
+    CloudWatch alarms can publish (Amazon SNS Developer Guide, Key management).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        notification_email: str | None,
+        alarm_email: str | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.key = kms.Key(
+            self,
+            "Key",
+            description=f"Topics of {cdk.Stack.of(self).stack_name}",
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="PublishingServices",
+                principals=[
+                    iam.ServicePrincipal("events.amazonaws.com"),
+                    iam.ServicePrincipal("cloudwatch.amazonaws.com"),
+                ],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+        )
+        self.matches = self._topic("Matches", notification_email)
+        self.failures = self._topic("Failures", alarm_email)
+
+    def _topic(self, construct_id: str, email: str | None) -> sns.Topic:
+        topic = sns.Topic(self, construct_id, master_key=self.key, enforce_ssl=True)
+        if email:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
