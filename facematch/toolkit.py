@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from facematch.errors import Actionable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +23,7 @@ PROJECT: Final = Path(__file__).parents[1]
 CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
 
 
-class SynthesisError(Exception):
+class SynthesisError(Actionable):
     """The template could not be made; the text says why."""
 
 
@@ -44,7 +47,7 @@ def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path
         "CDK_OUTDIR": str(outdir),
         "CDK_DISABLE_VERSION_CHECK": "1",
     }
-    done = subprocess.run(  # noqa: S603 - our own app
+    done = subprocess.run(
         [sys.executable, "app.py"],
         cwd=PROJECT,
         env=environment,
@@ -115,11 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _overrides(arguments: Sequence[str]) -> dict[str, str]:
     """The settings out of ``-c name=value`` and ``--context name=value``."""
-    pairs = [
-        value
-        for flag, value in zip(arguments, arguments[1:], strict=False)
-        if flag in {"-c", "--context"}
-    ]
+    pairs = [value for flag, value in pairwise(arguments) if flag in {"-c", "--context"}]
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 

@@ -205,9 +205,11 @@ class LocalCloud:
                     f"The process {module!r} ended while starting (exit code {child.returncode}). "
                     f"Its log, {self._log(module)}, ends with:\n{_tail(self._log(module))}"
                 )
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - on 127.0.0.1
-                    return
+            with (
+                contextlib.suppress(urllib.error.URLError, OSError),
+                urllib.request.urlopen(url, timeout=2),  # noqa: S310 - on 127.0.0.1
+            ):
+                return
             time.sleep(0.05)
         raise LocalCloudError(
             f"The process {module!r} did not answer within {_START_SECONDS} s. "

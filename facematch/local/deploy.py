@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -57,10 +58,8 @@ def deploy(assembly: Path, machine: Machine, client: Callable[[str], Any]) -> st
 
 
 def _make_collection(rekognition: Any) -> None:  # noqa: ANN401 - a client
-    try:
+    with contextlib.suppress(rekognition.exceptions.ResourceAlreadyExistsException):
         rekognition.create_collection(CollectionId=COLLECTION_ID)
-    except rekognition.exceptions.ResourceAlreadyExistsException:
-        pass
 
 
 def _publish_assets(assembly: Path, stack_id: str, s3: Any) -> None:  # noqa: ANN401
@@ -102,14 +101,7 @@ def _create_or_update(cloudformation: Any, name: str, template: dict[str, Any]) 
         return
     else:
         cloudformation.update_stack(**request)
-    deadline = time.monotonic() + _STACK_SECONDS
-    while time.monotonic() < deadline:
-        stack = _describe(cloudformation, name)
-        if stack and not stack["StackStatus"].endswith("IN_PROGRESS"):
-            break
-        time.sleep(0.1)
-    else:
-        raise LocalCloudError(f"The stack {name} was not ready within {_STACK_SECONDS} s.")
+    stack = _settled(cloudformation, name)
     if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         reasons = [
             f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
@@ -120,6 +112,16 @@ def _create_or_update(cloudformation: Any, name: str, template: dict[str, Any]) 
             f"The stack {name} ended {stack['StackStatus']} on the emulator: "
             + ("; ".join(reasons) or str(stack.get("StackStatusReason")))
         )
+
+
+def _settled(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+    deadline = time.monotonic() + _STACK_SECONDS
+    while time.monotonic() < deadline:
+        stack = _describe(cloudformation, name)
+        if stack and not stack["StackStatus"].endswith("IN_PROGRESS"):
+            return stack
+        time.sleep(0.1)
+    raise LocalCloudError(f"The stack {name} was not ready within {_STACK_SECONDS} s.")
 
 
 def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:  # noqa: ANN401

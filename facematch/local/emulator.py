@@ -190,7 +190,7 @@ def _leave_messages_in_the_queue(lambda_svc: Any, stepfunctions: Any) -> None:  
     lock = threading.Lock()
     running = 0
 
-    def concurrency_while_few_run(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401
+    def concurrency_while_few_run(*args: Any, **kwargs: Any) -> int:
         if running >= MOST_RUNNING_EXECUTIONS:
             return 0
         allowed: int = concurrency(*args, **kwargs)

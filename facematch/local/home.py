@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Final, Self
 
+from facematch.errors import Actionable
 from facematch.toolkit import PROJECT
 
 STATE_ROOT: Final = PROJECT / ".facematch"
@@ -17,7 +18,7 @@ STATE_ROOT: Final = PROJECT / ".facematch"
 DEFAULT_PORTS: Final = (4566, 4567)
 
 
-class LocalCloudError(Exception):
+class LocalCloudError(Actionable):
     """The local cloud cannot do what was asked; the text says why and what to do."""
 
 
@@ -72,14 +73,19 @@ class Home:
 
     def running(self) -> Running | None:
         """The local cloud that runs here, if one does."""
-        lock = self._try_lock()
-        if lock:
-            lock.close()
+        if not self.is_claimed():
             return None
         try:
             return Running(**json.loads(self._running_file.read_text()))
         except (OSError, ValueError, TypeError):
-            return None  # it has the lock, and is still starting
+            return None  # claimed, but still starting, or already stopping
+
+    def is_claimed(self) -> bool:
+        """Whether a process holds the folder: it starts, runs or stops."""
+        lock = self._try_lock()
+        if lock:
+            lock.close()
+        return lock is None
 
     def lock(self) -> IO[str]:
         """Claim the folder for this process, until the file is closed or the process ends.
@@ -165,6 +171,5 @@ def _free_port_from(first: int) -> int:
         if _free(port):
             return port
     raise LocalCloudError(
-        f"No port from {first} to {first + 199} of 127.0.0.1 is free: stop a program that "
-        "uses one."
+        f"No port from {first} to {first + 199} of 127.0.0.1 is free: stop a program that uses one."
     )

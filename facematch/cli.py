@@ -1,0 +1,338 @@
+"""The command line: facematch.
+
+Exit codes: 0 done; 1 something failed, and the text says what; 2 wrong usage, or nothing to work
+on (no such stack, no local cloud, no photographs); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.table import Table
+
+from facematch import deployment as deployments
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Actionable
+from facematch.matches import matches as find_matches
+from facematch.terminal import fail, messages, output, pairs_table, progress, safe
+from facematch.upload import Outcomes, Uploader, wait_for_outcomes
+
+if TYPE_CHECKING:
+    from facematch.deployment import Deployment
+
+FAILED: Final = 1
+UNUSABLE: Final = 2
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    help="Finds the same person under different names in photographs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+local_app = typer.Typer(
+    help="The local cloud: the whole workflow on this machine.", no_args_is_help=True
+)
+app.add_typer(local_app, name="local")
+
+Local = Annotated[bool, typer.Option("--local", help="Work on the local cloud.")]
+Profile = Annotated[str | None, typer.Option(help="AWS profile.")]
+Region = Annotated[str | None, typer.Option(help="AWS region.")]
+Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing if there is nothing to do.")]
+Context = Annotated[
+    list[str] | None,
+    typer.Option("--context", "-c", help="A setting, as name=value; may be repeated."),
+]
+
+
+@app.command()
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            "--photos",
+            exists=True,
+            file_okay=False,
+            help="A folder of your own photographs, named after people (Ann_Lee_0001.jpg).",
+        ),
+    ] = None,
+) -> None:
+    """Run the whole workflow on this machine, on real photographs, and show what it found."""
+    from facematch import demo as demonstration  # noqa: PLC0415 - needs the local cloud's packages
+
+    demonstration.run(photos)
+
+
+@app.command()
+def upload(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until each has an outcome.")] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Upload the photographs in FOLDER that the bucket does not hold yet.
+
+    Keys are the paths below FOLDER. It can be stopped and repeated: what is there already with
+    the same size and eTag is left alone, and starts nothing.
+    """
+    deployment = _deployment(local=local, profile=profile, region=region, stack=stack)
+    uploader = Uploader(deployment)
+    with messages.status("comparing the folder with the bucket"):
+        plan = uploader.plan(folder)
+    if plan.left_out:
+        messages.print(
+            safe(
+                f"{len(plan.left_out)} files are left out, since they are not photographs, as "
+                f"{plan.left_out[0]}"
+            )
+        )
+    outcomes = None
+    with progress() as bars:
+        task = bars.add_task("photographs uploaded", total=len(plan.new))
+        versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(task))
+        if wait:
+            versions += plan.unchanged
+            waiting = bars.add_task("executions finished", total=len(versions))
+            outcomes = wait_for_outcomes(
+                deployment,
+                versions,
+                finished=lambda count: bars.update(waiting, completed=count),
+            )
+    for key, error in errors.items():
+        messages.print(safe(f"{key} was not uploaded: {error}", style="red"))
+    _show_upload(
+        uploaded=len(plan.new) - len(errors),
+        unchanged=len(plan.unchanged),
+        not_uploaded=len(errors),
+        outcomes=outcomes,
+        as_json=as_json,
+    )
+    if errors or (outcomes and outcomes.failed):
+        raise typer.Exit(FAILED)
+
+
+def _show_upload(
+    *,
+    uploaded: int,
+    unchanged: int,
+    not_uploaded: int,
+    outcomes: Outcomes | None,
+    as_json: bool,
+) -> None:
+    if as_json:
+        document = {
+            "uploaded": uploaded,
+            "unchanged": unchanged,
+            "not_uploaded": not_uploaded,
+            **(asdict(outcomes) if outcomes else {}),
+        }
+        print(json.dumps(document))
+        return
+    text = f"{uploaded} uploaded, {unchanged} unchanged"
+    if not_uploaded:
+        text += f", {not_uploaded} not uploaded (repeat the command to try again)"
+    if outcomes:
+        text += (
+            f"; {len(outcomes.reported)} have a report, {len(outcomes.rejected)} were rejected, "
+            f"{len(outcomes.failed)} failed"
+        )
+    output.print(f"{text}.")
+    if outcomes:
+        for kind, keys in (("rejected", outcomes.rejected), ("failed", outcomes.failed)):
+            for key in keys:
+                output.print(safe(f"  {kind}: {key}"))
+
+
+@app.command()
+def matches(
+    *,
+    minimum: Annotated[
+        float | None,
+        typer.Option("--min", min=0, max=100, help="Lowest similarity, %; default: notify's."),
+    ] = None,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Show who matches whom: each pair of names once, with its best pair of photographs."""
+    deployment = _deployment(local=local, profile=profile, region=region, stack=stack)
+    threshold = deployment.notify_threshold() if minimum is None else minimum
+    with messages.status("reading the match rows"):
+        pairs = find_matches(deployment, minimum=threshold)
+    if as_json:
+        print(json.dumps([asdict(pair) for pair in pairs], indent=2))
+    elif pairs:
+        output.print(pairs_table(pairs))
+        output.print(
+            f"{len(pairs)} pairs of names from {threshold:g} % up: candidates for a person's "
+            "judgement, not a verdict."
+        )
+    else:
+        output.print(f"No pair of names from {threshold:g} % up.")
+
+
+@local_app.command("start")
+def local_start(
+    *,
+    foreground: Annotated[bool, typer.Option(help="Stay here; Ctrl-C ends it.")] = False,
+    context: Context = None,
+) -> None:
+    """Start the local cloud; what it held before is there again."""
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    home = Home.default()
+    if home.running():
+        messages.print(f"A local cloud is running in {home.folder} already.")
+        return
+    arguments = [sys.executable, "-m", "facematch.local.serve", "--home", str(home.folder)]
+    arguments += [f"--context={pair}" for pair in context or []]
+    if foreground:
+        os.execv(sys.executable, arguments)  # noqa: S606 - ourselves
+    log = home.logs / "local.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as written:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with messages.status("starting the local cloud"):
+        while home.running() is None:
+            if process.poll() is not None:
+                fail(log.read_text().strip() or f"it ended at once; see {log}", FAILED)
+            time.sleep(0.1)
+    _show_local()
+
+
+@local_app.command("stop")
+def local_stop(*, quiet: Quiet = False) -> None:
+    """Stop the local cloud; it keeps everything for the next start."""
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    home = Home.default()
+    running = home.running()
+    if running is None:
+        if not quiet:
+            messages.print(f"No local cloud is running in {home.folder}.")
+        return
+    os.kill(running.pid, signal.SIGTERM)
+    with messages.status("stopping the local cloud"):
+        deadline = time.monotonic() + 60
+        while home.is_claimed():
+            if time.monotonic() > deadline:
+                fail(f"The process {running.pid} does not end. See {home.logs}", FAILED)
+            time.sleep(0.1)
+    messages.print("Stopped. Everything is kept: facematch local start")
+
+
+@local_app.command("status")
+def local_status(*, as_json: AsJson = False) -> None:
+    """Say whether the local cloud runs, and where it is found. Exit code 1 when it does not."""
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    if Home.default().running() is None:
+        if as_json:
+            print(json.dumps({"running": False}))
+        else:
+            output.print(f"No local cloud is running in {Home.default().folder}.")
+        raise typer.Exit(FAILED)
+    _show_local(as_json=as_json)
+
+
+@local_app.command("reset")
+def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete everything that the local cloud has kept: images, faces, reports, executions."""
+    from facematch.local.cloud import reset  # noqa: PLC0415
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    home = Home.default()
+    if home.running():
+        fail("The local cloud is running. Stop it first: facematch local stop", UNUSABLE)
+    if not yes:
+        typer.confirm(f"Delete everything that is kept in {home.folder}?", abort=True)
+    reset(home)
+    messages.print(f"{home.folder} is empty.")
+
+
+@local_app.command("differences")
+def local_differences(*, as_json: AsJson = False) -> None:
+    """Show every difference between the local cloud and AWS."""
+    from facematch.local.differences import DIFFERENCES  # noqa: PLC0415
+
+    if as_json:
+        columns = ("what", "on_aws", "here", "why")
+        print(json.dumps([{c: getattr(d, c) for c in columns} for d in DIFFERENCES], indent=2))
+        return
+    table = Table(show_lines=True)
+    for column in ("", "On AWS", "Here", "Why"):
+        table.add_column(column, overflow="fold")
+    for difference in DIFFERENCES:
+        table.add_row(difference.what, difference.on_aws, difference.here, difference.why)
+    output.print(table)
+
+
+def _show_local(*, as_json: bool = False) -> None:
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    home = Home.default()
+    running = home.running()
+    deployment = deployments.on_this_machine()
+    if as_json:
+        facts = {"running": True, "folder": str(home.folder), "outputs": deployment.outputs}
+        print(json.dumps({**facts, **(asdict(running) if running else {})}, indent=2))
+        return
+    output.print(
+        f"The local cloud runs in {home.folder}\n"
+        f"  endpoint of AWS services   {running.endpoint if running else ''}\n"
+        f"  endpoint of Rekognition    {running.rekognition if running else ''}\n"
+        f"  images bucket              {deployment.images_bucket}\n"
+        f"  output bucket              {deployment.output_bucket}\n"
+        f"  logs                       {home.logs}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _deployment(*, local: bool, profile: str | None, region: str | None, stack: str) -> Deployment:
+    if local:
+        return deployments.on_this_machine()
+    return deployments.on_aws(stack_name=stack, profile=profile, region=region)
+
+
+def main() -> NoReturn:
+    """Run the command line; an error that people can act on is one sentence, not a traceback."""
+    code = 0
+    try:
+        app()
+    except Actionable as error:
+        fail(str(error), error.exit_code)
+    except (BotoCoreError, ClientError) as error:
+        fail(f"AWS: {error}", FAILED)
+    except KeyboardInterrupt:
+        messages.print("Interrupted. What is done is done; repeat the command to go on.")
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""A deployed stack, on AWS or on the local cloud: its outputs, and clients for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facematch.errors import Unusable
+from functions.matching.keys import compiled_name_pattern
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+DEFAULT_STACK_NAME: Final = "FaceMatching"
+#: Parallel requests of uploads and downloads.
+PARALLEL: Final = 16
+
+
+class DeploymentNotFound(Unusable):
+    """There is no such stack; the text says where it was looked for and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployed stack.
+
+    Attributes
+    ----------
+    outputs
+        Of the CloudFormation stack, by name; workflow/stack.py says which there are.
+    make_client
+        A client of an AWS service, for this deployment's place and credentials.
+    """
+
+    stack_name: str
+    local: bool
+    outputs: dict[str, str]
+    make_client: Callable[[str], Any]
+
+    @property
+    def images_bucket(self) -> str:
+        """Where photographs are uploaded."""
+        return self.outputs["ImagesBucket"]
+
+    @property
+    def image_prefix(self) -> str:
+        """Only keys below it start the workflow."""
+        return self.outputs["ImagePrefix"].removeprefix("/")
+
+    @property
+    def output_bucket(self) -> str:
+        """Where reports, match rows and failure records are."""
+        return self.outputs["OutputBucket"]
+
+    @property
+    def state_machine_arn(self) -> str:
+        """Of the workflow."""
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def name_pattern(self) -> re.Pattern[str]:
+        """Finds a person's name in a key."""
+        return compiled_name_pattern(self.outputs["NamePattern"])
+
+    def notify_threshold(self) -> float:
+        """The threshold as it is now, %."""
+        parameter = self.make_client("ssm").get_parameter(
+            Name=self.outputs["NotifyThresholdParameter"]
+        )
+        return float(parameter["Parameter"]["Value"])
+
+
+def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deployment:
+    """The stack in the account and region of the user's credentials.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When there is none, or the credentials do not reach it.
+    """
+    try:
+        session = boto3.session.Session(profile_name=profile, region_name=region)
+        make: Callable[..., Any] = session.client
+        config = Config(
+            max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
+        )
+        outputs = _outputs(make("cloudformation", config=config), stack_name)
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentNotFound(
+            f"The stack {stack_name!r} was not found with these credentials "
+            f"(profile {profile or 'default'}, region {region or 'default'}): {error}\n"
+            "Deploy it (make deploy), or name it with --stack, --profile and --region; for the "
+            "local cloud add --local."
+        ) from None
+    return Deployment(
+        stack_name=stack_name,
+        local=False,
+        outputs=outputs,
+        make_client=lambda service: make(service, config=config),
+    )
+
+
+def on_this_machine() -> Deployment:
+    """The stack on the local cloud that runs.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When none runs.
+    """
+    # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
+    from facematch.local.cloud import local_client  # noqa: PLC0415
+    from facematch.local.home import Home  # noqa: PLC0415
+
+    home = Home.default()
+    running = home.running()
+    if running is None:
+        raise DeploymentNotFound(
+            f"No local cloud is running in {home.folder}. Start it: facematch local start"
+        )
+    return Deployment(
+        stack_name=running.stack_name,
+        local=True,
+        outputs=_outputs(local_client(running, "cloudformation"), running.stack_name),
+        make_client=lambda service: local_client(running, service, max_pool_connections=PARALLEL),
+    )
+
+
+def _outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:  # noqa: ANN401 - a client
+    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

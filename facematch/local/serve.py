@@ -1,0 +1,42 @@
+"""The process that holds the local cloud: ``python -m facematch.local.serve``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from facematch.local.cloud import LocalCloud
+from facematch.local.home import Home, LocalCloudError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start the local cloud and hold it until SIGTERM or Ctrl-C, or until a part of it dies."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--context", action="append", default=[])
+    options = parser.parse_args(arguments)
+    overrides = dict(pair.partition("=")[::2] for pair in options.context)
+
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ending.set())
+    cloud = LocalCloud(Home(options.home), overrides=overrides, say=print)
+    try:
+        with cloud:
+            running = cloud.running
+            print(f"ready: {running.endpoint if running else ''}", flush=True)
+            while not ending.wait(0.5):
+                if dead := cloud.ended_child():
+                    print(f"The process {dead!r} ended by itself. See {cloud.home.logs}.")
+                    return 1
+    except LocalCloudError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

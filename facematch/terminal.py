@@ -1,0 +1,98 @@
+"""What people see: tables, progress bars, errors. Names come from outside: printed safely."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from functions.matching.notifications import percent, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from facematch.matches import NamePair
+
+#: Results go to standard output, everything about the way there to standard error.
+output: Final = Console(highlight=False)
+messages: Final = Console(stderr=True, highlight=False)
+
+#: Without a terminal there is no width to fit, and a cut key is no use in a file.
+_WIDTH_WITHOUT_TERMINAL: Final = 160
+
+
+class _Rate(ProgressColumn):
+    """How many in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Show it."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Progress bars with a count, a rate and the time left."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=messages,
+    ) as bars:
+        yield bars
+
+
+def safe(text: str, style: str = "") -> Text:
+    """A text from outside on one line: neither markup nor terminal controls in it have effect."""
+    return Text(printable(text), style=style)
+
+
+def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
+    """Who matches whom."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("Similarity", justify="right")
+    for column in ("Name", "Other name"):
+        table.add_column(column, overflow="fold")
+    table.add_column("Photograph pairs", justify="right")
+    table.add_column("Best pair", overflow="fold", style="dim")
+    for pair in pairs:
+        table.add_row(
+            percent(pair.similarity),
+            safe(pair.name_a),
+            safe(pair.name_b),
+            str(pair.image_pairs),
+            Text("\n").join([safe(pair.key_a), safe(pair.key_b)]),
+        )
+    return table
+
+
+def fail(text: str, code: int) -> None:
+    """Print the error and end with an exit code that scripts can use."""
+    messages.print(Text("Error: ", style="bold red").append(text, style="default"), soft_wrap=True)
+    sys.exit(code)
+
+
+if not output.is_terminal:
+    output.width = _WIDTH_WITHOUT_TERMINAL
+if not messages.is_terminal:
+    messages.width = _WIDTH_WITHOUT_TERMINAL

@@ -1,0 +1,297 @@
+"""Uploads a folder of photographs, only what the bucket does not hold yet, and waits for it."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facematch.deployment import PARALLEL
+from facematch.errors import Unusable
+from facematch.records import Records, digest_of
+from functions.matching.keys import execution_name, version_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from facematch.deployment import Deployment
+
+#: What people call a photograph. What is neither JPEG nor PNG is uploaded too, and rejected with
+#: advice: better than to leave somebody's HEIC pictures out without a word.
+_MORE_TYPES: Final = {".heic": "image/heic", ".webp": "image/webp", ".jfif": "image/jpeg"}
+_KEY_LIMIT_BYTES: Final = 1024
+#: Look an execution up by its name when nothing has happened for so long, seconds: the event
+#: that makes a failure visible is delivered at best effort.
+_QUIET_SECONDS: Final = 10
+_LOOKUPS_AT_ONCE: Final = 50
+
+
+class NothingToUpload(Unusable):
+    """The folder holds no photograph; the text says what was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An object version in the images bucket.
+
+    Attributes
+    ----------
+    days
+        UTC dates under which its outcome may stand; two when it was uploaded at midnight.
+    """
+
+    key: str
+    digest: str
+    days: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What there is to upload.
+
+    Attributes
+    ----------
+    new
+        Files by the key that they get.
+    unchanged
+        What the bucket holds already: same key, size and eTag.
+    left_out
+        Files that are not photographs.
+    """
+
+    new: dict[str, Path] = field(default_factory=dict)
+    unchanged: list[Version] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """How the versions ended, by key."""
+
+    reported: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class Uploader:
+    """Uploads into one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._s3 = deployment.make_client("s3")
+        self._bucket = deployment.images_bucket
+
+    def plan(self, folder: Path) -> Plan:
+        """Compare the folder with the bucket.
+
+        A key is the image prefix and the file's path below the folder. Hidden files are left out
+        without a word.
+
+        Raises
+        ------
+        NothingToUpload
+            When there is no photograph in it.
+        """
+        existing = {item["Key"]: item for item in self._current_versions()}
+        plan = Plan()
+        for path in sorted(folder.rglob("*")):
+            relative = path.relative_to(folder)
+            if not path.is_file() or any(part.startswith(".") for part in relative.parts):
+                continue
+            key = self._deployment.image_prefix + relative.as_posix()
+            if not _is_photograph(path) or len(key.encode()) > _KEY_LIMIT_BYTES:
+                plan.left_out.append(path)
+            elif key in existing and _is_same(path, existing[key]):
+                plan.unchanged.append(self._version_listed(existing[key]))
+            else:
+                plan.new[key] = path
+        if not plan.new and not plan.unchanged:
+            raise NothingToUpload(f"There is no photograph (JPEG, PNG) in {folder} or below it.")
+        return plan
+
+    def upload(
+        self, files: Mapping[str, Path], *, done: Callable[[int], None]
+    ) -> tuple[list[Version], dict[str, str]]:
+        """Upload the files in parallel; stopping in the middle leaves whole objects only.
+
+        Parameters
+        ----------
+        done
+            Told the size of each file that has been uploaded or has failed, in bytes.
+
+        Returns
+        -------
+        tuple
+            The versions, and the errors by key.
+        """
+        versions: list[Version] = []
+        errors: dict[str, str] = {}
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            pending: dict[Future[Version], tuple[str, Path]] = {}
+            try:
+                for key, path in files.items():
+                    pending[pool.submit(self._upload, key, path)] = (key, path)
+                    if len(pending) >= 2 * PARALLEL:
+                        self._collect(pending, versions, errors, done)
+                while pending:
+                    self._collect(pending, versions, errors, done)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return versions, errors
+
+    def _collect(
+        self,
+        pending: dict[Future[Version], tuple[str, Path]],
+        versions: list[Version],
+        errors: dict[str, str],
+        done: Callable[[int], None],
+    ) -> None:
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            key, path = pending.pop(future)
+            try:
+                versions.append(future.result())
+            except (OSError, BotoCoreError, ClientError) as error:
+                errors[key] = str(error)
+            done(path.stat().st_size if path.exists() else 0)
+
+    def _upload(self, key: str, path: Path) -> Version:
+        kind = _MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+        with path.open("rb") as body:
+            answer = self._s3.put_object(
+                Bucket=self._bucket, Key=key, Body=body, ContentType=kind or "image/jpeg"
+            )
+        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return self._version(
+            key,
+            answer.get("VersionId") or f"etag:{answer['ETag'].strip(chr(34))}",
+            (moment - timedelta(minutes=1), moment + timedelta(minutes=1)),
+        )
+
+    def _version_listed(self, item: dict[str, Any]) -> Version:
+        version = item["VersionId"]
+        if version == "null":
+            version = f"etag:{item['ETag'].strip(chr(34))}"
+        return self._version(item["Key"], version, (item["LastModified"],))
+
+    def _version(self, key: str, version: str, moments: tuple[datetime, ...]) -> Version:
+        days = sorted({moment.astimezone(UTC).date().isoformat() for moment in moments})
+        return Version(key, version_digest(self._bucket, key, version), tuple(days))
+
+    def _current_versions(self) -> Iterator[dict[str, Any]]:
+        return current_versions(self._s3, self._bucket, self._deployment.image_prefix)
+
+
+def current_versions(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    """The newest version of each object, as ListObjectVersions describes it."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        yield from (item for item in page.get("Versions", []) if item["IsLatest"])
+
+
+def wait_for_outcomes(
+    deployment: Deployment,
+    versions: list[Version],
+    *,
+    finished: Callable[[int], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcomes:
+    """Wait until every version has a report or a failure record and no execution runs.
+
+    Parameters
+    ----------
+    finished
+        Told how many versions have finished so far.
+    """
+    waiting = _Waiting(deployment, versions)
+    interval = 0.25
+    while True:
+        started = time.monotonic()
+        waiting.look()
+        finished(len(versions) - len(waiting.pending))
+        if not waiting.pending and not waiting.running():
+            return waiting.outcomes()
+        # Listing costs requests: the more there is to list, the more rarely.
+        interval = min(30.0, max(interval, 4 * (time.monotonic() - started)))
+        sleep(interval)
+
+
+class _Waiting:
+    def __init__(self, deployment: Deployment, versions: list[Version]) -> None:
+        self._records = Records(deployment)
+        self._stepfunctions = deployment.make_client("stepfunctions")
+        self._state_machine_arn = deployment.state_machine_arn
+        self.pending = {version.digest: version for version in versions}
+        self._names = {execution_name(v.key, v.digest) for v in versions}
+        self._outcomes = Outcomes()
+        self._failure_keys: list[str] = []
+        self._quiet_since = time.monotonic()
+
+    def look(self) -> None:
+        """Take out of `pending` what has an outcome."""
+        before = len(self.pending)
+        for day in sorted({day for v in self.pending.values() for day in v.days}):
+            for key in self._records.keys("reports", day):
+                if version := self.pending.pop(digest_of(key), None):
+                    self._outcomes.reported.append(version.key)
+            for key in self._records.keys("failures", day):
+                if self.pending.pop(digest_of(key), None):
+                    self._failure_keys.append(key)
+        now = time.monotonic()
+        if len(self.pending) < before:
+            self._quiet_since = now
+        elif now - self._quiet_since > _QUIET_SECONDS:
+            self._quiet_since = now
+            self._look_up_executions()
+
+    def running(self) -> bool:
+        """Whether one of the versions' executions still runs."""
+        pages = self._stepfunctions.get_paginator("list_executions").paginate(
+            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING"
+        )
+        return any(item["name"] in self._names for page in pages for item in page["executions"])
+
+    def outcomes(self) -> Outcomes:
+        """The outcomes, once nothing is pending."""
+        for record in self._records.read(self._failure_keys):
+            rejected = record["status"] == "REJECTED"
+            kind = self._outcomes.rejected if rejected else self._outcomes.failed
+            kind.append(record["key"])
+        return self._outcomes
+
+    def _look_up_executions(self) -> None:
+        """Find executions that ended badly although no event of it has arrived."""
+        executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        for version in list(self.pending.values())[:_LOOKUPS_AT_ONCE]:
+            name = execution_name(version.key, version.digest)
+            try:
+                status = self._stepfunctions.describe_execution(
+                    executionArn=f"{executions}:{name}"
+                )["status"]
+            except self._stepfunctions.exceptions.ExecutionDoesNotExist:
+                continue
+            if status in {"FAILED", "TIMED_OUT", "ABORTED"}:
+                del self.pending[version.digest]
+                self._outcomes.failed.append(version.key)
+
+
+def _is_photograph(path: Path) -> bool:
+    kind = _MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("image/")
+
+
+def _is_same(path: Path, item: dict[str, Any]) -> bool:
+    """Whether size and eTag agree; S3 gives an object of one part its MD5 as eTag."""
+    if path.stat().st_size != item["Size"]:
+        return False
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return str(item["ETag"]).strip('"') == digest.hexdigest()
