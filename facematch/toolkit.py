@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 PROJECT: Final = Path(__file__).parents[1]
 #: npm's aws-cdk 3 refuses assemblies of this aws-cdk-lib, and so do versions before this one.
 CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
+
+_ASSEMBLIES: Final = PROJECT / ".facematch" / "assemblies"
+_ASSEMBLIES_KEPT: Final = 8
 
 
 class SynthesisError(Actionable):
@@ -60,19 +65,28 @@ def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path
     return outdir
 
 
-def synthesised(cache: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
     """The cloud assembly for the code as it is now, made only when something has changed.
 
-    Parameters
-    ----------
-    cache
-        Folder for assemblies; only the newest is kept.
+    Raises
+    ------
+    SynthesisError
+        With what the app said.
     """
-    assembly = cache / _fingerprint(overrides or {})
-    if not (assembly / "manifest.json").exists():
-        for old in sorted(cache.glob("*")) if cache.exists() else []:
-            shutil.rmtree(old, ignore_errors=True)
-        synthesise(assembly, overrides)
+    assembly = _ASSEMBLIES / _fingerprint(overrides or {})
+    if assembly.exists():
+        os.utime(assembly)
+        return assembly
+    _ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_ASSEMBLIES, prefix=".new-") as folder:
+        made = synthesise(Path(folder) / "assembly", overrides)
+        with contextlib.suppress(OSError):  # another process was faster
+            made.rename(assembly)
+    newest_first = sorted(
+        _ASSEMBLIES.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for old in newest_first[_ASSEMBLIES_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
     return assembly
 
 

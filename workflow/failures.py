@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -47,7 +48,7 @@ class Failures(Construct):
         acknowledge(
             self.undelivered,
             rule="AwsSolutions-SQS3",
-            reason="It is the dead-letter queue of the rule.",
+            reason="It is the dead-letter queue of the rule and of the failure function.",
         )
         rule = events.Rule(
             self,
@@ -70,6 +71,19 @@ class Failures(Construct):
         )
         rule.add_target(
             targets.LambdaFunction(failure.function, dead_letter_queue=self.undelivered)
+        )
+        # EventBridge has delivered as soon as Lambda has taken the event: what the function then
+        # fails to record, after Lambda's own two retries, is kept here too.
+        undelivered = self.undelivered.queue_arn
+        failure.allow("sqs:SendMessage", on=[undelivered])
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "Unrecorded",
+            function_name=failure.function.function_name,
+            qualifier="$LATEST",
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=undelivered)
+            ),
         )
         field = events.EventField.from_path
         rule.add_target(

@@ -172,7 +172,7 @@ class LocalCloud:
         )
         self._say("synthesising the template")
         try:
-            assembly = synthesised(self.home.folder / "assembly", self._overrides)
+            assembly = synthesised(self._overrides)
         except SynthesisError as error:
             raise LocalCloudError(f"The template could not be synthesised. {error}") from None
         self._await("emulator", f"{machine.endpoint}/_ministack/health")

@@ -45,7 +45,7 @@ class Home:
     """A local cloud's folder.
 
     Everything lies below it: the objects of the buckets, the faces, the state of the services,
-    the synthesised template, the logs.
+    the logs.
     """
 
     folder: Path

@@ -52,10 +52,11 @@ class ImagesBucket:
         indexing it would bring back a face that somebody has removed.
         """
         current = self.version(image.bucket, image.key, None)
-        if current is None:
-            raise ImageRejected(Reason.GONE, image.digest)
-        if (current.version_id, current.etag) != (image.version_id, image.etag):
-            raise ImageRejected(Reason.SUPERSEDED, image.digest)
+        if current and (current.version_id, current.etag) == (image.version_id, image.etag):
+            return
+        # Without this version, the current one may be an older one that came back.
+        gone = not current or not self.version(image.bucket, image.key, image.version_id)
+        raise ImageRejected(Reason.GONE if gone else Reason.SUPERSEDED, image.digest)
 
     def _head(
         self, bucket: str, key: str, version_id: str | None

@@ -1,0 +1,153 @@
+"""Who may do what: one role a function, each right named here, nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Template
+
+IMAGES = "<IntakeImages13CC7F5D.Arn>"
+OUTPUT = "<OutputAB65CDDE.Arn>"
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+READ_IMAGES = {
+    ("s3:GetObject", f"{IMAGES}/images/*"),
+    ("s3:GetObjectVersion", f"{IMAGES}/images/*"),
+    ("s3:ListBucket", IMAGES),
+}
+RIGHTS = {
+    "starter": READ_IMAGES
+    | {
+        ("states:StartExecution", "<state machine>"),
+        ("sqs:ReceiveMessage", "<queue>"),
+        ("sqs:ChangeMessageVisibility", "<queue>"),
+        ("sqs:GetQueueUrl", "<queue>"),
+        ("sqs:DeleteMessage", "<queue>"),
+        ("sqs:GetQueueAttributes", "<queue>"),
+    },
+    "index": READ_IMAGES | {("rekognition:IndexFaces", "<Collection.Arn>")},
+    "search": {("rekognition:SearchFaces", "<Collection.Arn>")},
+    "report": {
+        ("s3:PutObject", f"{OUTPUT}/reports/*"),
+        ("s3:PutObject", f"{OUTPUT}/matches/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("ssm:GetParameter", "<parameter>"),
+    },
+    "notify": {
+        ("sns:Publish", "<matches>"),
+        ("kms:Decrypt", "<key>"),
+        ("kms:GenerateDataKey", "<key>"),
+    },
+    "failure": {
+        ("s3:PutObject", f"{OUTPUT}/failures/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("s3:GetObject", f"{OUTPUT}/reports/*"),
+        ("s3:ListBucket", OUTPUT),
+        ("states:DescribeExecution", "<executions>"),
+        ("states:GetExecutionHistory", "<executions>"),
+        ("sqs:SendMessage", "<undelivered>"),
+    },
+}
+
+
+def rights(template: Template, role: str) -> set[tuple[str, str]]:
+    """Action and resource of each right of the role."""
+    aliases = {
+        "MatchingStateMachine": "<state machine>",
+        "IntakeQueue": "<queue>",
+        ":execution:FaceMatching:*": "<executions>",
+        "parameter<NotifyThreshold": "<parameter>",
+        "<TopicsMatches": "<matches>",
+        "<TopicsKey": "<key>",
+        "<FailuresUndelivered": "<undelivered>",
+    }
+    found = set()
+    for statement in template.statements(role):
+        assert statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"]):
+            for resource in _listed(statement["Resource"]):
+                text = template.text(resource)
+                text = next((alias for part, alias in aliases.items() if part in text), text)
+                found.add((action, text))
+    return found
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def role_of(template: Template, module: str) -> str:
+    role: str = template.function(module)["Role"]["Fn::GetAtt"][0]
+    return role
+
+
+@pytest.mark.parametrize("module", RIGHTS)
+def test_a_function_has_exactly_these_rights(template: Template, module: str) -> None:
+    found = rights(template, role_of(template, module))
+
+    logs = {right for right in found if right[0] in LOGS}
+    traces = {right for right in found if right[0] in TRACES}
+    assert found - logs - traces == RIGHTS[module]
+    assert {action for action, _ in logs} == LOGS
+    assert all(resource.startswith("<") and "Logs" in resource for _, resource in logs)
+    assert traces == {(action, "*") for action in TRACES}
+
+
+def test_every_function_has_a_role_of_its_own_without_managed_policies(template: Template) -> None:
+    roles = [role_of(template, module) for module in RIGHTS]
+
+    assert len(set(roles)) == len(template.of_type("AWS::Lambda::Function")) == len(RIGHTS)
+    for role in template.of_type("AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role["Properties"]
+
+
+def test_the_state_machine_calls_these_functions_and_no_version_of_them(
+    template: Template,
+) -> None:
+    (role,) = [name for name in template.of_type("AWS::IAM::Role") if name.startswith("Matching")]
+    called = {
+        resource for action, resource in rights(template, role) if action == "lambda:InvokeFunction"
+    }
+
+    modules = ("index", "search", "report", "notify", "failure")
+    names = [
+        name
+        for name, function in template.of_type("AWS::Lambda::Function").items()
+        if function["Properties"]["Handler"].split(".")[1] in modules
+    ]
+    assert called == {f"<{name}.Arn>" for name in names}
+    on_everything = {action for action, resource in rights(template, role) if resource == "*"}
+    assert all(action.startswith(("logs:", "xray:")) for action in on_everything)
+
+
+def test_no_right_has_a_wildcard_in_its_action(template: Template) -> None:
+    for policy in template.of_type("AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            assert not any("*" in str(action) for action in _listed(statement["Action"]))
+
+
+def test_only_s3_of_this_account_may_fill_the_queue(template: Template) -> None:
+    policy = template.properties("AWS::SQS::QueuePolicy", "IntakeQueuePolicy")
+    (allowed,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    assert allowed["Action"] == "sqs:SendMessage"
+    assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_the_topics_key_admits_the_services_that_publish(template: Template) -> None:
+    statements = template.properties("AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    admitted = {
+        service
+        for statement in statements
+        for service in _listed(statement["Principal"].get("Service", []))
+        if {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(_listed(statement["Action"]))
+    }
+
+    assert admitted == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
+    for topic in template.of_type("AWS::SNS::Topic").values():
+        assert "TopicsKey" in template.text(topic["Properties"]["KmsMasterKeyId"])

@@ -1,0 +1,109 @@
+"""The state machine's graph: order, retries, what is caught and what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Template
+
+STEPS = ("IndexFaces", "SearchFaces", "WriteReport", "NotifyMatch")
+#: Of the Lambda service around an invocation, and ours for a service that throttled or failed.
+WORTH_A_RETRY = {
+    "Unavailable",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+}
+
+
+def test_an_image_meets_the_steps_in_order(template: Template) -> None:
+    states = template.definition()["States"]
+    order = [template.definition()["StartAt"]]
+    while "Next" in states[order[-1]]:
+        order.append(states[order[-1]]["Next"])
+
+    assert order == ["IndexFaces", "Settle", "SearchFaces", "WriteReport", "AboveThreshold"]
+    choice = states["AboveThreshold"]
+    assert [branch["Next"] for branch in choice["Choices"]] == ["NotifyMatch"]
+    assert choice["Default"] == "Done"
+    assert states["NotifyMatch"]["Next"] == "Done"
+
+
+def test_each_step_calls_a_function_of_its_own(template: Template) -> None:
+    tasks = {n: s for n, s in template.definition()["States"].items() if s["Type"] == "Task"}
+
+    called = [task["Arguments"]["FunctionName"] for task in tasks.values()]
+    assert set(tasks) == {*STEPS, "RecordFailure"}
+    assert len(set(called)) == len(called)
+
+
+def test_every_task_retries_what_may_pass_with_backoff_and_jitter(template: Template) -> None:
+    for name, state in template.definition()["States"].items():
+        if state["Type"] != "Task":
+            continue
+        (retry,) = state["Retry"]
+        assert set(retry["ErrorEquals"]) == WORTH_A_RETRY, name
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["BackoffRate"] > 1
+        assert retry["MaxDelaySeconds"] <= 60
+        assert retry["MaxAttempts"] >= 3
+
+
+def test_every_step_catches_the_rejection_of_an_image_and_nothing_else(template: Template) -> None:
+    states = template.definition()["States"]
+
+    for name in STEPS:
+        (catch,) = states[name]["Catch"]
+        assert catch["ErrorEquals"] == ["ImageRejected"]
+        assert catch["Next"] == "RecordFailure"
+        assert catch["Output"]["step"] == name
+    assert "Catch" not in states["RecordFailure"]
+
+
+def test_only_a_rejected_image_ends_in_a_fail_state_where_a_redrive_cannot_help(
+    template: Template,
+) -> None:
+    states = template.definition()["States"]
+    fails = {name: state for name, state in states.items() if state["Type"] == "Fail"}
+
+    assert list(fails) == ["ImageRejected"]
+    assert fails["ImageRejected"]["Error"] == "ImageRejected"
+    leading = [name for name, state in states.items() if state.get("Next") == "ImageRejected"]
+    assert leading == ["RecordFailure"]
+
+
+@pytest.mark.parametrize("seconds", [1, 30])
+def test_the_index_settles_for_as_long_as_is_set(
+    synthesise: Callable[..., Template], seconds: int
+) -> None:
+    states = synthesise(settle_seconds=seconds).definition()["States"]
+
+    assert states["Settle"]["Seconds"] == seconds
+
+
+def test_without_a_time_to_settle_there_is_no_such_state_to_pay_for(
+    synthesise: Callable[..., Template],
+) -> None:
+    states = synthesise(settle_seconds=0).definition()["States"]
+
+    assert "Settle" not in states
+    assert states["IndexFaces"]["Next"] == "SearchFaces"
+
+
+def test_executions_are_logged_without_their_data_and_traced(template: Template) -> None:
+    machine = template.properties("AWS::StepFunctions::StateMachine")
+
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+    assert machine["LoggingConfiguration"]["Level"] == "ALL"
+    assert machine["TracingConfiguration"]["Enabled"] is True
+    assert template.definition()["QueryLanguage"] == "JSONata"
+    assert machine.get("StateMachineType", "STANDARD") == "STANDARD"

@@ -1,0 +1,128 @@
+"""Synthesis: the same template both ways, without credentials, and clean by AWS's own rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_s3 as s3
+from cdk_nag import AwsSolutionsChecks
+
+import app as cdk_app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: No Node.js, no Docker, no AWS command line to be found.
+BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+def run_app(outdir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=cdk_app.PROJECT,
+        env={**BARE, "CDK_OUTDIR": str(outdir), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def context() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((cdk_app.PROJECT / "cdk.json").read_text())["context"]
+    return found
+
+
+def findings(folder: Path, app: cdk.App) -> list[tuple[str, str]]:
+    """Rule and construct of each finding of cdk-nag's AwsSolutions."""
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+    report = json.loads((folder / "validation-report.json").read_text())
+    return [
+        (violation["ruleName"], construct["constructPath"])
+        for plugin in report["pluginReports"]
+        for violation in plugin["violations"]
+        for construct in violation["violatingConstructs"]
+    ]
+
+
+def test_the_app_by_itself_and_under_the_command_line_give_the_same_template(
+    tmp_path: Path,
+) -> None:
+    alone = run_app(tmp_path / "alone")
+    # The command line passes the context of cdk.json on in this variable.
+    under = run_app(tmp_path / "under", CDK_CONTEXT_JSON=json.dumps(context()))
+
+    assert (alone.returncode, under.returncode) == (0, 0), alone.stderr + under.stderr
+    assert alone.stderr == ""  # no banner about an old Node.js, no warning
+    names = ("FaceMatching.template.json", "FaceMatching.assets.json")
+    for name in names:
+        assert (tmp_path / "alone" / name).read_text() == (tmp_path / "under" / name).read_text()
+
+
+def test_a_setting_from_the_command_line_is_text_and_is_understood(tmp_path: Path) -> None:
+    given = {**context(), "max_faces": "3", "retain_data": "false", "stack_name": "Registry"}
+    done = run_app(tmp_path, CDK_CONTEXT_JSON=json.dumps(given))
+
+    assert done.returncode == 0, done.stderr
+    template = json.loads((tmp_path / "Registry.template.json").read_text())
+    variables = [
+        resource["Properties"]["Environment"]["Variables"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+    assert "3" in {v.get("MAX_FACES") for v in variables}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("notify_threshold", "0.99"), ("treshold", "99"), ("max_faces", "0")]
+)
+def test_an_impossible_setting_stops_synthesis_with_a_sentence(
+    tmp_path: Path, setting: str, value: str
+) -> None:
+    done = run_app(tmp_path, CDK_CONTEXT_JSON=json.dumps({**context(), setting: value}))
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"Setting: {setting}") or f"'{setting}'" in done.stderr
+    assert not list(tmp_path.glob("*.template.json"))
+
+
+def test_the_asset_holds_the_functions_and_nothing_else(tmp_path: Path) -> None:
+    cdk_app.app(outdir=str(tmp_path)).synth()
+
+    (asset,) = [folder for folder in tmp_path.glob("asset.*") if folder.is_dir()]
+    files = {path.relative_to(asset).as_posix() for path in asset.rglob("*") if path.is_file()}
+    assert "functions/starter.py" in files
+    assert "functions/matching/keys.py" in files
+    assert {name for name in files if not name.startswith("functions/")} == set()
+    assert {name for name in files if not name.endswith(".py")} == set()
+
+
+def test_cdk_nag_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
+    assert findings(tmp_path, cdk_app.app(outdir=str(tmp_path))) == []
+
+
+def test_cdk_nag_would_find_an_open_bucket(tmp_path: Path) -> None:
+    app = cdk_app.app(outdir=str(tmp_path))
+    stack = app.node.find_child("FaceMatching")
+    s3.Bucket(stack, "Open")  # type: ignore[arg-type] # a stack is a construct
+
+    assert ("AwsSolutions-S1", "FaceMatching/Open/Resource") in findings(tmp_path, app)
+
+
+def test_nothing_of_the_users_environment_is_needed(tmp_path: Path) -> None:
+    assert "AWS_ACCESS_KEY_ID" not in BARE
+    done = run_app(tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path)
