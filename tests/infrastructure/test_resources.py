@@ -12,7 +12,7 @@ from functions.matching import settings as function_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Template
+    from tests.infrastructure.conftest import Template
 
 DAY = 24 * 3600
 SETTINGS_OF = {

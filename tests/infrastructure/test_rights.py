@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Template
+    from tests.infrastructure.conftest import Template
 
 IMAGES = "<IntakeImages13CC7F5D.Arn>"
 OUTPUT = "<OutputAB65CDDE.Arn>"
@@ -76,7 +76,7 @@ def rights(template: Template, role: str) -> set[tuple[str, str]]:
     return found
 
 
-def _listed(value: object) -> list[object]:
+def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Template
+    from tests.infrastructure.conftest import Template
 
 STEPS = ("IndexFaces", "SearchFaces", "WriteReport", "NotifyMatch")
 #: Of the Lambda service around an invocation, and ours for a service that throttled or failed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -125,4 +124,4 @@ def test_nothing_of_the_users_environment_is_needed(tmp_path: Path) -> None:
     done = run_app(tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert os.listdir(tmp_path)
+    assert list(tmp_path.glob("*.template.json"))

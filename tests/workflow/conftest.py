@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from faults import FaultyRekognition
 from PIL import Image
 
 from facematch.deployment import Deployment
@@ -18,6 +17,7 @@ from facematch.local.home import Home
 from facematch.photographs import fetch_photographs
 from facematch.records import Records
 from functions.matching.images import UploadedImage
+from tests.workflow.faults import FaultyRekognition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,9 +128,8 @@ class Workflow:
         return eventually(lambda: next(iter(self.records("failures", image)), None))
 
     def function(self, part: str) -> str:
-        names = [
-            f["FunctionName"] for f in self.cloud.client("lambda").list_functions()["Functions"]
-        ]
+        listed = self.cloud.client("lambda").list_functions()["Functions"]
+        names = [function["FunctionName"] for function in listed]
         (found,) = [name for name in names if f"{part}Function" in name]
         return str(found)
 

@@ -7,17 +7,16 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import eventually
 
 from facematch.upload import Uploader, wait_for_outcomes
+from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Workflow
-
     from functions.matching.images import UploadedImage
+    from tests.workflow.conftest import Workflow
 
 ALWAYS = 10_000
 STEPS_OF_A_MATCH = [
@@ -194,6 +193,19 @@ def test_a_denied_call_is_neither_retried_nor_called_the_images_fault(workflow: 
     assert (failure["status"], failure["replay"]) == ("FAILED", "REDRIVE")
 
 
+def test_an_execution_that_somebody_stopped_is_recorded(workflow: Workflow) -> None:
+    workflow.rekognition.fail_next(ALWAYS, "ThrottlingException", "SearchFaces")
+    image = workflow.upload("Ann_Lee_0001.jpg", workflow.photograph("obama.jpg"))
+    arn = workflow.arn(image)
+    eventually(lambda: "SearchFaces" in states_so_far(workflow, arn) or None)
+
+    workflow.stepfunctions.stop_execution(executionArn=arn)
+
+    failure = workflow.failure(image)
+    assert (failure["status"], failure["step"]) == ("ABORTED", "SearchFaces")
+    assert failure["replay"] == "REDRIVE"
+
+
 def test_a_report_of_a_later_execution_removes_the_failure_and_a_late_event_changes_nothing(
     workflow: Workflow,
 ) -> None:
@@ -362,6 +374,13 @@ def test_a_message_that_cannot_be_understood_reaches_the_dead_letters_with_its_b
 
     assert dead["Body"] == poison
     assert sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
+
+
+def states_so_far(workflow: Workflow, execution_arn: str) -> list[str]:
+    try:
+        return workflow.states(execution_arn)
+    except workflow.stepfunctions.exceptions.ExecutionDoesNotExist:
+        return []
 
 
 def invoke_failure(workflow: Workflow, execution: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,259 @@
+"""The local cloud as a person uses it: start, stop, kill, ports, and what it keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch.local.cloud import LocalCloud, reset
+from facematch.local.home import Home, LocalCloudError
+from facematch.photographs import fetch_photographs
+from facematch.toolkit import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE_SECONDS = 30
+PROC = Path("/proc")
+needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="finds processes in /proc")
+
+
+def facematch(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "facematch.cli", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "FACEMATCH_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    facematch(tmp_path, "local", "stop", "--quiet")
+
+
+def eventually(look: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if look():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def processes_of(home: Path) -> set[int]:
+    """Ids of the processes that have the folder in their command line or environment."""
+    wanted = str(home).encode()
+    found = set()
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                if wanted in text:
+                    found.add(int(entry.name))
+    return found
+
+
+def sorted_lists(document: dict[str, Any]) -> dict[str, Any]:
+    return {k: sorted(v) if isinstance(v, list) else v for k, v in document.items()}
+
+
+def people(folder: Path) -> Path:
+    folder.mkdir()
+    photographs = fetch_photographs()
+    for name, source in {"Ann_Lee_0001.jpg": "obama.jpg", "Bea_Roe_0001.jpg": "obama2.jpg"}.items():
+        (folder / name).write_bytes(photographs[source].read_bytes())
+    (folder / "Broken_0001.jpg").write_bytes(b"not a photograph")
+    (folder / "notes.txt").write_text("left out")
+    return folder
+
+
+@needs_proc
+def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> None:
+    folder = people(tmp_path / "people")
+
+    started = facematch(home, "local", "start")
+    assert started.returncode == 0, started.stderr
+    assert "http://127.0.0.1:" in started.stdout
+
+    uploaded = facematch(home, "upload", str(folder), "--local", "--wait", "--json")
+    assert uploaded.returncode == 0, uploaded.stderr
+    assert sorted_lists(json.loads(uploaded.stdout)) == {
+        "uploaded": 3,
+        "unchanged": 0,
+        "not_uploaded": 0,
+        "reported": ["images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg"],
+        "rejected": ["images/Broken_0001.jpg"],
+        "failed": [],
+    }
+    assert "1 files are left out" in uploaded.stderr
+
+    found = facematch(home, "matches", "--local", "--json")
+    (pair,) = json.loads(found.stdout)
+    assert set(pair) == {"name_a", "name_b", "similarity", "image_pairs", "key_a", "key_b"}
+    assert (pair["name_a"], pair["name_b"], pair["image_pairs"]) == ("Ann_Lee", "Bea_Roe", 1)
+    assert (pair["key_a"], pair["key_b"]) == ("images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg")
+    assert json.loads(facematch(home, "matches", "--local", "--json", "--min", "100").stdout) == []
+
+    # Everything is kept over a stop, and uploading again starts nothing.
+    stopped = facematch(home, "local", "stop")
+    assert stopped.returncode == 0
+    assert eventually(lambda: not processes_of(home))
+    assert facematch(home, "local", "start").returncode == 0
+    again = facematch(home, "upload", str(folder), "--local", "--wait", "--json")
+    assert json.loads(again.stdout)["uploaded"] == 0
+    assert json.loads(again.stdout)["unchanged"] == 3
+    assert json.loads(facematch(home, "matches", "--local", "--json").stdout) == [pair]
+    status = json.loads(facematch(home, "local", "status", "--json").stdout)
+    assert status["running"] is True
+    assert facematch(home, "local", "reset", "--yes").returncode == 2
+
+
+@needs_proc
+def test_killing_the_local_cloud_ends_every_process_of_it(home: Path, tmp_path: Path) -> None:
+    facematch(home, "local", "start")
+    facematch(home, "upload", str(people(tmp_path / "people")), "--local", "--wait")
+    running = Home(home).running()
+    assert running
+    # Itself, the emulator, the endpoint, its two face workers, and functions.
+    assert len(processes_of(home)) >= 6
+
+    os.kill(running.pid, signal.SIGKILL)
+
+    assert eventually(lambda: not processes_of(home)), processes_of(home)
+    assert Home(home).running() is None
+
+
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_local_cloud_in_the_foreground_ends_cleanly_with_its_terminal(
+    home: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facematch.cli", "local", "start", "--foreground"],
+        cwd=PROJECT,
+        env={**os.environ, "FACEMATCH_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert eventually(lambda: Home(home).running() is not None)
+
+    os.killpg(process.pid, number)  # as Ctrl-C does: every process of the terminal
+
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert eventually(lambda: not processes_of(home)), processes_of(home)
+
+
+def test_a_busy_port_is_passed_over(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # something else has taken it, which is as good
+            taken.bind(("127.0.0.1", 4566))
+        taken.listen()
+
+        ports = Home(tmp_path).ports()
+
+    assert 4566 not in ports
+    assert len(set(ports)) == 2
+
+
+def test_a_port_that_the_state_names_and_another_program_took_is_an_error_that_helps(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    port, _ = home.ports()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+
+        with pytest.raises(LocalCloudError, match=f"(?s){port}.*facematch local reset"):
+            home.ports()
+
+    assert home.ports()[0] == port
+
+
+def test_two_local_clouds_cannot_share_a_folder(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with home.lock(), pytest.raises(LocalCloudError, match="running"):
+        LocalCloud(home).start()
+    with home.lock(), pytest.raises(LocalCloudError, match="running"):
+        reset(home)
+
+
+@needs_proc
+def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left_running(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    home.ports()
+    home.database.mkdir()  # where the endpoint wants to keep its faces
+
+    with pytest.raises(LocalCloudError, match="rekognition") as raised:
+        LocalCloud(home).start()
+
+    assert str(home.logs / "rekognition.log") in str(raised.value)
+    assert eventually(lambda: not processes_of(tmp_path))
+    assert home.running() is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("matches", "--local"), ("upload", "tests", "--local"), ("local", "status")],
+)
+def test_without_a_local_cloud_a_command_says_how_to_start_one(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = facematch(tmp_path, *arguments)
+
+    assert done.returncode in {1, 2}
+    assert "No local cloud is running" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_stack_a_command_says_where_it_looked(tmp_path: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "FACEMATCH_HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "facematch.cli", "matches", "--region", "eu-west-1"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "'FaceMatching'" in done.stderr
+    assert "--local" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_difference_is_shown(tmp_path: Path) -> None:
+    from facematch.local.differences import DIFFERENCES  # noqa: PLC0415
+
+    shown = facematch(tmp_path, "local", "differences", "--json")
+
+    listed: list[dict[str, Any]] = json.loads(shown.stdout)
+    assert [entry["what"] for entry in listed] == [d.what for d in DIFFERENCES]

@@ -1,0 +1,182 @@
+"""The emulator's private names, and what our changes to it do.
+
+A failure here after an upgrade of MiniStack says which name has changed and what it was for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import operator
+import threading
+import time
+import traceback
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from facematch.local import emulator
+from facematch.local.emulator import PRIVATE_NAMES, PrivateName, error_name
+
+
+@pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: private.name)
+def test_a_private_name_is_still_what_it_was(private: PrivateName) -> None:
+    module = importlib.import_module(private.module)
+
+    found = operator.attrgetter(private.name)(module)
+
+    assert tuple(inspect.signature(found).parameters) == private.parameters, private.use
+
+
+def test_the_poller_is_still_woken_by_an_event() -> None:
+    module = importlib.import_module("ministack.services.lambda_svc")
+
+    assert isinstance(module._esm_wake, threading.Event)
+
+
+def test_the_emulator_is_the_version_that_was_looked_into() -> None:
+    assert version("ministack") == "1.5.33"
+
+
+class RaisedError(Exception):
+    pass
+
+
+def trace_of(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def caused() -> Exception:
+    error = RaisedError("outer")
+    error.__cause__ = KeyError("inner")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (RaisedError("one line"), "RaisedError"),
+        (RaisedError(""), "RaisedError"),
+        (RaisedError("two\nlines: of it"), "RaisedError"),
+        (RaisedError("ends like: a name"), "RaisedError"),
+        (ValueError("built in"), "ValueError"),
+        (KeyError("quoted"), "KeyError"),
+        (caused(), "RaisedError"),
+    ],
+    ids=str,
+)
+def test_an_exceptions_class_name_is_read_from_its_traceback(error: Exception, name: str) -> None:
+    assert error_name(trace_of(error), str(error)) == name
+
+
+@pytest.mark.parametrize("trace", ["", "Worker process died", "Task timed out after 3.00 seconds"])
+def test_what_is_no_exception_gets_no_name(trace: str) -> None:
+    assert error_name(trace, trace) is None
+
+
+class StandInLambda:
+    """The part of lambda_svc that we wrap, doing nothing but counting."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now: dict[str, int] = {}
+        self.most: dict[str, int] = {}
+        self._esm_wake = threading.Event()
+
+    def _execute_function_dispatch(
+        self, _func: Any, config: dict[str, str], event: Any, _request_id: str, _started: float
+    ) -> dict[str, Any]:
+        name = config["FunctionName"]
+        with self.lock:
+            self.now[name] = self.now.get(name, 0) + 1
+            self.most[name] = max(self.most.get(name, 0), self.now[name])
+        time.sleep(0.02)
+        with self.lock:
+            self.now[name] -= 1
+        return {"body": event}
+
+    def _sqs_esm_concurrency(self, *_arguments: Any) -> int:
+        return 2
+
+
+@pytest.mark.parametrize(
+    ("function", "allowed"),
+    [
+        ("FaceMatching-IndexFunction08CCB108-C05AF74E7DAD2", 3),
+        ("FaceMatching-ReportFunction6EC312E5-4EE6E67B7C096", 1),
+        ("Index-SearchFunction4AE05E44-F5EAEC1D8C6AC", 1),
+    ],
+)
+def test_more_invocations_wait_for_a_free_process_and_all_are_served(
+    function: str, allowed: int
+) -> None:
+    stand_in = StandInLambda()
+    emulator._bound_invocations(stand_in)
+    results: list[Any] = []
+
+    def invoke(number: int) -> None:
+        config = {"FunctionName": function}
+        answer = stand_in._execute_function_dispatch(None, config, number, "", 0.0)
+        results.append(answer["body"])
+
+    threads = [threading.Thread(target=invoke, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(results) == list(range(12))
+    assert stand_in.most[function] == allowed
+
+
+def test_messages_stay_in_the_queue_while_many_executions_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(emulator, "MOST_RUNNING_EXECUTIONS", 2)
+    stand_in, release = StandInLambda(), threading.Event()
+
+    class StandInStepFunctions:
+        @staticmethod
+        def _run_execution(_arn: str) -> None:
+            release.wait(5)
+
+    stepfunctions = StandInStepFunctions()
+    emulator._leave_messages_in_the_queue(stand_in, stepfunctions)
+    allowed = [stand_in._sqs_esm_concurrency({}, {}, {})]
+
+    threads = [
+        threading.Thread(target=stepfunctions._run_execution, args=(str(number),))
+        for number in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    allowed.append(stand_in._sqs_esm_concurrency({}, {}, {}))
+    release.set()
+    for thread in threads:
+        thread.join()
+    allowed.append(stand_in._sqs_esm_concurrency({}, {}, {}))
+
+    assert allowed == [2, 0, 2]
+    assert stand_in._esm_wake.is_set()
+
+
+def test_the_emulator_gets_nothing_of_the_users_aws_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://example.org")
+
+    environment = emulator.environment(port=1, state=tmp_path)
+
+    assert environment["AWS_ACCESS_KEY_ID"] == "test"
+    assert environment["BIND_HOST"] == "127.0.0.1"
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"} & set(environment)
+
+
+def test_the_emulator_refuses_to_be_started_with_another_address() -> None:
+    with pytest.raises(SystemExit, match=r"127\.0\.0\.1"):
+        emulator._insist_on_own_environment({"BIND_HOST": "0.0.0.0"})
