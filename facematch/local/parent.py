@@ -16,7 +16,8 @@ def end_with_parent() -> None:
     """
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        # Not sys.stdin.buffer: a thread that waits in it aborts the interpreter at its exit.
+        while os.read(sys.stdin.fileno(), 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
