@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
