@@ -319,19 +319,27 @@ def _deployment(*, local: bool, profile: str | None, region: str | None, stack: 
     return deployments.on_aws(stack_name=stack, profile=profile, region=region)
 
 
+class Interrupted(BaseException):
+    """Ctrl-C; not KeyboardInterrupt, which Typer turns into an exit code of failure."""
+
+
+def _interrupt(*_signal: object) -> NoReturn:
+    raise Interrupted
+
+
 def main() -> NoReturn:
     """Run the command line; an error that people can act on is one sentence, not a traceback."""
-    code = 0
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except Actionable as error:
         fail(str(error), error.exit_code)
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS: {error}", FAILED)
-    except KeyboardInterrupt:
+    except Interrupted:
         messages.print("Interrupted. What is done is done; repeat the command to go on.")
-        code = INTERRUPTED
-    sys.exit(code)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
 
 
 if __name__ == "__main__":

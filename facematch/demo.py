@@ -30,12 +30,12 @@ _ROWS: Final = 30
 _HORIZON: Final = 0.6
 #: One man under three names, another under his own. The invented names are examples.
 _LAYOUT: Final = {
-    "Barack_Obama/Barack_Obama_0001.jpg": "obama.jpg",
-    "Barack_Obama/Barack_Obama_0002.jpg": "obama3.jpg",
-    "John_Q_Public/John_Q_Public_0001.jpg": "obama2.jpg",
-    "Max_Mustermann/Max_Mustermann_0001.jpg": "obama_partial_face.jpg",
-    "Max_Mustermann/Max_Mustermann_0002.jpg": "obama_partial_face2.jpg",
-    "Joe_Biden/Joe_Biden_0001.jpg": "biden.jpg",
+    "Barack_Obama_0001.jpg": "obama.jpg",
+    "Barack_Obama_0002.jpg": "obama3.jpg",
+    "John_Q_Public_0001.jpg": "obama2.jpg",
+    "Max_Mustermann_0001.jpg": "obama_partial_face.jpg",
+    "Max_Mustermann_0002.jpg": "obama_partial_face2.jpg",
+    "Joe_Biden_0001.jpg": "biden.jpg",
 }
 
 
@@ -47,8 +47,11 @@ class DemoResult:
     ----------
     records
         The report or failure record of each photograph.
+    image_prefix
+        Of their keys.
     """
 
+    image_prefix: str
     records: list[dict[str, Any]]
     pairs: list[NamePair]
     threshold: float
@@ -57,17 +60,12 @@ class DemoResult:
 def lay_out(folder: Path) -> None:
     """Fill the folder: real photographs under several names, one without a face, one broken."""
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     photographs = fetch_photographs()
     for name, source in _LAYOUT.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(photographs[source], path)
-    landscape = folder / "Empty_Landscape" / "Empty_Landscape_0001.png"
-    landscape.parent.mkdir()
-    _landscape().save(landscape)
-    broken = folder / "Broken_File" / "Broken_File_0001.jpg"
-    broken.parent.mkdir()
-    broken.write_bytes(photographs["biden.jpg"].read_bytes()[:300])
+        shutil.copyfile(photographs[source], folder / name)
+    _landscape().save(folder / "Empty_Landscape_0001.png")
+    (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
 
 
 def run(photographs: Path | None) -> DemoResult:
@@ -118,6 +116,7 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
     records = Records(deployment)
     threshold = deployment.notify_threshold()
     return DemoResult(
+        image_prefix=deployment.image_prefix,
         records=list(
             records.read([key for kind in ("reports", "failures") for key in records.keys(kind)])
         ),
@@ -130,11 +129,12 @@ def show(result: DemoResult) -> None:
     """Print the tables, and where to look next."""
     rows = sorted(result.records, key=_best_first)
     table = Table(title=f"{len(rows)} photographs", title_justify="left")
-    for column in ("Photograph", "Outcome", "The same face under another name"):
+    for column in ("Photograph", "Outcome", "The same face also as"):
         table.add_column(column, overflow="fold")
     table.add_column("Similarity", justify="right")
     for record in rows[:_ROWS]:
-        table.add_row(*_row(record))
+        name = record["key"].removeprefix(result.image_prefix)
+        table.add_row(safe(name), *_row(record))
     output.print()
     output.print(table)
     if len(rows) > _ROWS:
@@ -158,16 +158,16 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
     example = next((row for row in rows if row["status"] == "MATCHED"), rows[0] if rows else None)
     lines = ["", "Where to look next", f"  export FACEMATCH_HOME={home}"]
     for command, meaning in {
-        "local start": "this local cloud again, with everything in it",
-        "matches --local --min 80": "every pair that the reports list",
-        "upload FOLDER --local --wait": "add photographs of your own to it",
+        "local start": "this local cloud again",
+        "matches --local --min 80": "every pair that is reported",
+        "upload FOLDER --local --wait": "add your own",
         "local differences": "what differs from AWS",
     }.items():
-        lines.append(f"  .venv/bin/facematch {command:<30} {meaning}")
+        lines.append(f"  .venv/bin/facematch {command:<28} {meaning}")
     if example:
         lines.append(f"  The execution of {example['key']} is named")
         lines.append(f"    {example['execution_arn'].rpartition(':')[2]}")
-    lines.append("  On your own folder:  make demo PHOTOS=folder      On AWS:  see README.md")
+    lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
     output.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
@@ -175,7 +175,7 @@ def _row(record: dict[str, Any]) -> list[Any]:
     status = record["status"]
     if "faces" not in record:
         why = f"{record['message'].partition(' ')[2]} {record['remedy']}"
-        return [safe(record["key"]), safe(status, "red"), safe(why, "dim"), ""]
+        return [safe(status, "red"), safe(why, "dim"), ""]
     found = {
         match["name"]: match["similarity"]
         for face in record["faces"]
@@ -184,7 +184,7 @@ def _row(record: dict[str, Any]) -> list[Any]:
     style = {"MATCHED": "bold yellow", "NO_FACE": "cyan"}.get(status, "green")
     names = ", ".join(sorted(found, key=lambda name: -found[name]))
     best = percent(record["best_similarity"]) if found else ""
-    return [safe(record["key"]), safe(status, style), safe(names), best]
+    return [safe(status, style), safe(names), best]
 
 
 def _best_first(record: dict[str, Any]) -> tuple[int, float, str]:

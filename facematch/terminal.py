@@ -68,20 +68,19 @@ def safe(text: str, style: str = "") -> Text:
 
 
 def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
-    """Who matches whom."""
+    """Who matches whom: two lines a pair, each a name and the photograph of the best pair."""
     table = Table(title=title, title_justify="left")
-    table.add_column("Similarity", justify="right")
-    for column in ("Name", "Other name"):
-        table.add_column(column, overflow="fold")
-    table.add_column("Photograph pairs", justify="right")
-    table.add_column("Best pair", overflow="fold", style="dim")
+    table.add_column("Similarity", justify="right", no_wrap=True)
+    table.add_column("Names", overflow="fold")
+    table.add_column("Best pair of photographs", overflow="fold", style="dim")
+    table.add_column("Pairs", justify="right", no_wrap=True)
     for pair in pairs:
         table.add_row(
             percent(pair.similarity),
-            safe(pair.name_a),
-            safe(pair.name_b),
-            str(pair.image_pairs),
+            Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
             Text("\n").join([safe(pair.key_a), safe(pair.key_b)]),
+            str(pair.image_pairs),
+            end_section=True,
         )
     return table
 
