@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from facematch.records import Records
@@ -43,18 +44,28 @@ def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
     records = Records(deployment)
     rows = records.read(list(records.keys("matches")))
     current = {
-        item["Key"]: item["VersionId"]
+        item["Key"]: item
         for item in current_versions(
             deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
         )
     }
     return paired(
-        row
-        for row in rows
-        if row["similarity"] >= minimum
-        and row["key"] in current
-        and current[row["key"]] == (row["version_id"] or "null")
-        and row["matched_key"] in current
+        row for row in rows if row["similarity"] >= minimum and _is_evidence(row, current)
+    )
+
+
+def _is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool:
+    """Whether the row is about two versions that are in the bucket now.
+
+    A row knows the other image's key but not its version: what was uploaded there after the
+    search is another photograph, whose own report says what it matches.
+    """
+    own, other = current.get(row["key"]), current.get(row["matched_key"])
+    return bool(
+        own
+        and other
+        and own["VersionId"] == (row["version_id"] or "null")
+        and other["LastModified"] <= datetime.fromisoformat(row["searched_at"])
     )
 
 

@@ -169,7 +169,8 @@ class Uploader:
             answer = self._s3.put_object(
                 Bucket=self._bucket, Key=key, Body=body, ContentType=kind or "image/jpeg"
             )
-        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
         return self._version(
             key,
             answer.get("VersionId") or f"etag:{answer['ETag'].strip(chr(34))}",
@@ -232,7 +233,7 @@ class _Waiting:
         self.pending = {version.digest: version for version in versions}
         self._names = {execution_name(v.key, v.digest) for v in versions}
         self._outcomes = Outcomes()
-        self._failure_keys: list[str] = []
+        self._failed: dict[str, Version] = {}
         self._quiet_since = time.monotonic()
 
     def look(self) -> None:
@@ -243,8 +244,8 @@ class _Waiting:
                 if version := self.pending.pop(digest_of(key), None):
                     self._outcomes.reported.append(version.key)
             for key in self._records.keys("failures", day):
-                if self.pending.pop(digest_of(key), None):
-                    self._failure_keys.append(key)
+                if version := self.pending.pop(digest_of(key), None):
+                    self._failed[key] = version
         now = time.monotonic()
         if len(self.pending) < before:
             self._quiet_since = now
@@ -261,10 +262,15 @@ class _Waiting:
 
     def outcomes(self) -> Outcomes:
         """The outcomes, once nothing is pending."""
-        for record in self._records.read(self._failure_keys):
-            rejected = record["status"] == "REJECTED"
-            kind = self._outcomes.rejected if rejected else self._outcomes.failed
-            kind.append(record["key"])
+        read = {record["key"]: record for record in self._records.read(self._failed)}
+        for version in self._failed.values():
+            record = read.get(version.key)
+            if record is None:  # a report has replaced it meanwhile
+                self._outcomes.reported.append(version.key)
+            elif record["status"] == "REJECTED":
+                self._outcomes.rejected.append(version.key)
+            else:
+                self._outcomes.failed.append(version.key)
         return self._outcomes
 
     def _look_up_executions(self) -> None:

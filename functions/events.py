@@ -91,7 +91,7 @@ def _created_object(record: S3EventRecord) -> ObjectCreated | None:
             size=int(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MessageNotUnderstood(
             f"an S3 event without what it should have ({type(error).__name__})"
         ) from None

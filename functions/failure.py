@@ -16,6 +16,7 @@ from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.events import ExecutionEnded
+from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage
 from functions.matching.settings import FailureSettings
@@ -59,6 +60,9 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
     execution = executions.describe(ended.execution_arn)
     if execution["status"] not in FailureStatus.__members__:
         logger.info("no longer failed", status=execution["status"])
+        return {"recorded": False}
+    if execution.get("error") == ImageRejected.__name__:
+        logger.info("recorded by the state machine itself")
         return {"recorded": False}
     image = UploadedImage.from_payload(json.loads(execution["input"]))
     failure = Failure(

@@ -6,12 +6,16 @@ correlation id of every line.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 
 if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
+
+# An invocation that has nothing to count, as for a test event, is nothing to warn of.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 #: The service's name, the level and the metrics' namespace come from the environment.
 logger = Logger(utc=True)

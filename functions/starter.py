@@ -44,6 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 def start_executions(record: SQSRecord) -> None:
     """Start an execution for each new object that one message tells of."""
+    logger.set_correlation_id(None)  # the one before was another image
     try:
         for created in created_objects(
             record.body, bucket=settings.images_bucket, prefix=settings.image_prefix

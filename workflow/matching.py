@@ -95,15 +95,7 @@ class Matching(Construct):
             },
             outputs=_with("notification"),
         )
-        done = sfn.Succeed.jsonata(
-            self,
-            "Done",
-            outputs={
-                "report": "{% $states.input.report %}",
-                "notification": "{% $exists($states.input.notification) "
-                "? $states.input.notification : null %}",
-            },
-        )
+        done = sfn.Succeed.jsonata(self, "Done")
 
         record_failure = lambda_step(
             self,

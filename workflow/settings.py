@@ -56,7 +56,7 @@ def _number(low: float, high: float, unit: str) -> Callable[[Any], float]:
             raise ValueError(allowed)  # noqa: TRY004 - callers catch one kind
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(allowed) from None
         if not low <= number <= high:
             raise ValueError(allowed)
@@ -108,12 +108,16 @@ _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 
 SETTINGS: Final[dict[str, Setting]] = {
     "stack_name": Setting(
-        read=_text(r"[A-Za-z][A-Za-z0-9-]{0,49}", "a letter, then up to 49 letters, digits or '-'"),
+        read=_text(
+            # Parameter Store reserves both words (AWS Systems Manager, PutParameter).
+            r"(?!(?i:aws|ssm))[A-Za-z][A-Za-z0-9-]{0,49}",
+            "a letter, then up to 49 letters, digits or '-', but neither 'aws' nor 'ssm' first",
+        ),
         default="FaceMatching",
         meaning="Name of the CloudFormation stack and of the state machine",
     ),
     "image_prefix": Setting(
-        read=_text(r"([A-Za-z0-9!_.*'()-]+/)*", "nothing, or folders of plain letters ending in /"),
+        read=_text(r"([A-Za-z0-9!_.-]+/)*", "nothing, or folders of plain letters ending in /"),
         default="images/",
         meaning="Only keys below it start the workflow",
     ),

@@ -52,10 +52,11 @@ def client(service: str) -> Any:  # noqa: ANN401 - each service has a type of it
         On the local cloud, when the endpoint is unset or is not on this machine: nothing may
         reach the real AWS from there by accident.
     """
-    if os.environ.get("FACEMATCH_LOCAL"):
-        _insist_on_loopback(service)
     make: Callable[..., Any] = boto3.client
-    return make(service, config=_CONFIG)
+    made = make(service, config=_CONFIG)
+    if os.environ.get("FACEMATCH_LOCAL"):
+        _insist_on_loopback(service, made.meta.endpoint_url)
+    return made
 
 
 @contextmanager
@@ -69,10 +70,11 @@ def availability() -> Iterator[None]:
         yield
     except ClientError as error:
         if is_transient(error):
-            raise Unavailable(f"{error.operation_name}: {error_code(error)}") from error
+            # Not `from error`: its text may name the object, and so a person, in the log.
+            raise Unavailable(f"{error.operation_name}: {error_code(error)}") from None
         raise
     except (HTTPClientError, ConnectionError) as error:
-        raise Unavailable(f"no answer from a service: {type(error).__name__}") from error
+        raise Unavailable(f"no answer from a service: {type(error).__name__}") from None
 
 
 def error_code(error: ClientError) -> str:
@@ -86,11 +88,10 @@ def is_transient(error: ClientError) -> bool:
     return error_code(error) in _THROTTLED or status >= _SERVER_ERROR
 
 
-def _insist_on_loopback(service: str) -> None:
-    own = f"AWS_ENDPOINT_URL_{service.upper()}"
-    endpoint = os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL") or ""
+def _insist_on_loopback(service: str, endpoint: str) -> None:
+    """Look at what the client will really call, however it came to it."""
     if urlsplit(endpoint).hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise RuntimeError(
-            f"FACEMATCH_LOCAL is set, but neither {own} nor AWS_ENDPOINT_URL names an endpoint on "
-            f"this machine (found {endpoint!r}): refusing to call {service} on the real AWS"
+            f"FACEMATCH_LOCAL is set: refusing to call {service} at {endpoint}, which is not on "
+            "this machine. Set AWS_ENDPOINT_URL to the local cloud's endpoint."
         )

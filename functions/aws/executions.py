@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from functions.aws.clients import availability
+from botocore.exceptions import ClientError
+
+from functions.aws.clients import availability, error_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
     from functions.matching.images import UploadedImage
+
+
+class ExecutionUnreadable(Exception):  # noqa: N818 - reads as what happened
+    """An execution cannot be described: Step Functions has forgotten it, or denies it."""
 
 
 class Executions:
@@ -39,13 +48,25 @@ class Executions:
         return True
 
     def describe(self, execution_arn: str) -> DescribeExecutionOutputTypeDef:
-        """How the execution stands now, whatever an event says."""
-        with availability():
+        """How the execution stands now, whatever an event says.
+
+        Raises
+        ------
+        ExecutionUnreadable
+            When it is unknown or denied.
+        """
+        with _without_names():
             return self._stepfunctions.describe_execution(executionArn=execution_arn)
 
     def last_step(self, execution_arn: str) -> str | None:
-        """The state that the execution entered last; None when it entered none."""
-        with availability():
+        """The state that the execution entered last; None when it entered none.
+
+        Raises
+        ------
+        ExecutionUnreadable
+            When it is unknown or denied.
+        """
+        with _without_names():
             pages = self._stepfunctions.get_paginator("get_execution_history").paginate(
                 executionArn=execution_arn, reverseOrder=True, includeExecutionData=False
             )
@@ -54,3 +75,13 @@ class Executions:
                     if "stateEnteredEventDetails" in event:
                         return event["stateEnteredEventDetails"]["name"]
         return None
+
+
+@contextmanager
+def _without_names() -> Iterator[None]:
+    """Keep AWS's own words, which name the execution and so a person, out of the log."""
+    try:
+        with availability():
+            yield
+    except ClientError as error:
+        raise ExecutionUnreadable(f"{error.operation_name}: {error_code(error)}") from None

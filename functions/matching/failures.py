@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.matching.errors import ImageRejected, Reason, Unavailable, rejection_in
+from functions.matching.errors import Reason, Unavailable, rejection_in
 from functions.matching.images import MAX_IMAGE_BYTES, timestamp
 from functions.matching.keys import name_in
 from functions.matching.reports import SCHEMA_VERSION, image_columns
@@ -89,6 +89,11 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
     ),
 }
 
+_UNKNOWN_REJECTION: Final = (
+    "was rejected for a reason that this version does not know",
+    "Read the cause.",
+)
+
 _SERVICE_TROUBLE: Final = (
     "A service throttled or failed, longer than the retries lasted.",
     "Redrive the execution: it resumes at this step. If many fail so, lower starts_per_second or "
@@ -133,12 +138,11 @@ def failure_record(
     image: UploadedImage, failure: Failure, *, name_pattern: re.Pattern[str]
 ) -> dict[str, Any]:
     """The failure record, as it is written."""
-    rejection = _rejection(failure)
-    if rejection:
-        fault, remedy = _REJECTIONS[rejection[0]]
-        message = f"{image.uri} {fault}."
-        if rejection[1]:
-            message = f"{message[:-1]}: {rejection[1]}."
+    rejected = failure.status is FailureStatus.REJECTED
+    reason, detail = rejection_in(error_message(failure.cause or "")) or (None, "")
+    if rejected:
+        fault, remedy = _REJECTIONS[reason] if reason else _UNKNOWN_REJECTION
+        message = f"{image.uri} {fault}" + (f": {detail}." if detail else ".")
     else:
         fault, remedy = _OTHER.get(failure.error or "", _BY_STATUS[failure.status])
         message = f"{image.uri}: {fault}"
@@ -147,13 +151,13 @@ def failure_record(
         **image_columns(image),
         "name": name_in(image.key, name_pattern),
         "status": failure.status,
-        "reason": rejection[0] if rejection else failure.error or failure.status,
+        "reason": (reason if rejected else None) or failure.error or failure.status,
         "step": failure.step,
         "error": failure.error,
-        "cause": _cause(failure, rejected=rejection is not None),
+        "cause": _cause(failure, rejected=rejected),
         "message": message,
         "remedy": remedy,
-        "replay": Replay.NONE if rejection else Replay.REDRIVE,
+        "replay": Replay.NONE if rejected else Replay.REDRIVE,
         "execution_arn": failure.execution_arn,
         "failed_at": timestamp(failure.failed_at),
     }
@@ -167,12 +171,6 @@ def _cause(failure: Failure, *, rejected: bool) -> str | None:
     if failure.cause is None:
         return None
     return error_message(failure.cause) if rejected else failure.cause[:_CAUSE_LIMIT]
-
-
-def _rejection(failure: Failure) -> tuple[Reason, str] | None:
-    if failure.error != ImageRejected.__name__:
-        return None
-    return rejection_in(error_message(failure.cause or "")) or (Reason.NOT_JPEG_OR_PNG, "")
 
 
 def error_message(cause: str) -> str:

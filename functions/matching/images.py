@@ -57,7 +57,7 @@ class UploadedImage:
                 size=int(payload["size"]),
                 last_modified=datetime.fromisoformat(payload["lastModified"]).astimezone(UTC),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(
                 "not an uploaded image: bucket, key, versionId, eTag, size and lastModified are "
                 f"expected, as the starter writes them ({type(error).__name__}: {error})"

@@ -51,7 +51,7 @@ def compiled_name_pattern(pattern: str) -> re.Pattern[str]:
     """
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     if "name" not in compiled.groupindex:
         raise ValueError(f"{pattern!r} has no group named 'name', as in (?P<name>...)")

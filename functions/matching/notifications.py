@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 #: SNS: a subject has fewer than 100 characters, no line breaks, no control characters
 #: (Amazon SNS API Reference, Publish).
 SUBJECT_LIMIT: Final = 99
-#: A message lists the best pairs; the report has the rest. With keys of up to 1,024 bytes this
-#: stays far below the 256 KiB that SNS takes.
+#: A message lists the best pairs; the report has the rest. With keys that fit an ExternalImageId
+#: this stays far below the 256 KiB that SNS takes.
 PAIRS_LIMIT: Final = 20
 _NAME_LIMIT: Final = 36
 _ATTRIBUTE_NAMES_LIMIT: Final = 10
@@ -141,4 +142,5 @@ def printable(text: str) -> str:
 
 def percent(similarity: float) -> str:
     """Cut, never rounded up, to two places: what is not 99 must not read as 99."""
-    return f"{int(similarity * 100) / 100:.2f} %"
+    hundredths = math.floor(similarity * 100 + 1e-9)  # 80.74 * 100 is 8073.999...
+    return f"{hundredths / 100:.2f} %"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self, get_type_hints
 
 from functions.matching.keys import compiled_name_pattern
@@ -34,8 +34,8 @@ class _FromEnvironment:
         values: dict[str, Any] = {}
         for setting in fields(cls):
             variable = setting.name.upper()
-            text = os.environ.get(variable, "")
-            if not text:
+            text = os.environ.get(variable)
+            if text is None or (not text and not setting.metadata.get("may_be_empty")):
                 raise ValueError(
                     f"the environment variable {variable} is missing: deploy the stack again"
                 )
@@ -53,7 +53,7 @@ class StarterSettings(_FromEnvironment):
     """Of the starter. `starts_per_second` is the rate of one of `starter_concurrency`."""
 
     images_bucket: str
-    image_prefix: str
+    image_prefix: str = field(metadata={"may_be_empty": True})
     state_machine_arn: str
     starts_per_second: str
     starter_concurrency: int

@@ -1,0 +1,155 @@
+"""Clients: what may succeed later, and that a local cloud never reaches the real AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from functions.aws.clients import availability, client
+from functions.matching.errors import Unavailable
+
+SERVICES = ("s3", "stepfunctions", "rekognition", "ssm", "sns")
+LOOPBACK = ("http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566")
+FOREIGN = (
+    "https://rekognition.eu-central-1.amazonaws.com",
+    "http://10.0.0.1:4566",
+    "http://127.0.0.1.example.com",
+    "http://127.0.0.1@example.com",
+    "127.0.0.1:4566",
+)
+
+
+@pytest.fixture
+def _on_the_local_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEMATCH_LOCAL", "1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # reads the environment anew
+
+
+local = pytest.mark.usefixtures("_on_the_local_cloud")
+
+
+def client_or_refusal(service: str) -> str | None:
+    """The host that a client would call; None when it is refused."""
+    try:
+        endpoint: str = client(service).meta.endpoint_url
+    except (RuntimeError, ValueError):
+        return None
+    return urlsplit(endpoint).hostname
+
+
+@local
+@pytest.mark.parametrize("service", SERVICES)
+def test_without_an_endpoint_the_local_cloud_has_no_client(service: str) -> None:
+    with pytest.raises(RuntimeError, match="refusing"):
+        client(service)
+
+
+@local
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("endpoint", FOREIGN)
+def test_a_foreign_endpoint_is_refused_on_the_local_cloud(
+    service: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises((RuntimeError, ValueError)):
+        client(service)
+
+
+@local
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("endpoint", LOOPBACK)
+def test_an_endpoint_on_this_machine_is_called_on_the_local_cloud(
+    service: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert client(service).meta.endpoint_url == endpoint
+
+
+#: How botocore spells the variable for one service: after its id, not after its boto3 name.
+OWN_VARIABLES = {"stepfunctions": ("AWS_ENDPOINT_URL_SFN", "AWS_ENDPOINT_URL_STEPFUNCTIONS")}
+
+
+@local
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    ("own", "common"),
+    [(LOOPBACK[0], None), (FOREIGN[0], LOOPBACK[0]), (LOOPBACK[0], FOREIGN[0])],
+)
+def test_no_mixture_of_endpoints_leads_to_the_real_aws(
+    service: str, own: str, common: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if common:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", common)
+    for variable in OWN_VARIABLES.get(service, (f"AWS_ENDPOINT_URL_{service.upper()}",)):
+        with monkeypatch.context() as one_variable:
+            one_variable.setenv(variable, own)
+            assert client_or_refusal(service) in {"127.0.0.1", None}
+
+
+@local
+@pytest.mark.parametrize("service", SERVICES)
+def test_endpoints_that_botocore_is_told_to_ignore_are_no_protection(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", LOOPBACK[0])
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert client_or_refusal(service) in {"127.0.0.1", None}
+
+
+def test_on_aws_clients_call_aws() -> None:
+    assert client("rekognition").meta.endpoint_url.endswith(".amazonaws.com")
+
+
+def _error(code: str, status: int) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "IndexFaces")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _error("ProvisionedThroughputExceededException", 400),
+        _error("ThrottlingException", 400),
+        _error("TooManyRequestsException", 429),
+        _error("InternalServerError", 500),
+        _error("503", 503),
+        _error("SlowDown", 503),
+        ReadTimeoutError(endpoint_url="https://x"),
+        ConnectTimeoutError(endpoint_url="https://x"),
+        EndpointConnectionError(endpoint_url="https://x"),
+    ],
+    ids=repr,
+)
+def test_what_may_succeed_later_is_unavailable(error: Exception) -> None:
+    with pytest.raises(Unavailable), availability():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _error("AccessDeniedException", 400),
+        _error("403", 403),
+        _error("404", 404),
+        _error("InvalidParameterException", 400),
+        _error("InvalidImageFormatException", 400),
+        _error("ResourceNotFoundException", 400),
+        NoCredentialsError(),
+        KeyError("Face"),
+    ],
+    ids=repr,
+)
+def test_what_retrying_does_not_mend_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, availability():
+        raise error
+    assert raised.value is error

@@ -1,0 +1,136 @@
+"""What the functions read from their environment."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from functions.matching.settings import (
+    FailureSettings,
+    IndexSettings,
+    NotifySettings,
+    ReportSettings,
+    SearchSettings,
+    StarterSettings,
+    notify_threshold,
+    regional_starts_per_second,
+)
+
+ENVIRONMENT = {
+    "IMAGES_BUCKET": "images",
+    "IMAGE_PREFIX": "images/",
+    "STATE_MACHINE_ARN": "arn",
+    "STARTS_PER_SECOND": "auto",
+    "STARTER_CONCURRENCY": "2",
+    "MAX_FACES": "3",
+    "AWS_REGION": "eu-central-1",
+    "COLLECTION_ID": "collection",
+    "QUALITY_FILTER": "AUTO",
+    "NAME_PATTERN": "(?P<name>.+)",
+    "SEARCH_THRESHOLD": "80.5",
+    "MAX_MATCHES": "7",
+    "OUTPUT_BUCKET": "output",
+    "NOTIFY_THRESHOLD_PARAMETER": "/parameter",
+    "MATCHES_TOPIC_ARN": "topic",
+}
+ALL: tuple[Any, ...] = (
+    *(StarterSettings, IndexSettings, SearchSettings),
+    *(ReportSettings, NotifySettings, FailureSettings),
+)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_settings_have_the_types_that_they_promise(settings: Any) -> None:
+    read = settings.from_environment()
+    kinds: dict[str, type] = {"max_faces": int, "max_matches": int, "starter_concurrency": int}
+    kinds |= {"search_threshold": float, "name_pattern": re.Pattern}
+    for name in settings.__dataclass_fields__:
+        assert isinstance(getattr(read, name), kinds.get(name, str))
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [
+        (settings, name.upper())
+        for settings in ALL
+        for name in settings.__dataclass_fields__
+        if name != "image_prefix"
+    ],
+)
+def test_a_missing_variable_is_named(
+    settings: Any, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(variable)
+    with pytest.raises(ValueError, match=variable):
+        settings.from_environment()
+
+
+def test_no_image_prefix_means_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_PREFIX", "")
+    assert StarterSettings.from_environment().image_prefix == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "value"),
+    [
+        (IndexSettings, "MAX_FACES", "one"),
+        (IndexSettings, "NAME_PATTERN", "no group"),
+        (SearchSettings, "SEARCH_THRESHOLD", "high"),
+        (SearchSettings, "MAX_MATCHES", "1.5"),
+    ],
+)
+def test_an_impossible_variable_is_named(
+    settings: Any, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable):
+        settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("region", "quota"), [("us-east-1", 50), ("eu-west-1", 50), ("eu-central-1", 5), ("x", 5)]
+)
+@given(max_faces=st.integers(1, 100))
+def test_the_regions_rate_stays_below_the_quota_of_both_operations(
+    region: str, quota: int, max_faces: int
+) -> None:
+    rate = regional_starts_per_second(region, max_faces)
+    assert rate < quota
+    assert rate * max_faces < quota
+
+
+@pytest.mark.parametrize(
+    ("rate", "concurrency", "own"), [("8", "2", 4.0), ("0.5", "5", 0.1), ("auto", "2", 0.75)]
+)
+def test_starters_share_the_rate(
+    rate: str, concurrency: str, own: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARTS_PER_SECOND", rate)
+    monkeypatch.setenv("STARTER_CONCURRENCY", concurrency)
+    assert StarterSettings.from_environment().own_starts_per_second == pytest.approx(own)
+
+
+@given(value=st.floats(80, 100))
+def test_a_threshold_from_the_search_threshold_to_100_is_read(value: float) -> None:
+    assert notify_threshold(repr(value), search_threshold=80) == value
+
+
+@given(text=st.floats().filter(lambda value: not 80 <= value <= 100).map(repr) | st.text("9.,%a "))
+@example(text="0.99")
+@example(text="99,5")
+@example(text="99 %")
+def test_any_other_threshold_is_refused_with_what_is_allowed(text: str) -> None:
+    assume(not re.fullmatch(r"\s*(8\d|9\d|100)(\.\d*)?\s*", text))
+    with pytest.raises(ValueError, match="from 80") as raised:
+        notify_threshold(text, search_threshold=80)
+    assert repr(text) in str(raised.value)

@@ -1,0 +1,178 @@
+"""The notification: its subject, its text, its document, within the limits of SNS."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from functions.aws.topics import MatchesTopic
+from functions.matching.faces import Box, Match, SearchResult
+from functions.matching.images import UploadedImage
+from functions.matching.keys import external_image_id, name_in
+from functions.matching.matches import pair_id
+from functions.matching.notifications import Notification, notification, percent, printable
+from functions.matching.reports import Outcome, Verdict
+
+from .strategies import NAME_PATTERN, awkward, images, matches, s3_keys, texts, usable_keys
+from .test_images import IMAGE
+
+SNS_LIMIT = 256 * 1024
+ARN = "arn:aws:states:eu-central-1:123456789012:execution:FaceMatching:Ann_Lee_0001-0123"
+NAMES = (texts | awkward).filter(lambda name: bool(name.strip()))
+
+
+def match(name: str, similarity: float, *, key: str | None = None, face: str = "other") -> Match:
+    return Match(
+        searched_face_id="mine",
+        face_id=face,
+        key=key or f"images/{name}_1.jpg",
+        name=name,
+        similarity=similarity,
+        box=Box(0.1, 0.1, 0.2, 0.2),
+    )
+
+
+def notify(
+    *found: Match, image: UploadedImage = IMAGE, name: str = "Ann_Lee", threshold: float = 80.0
+) -> Notification:
+    searched = SearchResult(
+        matches=tuple(sorted(found, key=lambda m: -m.similarity)),
+        left_out=0,
+        same_name=0,
+        unattributed=0,
+        searched_at="2026-11-22T11:15:07.000Z",
+    )
+    verdict = Verdict(
+        status=Outcome.MATCHED,
+        best_similarity=searched.best_similarity,
+        notify_threshold=threshold,
+        notified=True,
+        report_bucket="facematch-output",
+        report_key=f"reports/dt={image.day}/{image.digest}.json",
+    )
+    return notification(image, name, searched, verdict, execution_arn=ARN)
+
+
+class _Sns:
+    """Measures a message as SNS does: its text and its attributes, in bytes."""
+
+    size = 0
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        self.size = len(request["Message"].encode())
+        for name, attribute in request["MessageAttributes"].items():
+            self.size += len(name) + sum(len(text.encode()) for text in attribute.values())
+        return {"MessageId": "1"}
+
+
+def size_of(made: Notification) -> int:
+    sns = _Sns()
+    MatchesTopic(sns, "topic").publish(made)  # type: ignore[arg-type] # the one call it makes
+    return sns.size
+
+
+def is_printable_line(text: str) -> bool:
+    return not any(unicodedata.category(c) in {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"} for c in text)
+
+
+@given(name=NAMES, others=st.lists(NAMES, min_size=1, max_size=4))
+@example(name="x" * 1000, others=["y" * 1000, "z" * 1000])
+@example(name="Ann\r\nBcc: somebody", others=["\u202eeid", "\x7f"])
+def test_the_subject_is_one_short_line_for_any_name(name: str, others: list[str]) -> None:
+    subject = notify(*(match(other, 99.5) for other in others), name=name).subject
+    assert 0 < len(subject) < 100
+    assert is_printable_line(subject)
+
+
+def test_the_subject_says_who_looks_like_whom() -> None:
+    made = notify(match("Bo", 99.567), match("Cy", 99.1), match("Bo", 98.0, face="third"))
+    assert made.subject == "99.56 %: Ann_Lee looks like Bo and 1 more"
+
+
+@given(
+    image=images(usable_keys()),
+    name=NAMES,
+    found=st.lists(matches(st.just("mine"), names=NAMES), min_size=1, max_size=25),
+)
+def test_the_document_is_json_and_says_which_pairs(
+    image: UploadedImage, name: str, found: list[Match]
+) -> None:
+    made = notify(*found, image=image, name=name)
+    document = json.loads(made.document)
+    assert made.document.isascii()
+    assert UploadedImage.from_payload(document["image"]) == image
+    assert document["name"] == name
+    assert document["pairs_in_report"] == len(found)
+    best = sorted((one.similarity for one in found), reverse=True)
+    assert [pair["similarity"] for pair in document["pairs"]] == best[:20]
+    ids = {pair_id("mine", one.face_id): one for one in found}
+    for pair in document["pairs"]:
+        assert ids[pair["pair_id"]].key == pair["other_key"]
+        assert ids[pair["pair_id"]].name == pair["other_name"]
+
+
+def test_a_repeated_notification_is_the_same() -> None:
+    assert notify(match("Bo", 99.5)) == notify(match("Bo", 99.5))
+
+
+def test_only_pairs_that_pass_the_threshold_are_told() -> None:
+    made = notify(match("Bo", 99.5), match("Cy", 98.9), threshold=99.0)
+    document = json.loads(made.document)
+    assert document["other_names"] == ["Bo"]
+    assert made.attributes["other_names"] == ["Bo"]
+    assert "Cy" not in made.text + made.document
+
+
+@given(key=usable_keys(), found=st.lists(matches(st.just("mine"), names=NAMES), min_size=1))
+def test_a_key_cannot_forge_a_line_of_the_text(key: str, found: list[Match]) -> None:
+    plain = notify(*(replace(one, key="k", name="n") for one in found))
+    awkward_one = notify(*found, image=replace(IMAGE, key=key), name="\n".join(["Ann"] * 3))
+    assert awkward_one.text.count("\n") == plain.text.count("\n")
+    assert all(is_printable_line(line) for line in awkward_one.text.split("\n"))
+
+
+@pytest.mark.parametrize("character", ["\x01", "\U0001d160", "\\", '"', "é", "a", "\ufdfa"])
+def test_the_largest_message_fits_into_sns(character: str) -> None:
+    longest = max(
+        (f"images/{'-' * pad}{character * n}" for n in range(1, 256) for pad in (0, 1)),
+        key=lambda key: len(json.dumps(key)) if external_image_id(key) else 0,
+    )
+    name = name_in(longest, NAME_PATTERN) or ""
+    found = [match(f"{name}{n}", 99.5, key=longest, face=f"{n}") for n in range(100)]
+    made = notify(*found, image=replace(IMAGE, key=longest), name=name)
+    assert len(json.loads(made.document)["pairs"]) == 20
+    assert size_of(made) < SNS_LIMIT
+
+
+@given(name=s3_keys())
+def test_attributes_are_never_empty(name: str) -> None:
+    assume(name.strip())
+    attributes = notify(match(name, 99.0), name=name).attributes
+    assert attributes["name"]
+    assert attributes["other_names"]
+
+
+@given(text=st.text())
+def test_printable_text_is_one_line_of_the_same_length(text: str) -> None:
+    assert is_printable_line(printable(text))
+    assert len(printable(text)) == len(text)
+
+
+@given(hundredths=st.integers(0, 10000))
+@example(hundredths=8074)
+def test_two_places_are_read_as_they_are(hundredths: int) -> None:
+    assert percent(hundredths / 100) == f"{hundredths / 100:.2f} %"
+
+
+@pytest.mark.parametrize(
+    ("similarity", "text"),
+    [(98.9999, "98.99 %"), (99.99999, "99.99 %"), (100.0, "100.00 %"), (80.006, "80.00 %")],
+)
+def test_what_is_below_never_reads_as_above(similarity: float, text: str) -> None:
+    assert percent(similarity) == text

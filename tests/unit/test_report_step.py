@@ -1,0 +1,213 @@
+"""The report step: what is written, what is removed, and by which threshold it is judged."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.aws.parameters import CACHE_SECONDS
+from functions.matching.errors import Unavailable
+from functions.matching.reports import failure_key
+
+from .cloud import OUTPUT, THRESHOLD_PARAMETER
+from .fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from functions.matching.images import UploadedImage
+
+    from .cloud import Cloud
+
+
+@pytest.fixture
+def image(cloud: Cloud) -> UploadedImage:
+    """An image of Ann whose face is there as Bo's (99.6 %) and as Cy's (94 %)."""
+    cloud.index(cloud.upload("images/Bo_1.jpg", photograph(5)))
+    cloud.index(cloud.upload("images/Cy_1.jpg", photograph(20)))
+    return cloud.upload("images/Ann_1.jpg", photograph(0))
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The clock of the parameter's cache, to be set forward, seconds."""
+    forward = {"seconds": 0.0}
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(seconds=forward["seconds"])
+
+    module = "aws_lambda_powertools.utilities.parameters.base.datetime"
+    monkeypatch.setattr(module, Clock)
+    return forward
+
+
+def test_a_match_is_reported_with_its_evidence_and_a_row_each(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    report = cloud.report(image)
+    rows = cloud.rows(image)
+    assert report
+    assert (report["status"], report["name"], report["key"]) == ("MATCHED", "Ann", image.key)
+    assert report["execution_arn"] == event["execution_arn"]
+    assert [match["name"] for match in report["faces"][0]["matches"]] == ["Bo", "Cy"]
+    assert [(row["name"], row["matched_name"]) for row in rows] == [("Ann", "Bo"), ("Ann", "Cy")]
+    assert rows[0]["similarity"] == report["best_similarity"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "notified"), [("99", True), ("99.61", True), ("99.9", False), ("100", False)]
+)
+def test_the_verdict_carries_the_numbers_that_the_choice_compares(
+    cloud: Cloud, image: UploadedImage, threshold: str, *, notified: bool
+) -> None:
+    cloud.set_threshold(threshold)
+    verdict = cloud.run("report", cloud.report_event(image))
+    report = cloud.report(image)
+    assert report
+    assert verdict == {
+        "status": "MATCHED",
+        "best_similarity": report["best_similarity"],
+        "notify_threshold": float(threshold),
+        "notified": notified,
+        "report_bucket": OUTPUT,
+        "report_key": f"reports/dt={image.day}/{image.digest}.json",
+    }
+    assert (report["notified"], report["notify_threshold"]) == (notified, float(threshold))
+
+
+@pytest.mark.parametrize(("photo", "status"), [((90,), "UNIQUE"), ((), "NO_FACE")])
+def test_without_a_match_there_is_a_report_and_no_row(
+    cloud: Cloud, photo: tuple[float, ...], status: str
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(*photo))
+    verdict = cloud.run("report", cloud.report_event(image))
+    report = cloud.report(image)
+    assert report
+    assert report["status"] == verdict["status"] == status
+    assert verdict["best_similarity"] == 0
+    assert verdict["notified"] is False
+    assert cloud.rows(image) == []
+
+
+def test_a_report_removes_the_failure_record_of_its_version_only(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    other = cloud.upload("images/Dee_1.jpg", photograph(180))
+    for failed in (image, other):
+        cloud.write(failure_key(failed), {"status": "FAILED"})
+    cloud.run("report", cloud.report_event(image))
+    assert cloud.failure(image) is None
+    assert cloud.failure(other) == {"status": "FAILED"}
+
+
+def test_a_replay_writes_the_same_objects_again(cloud: Cloud, image: UploadedImage) -> None:
+    event = cloud.report_event(image)
+
+    def objects() -> dict[str, Any]:
+        listed = cloud.s3.list_objects_v2(Bucket=OUTPUT)["Contents"]
+        return {item["Key"]: item["ETag"] for item in listed}
+
+    cloud.run("report", event)
+    before = objects()
+    cloud.run("report", event)
+    assert objects() == before
+    assert len(before) == 2
+
+
+def test_a_replay_that_finds_no_match_any_more_removes_the_rows(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    nothing = {**event["search"], "matches": [], "best_similarity": 0}
+    cloud.run("report", {**event, "search": nothing})
+    report = cloud.report(image)
+    assert report
+    assert report["status"] == "UNIQUE"
+    assert cloud.rows(image) == []
+
+
+def test_rows_are_there_before_the_report_and_the_failure_goes_last(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.write(failure_key(image), {"status": "FAILED"})
+    cloud.meanwhile("PutObject", lambda: None)
+    cloud.fail_next("PutObject", "503", status=503)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+    assert cloud.rows(image)
+    assert cloud.report(image) is None
+    assert cloud.failure(image)
+
+
+def test_a_throttled_s3_is_unavailable_and_the_retry_completes_the_report(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("PutObject", "SlowDown", status=503)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+    cloud.run("report", event)
+    assert cloud.report(image)
+    assert len(cloud.rows(image)) == 2
+
+
+@pytest.mark.parametrize("value", ["0.99", "abc", "101", "79.9", "nan", "99,5", "-1", "inf"])
+def test_an_impossible_threshold_is_unavailable_until_it_is_set_right(
+    cloud: Cloud, image: UploadedImage, value: str
+) -> None:
+    cloud.set_threshold(value)
+    event = cloud.report_event(image)
+    with pytest.raises(Unavailable) as raised:
+        cloud.run("report", event)
+    assert repr(value) in str(raised.value)
+    assert THRESHOLD_PARAMETER in str(raised.value)
+    assert cloud.report(image) is None
+    cloud.set_threshold("99.5")
+    assert cloud.run("report", event)["notify_threshold"] == 99.5
+
+
+def test_a_missing_threshold_is_unavailable_until_it_is_there(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.ssm.delete_parameter(Name=THRESHOLD_PARAMETER)
+    event = cloud.report_event(image)
+    with pytest.raises(Unavailable, match=THRESHOLD_PARAMETER):
+        cloud.run("report", event)
+    cloud.set_threshold("99.5")
+    assert cloud.run("report", event)["notify_threshold"] == 99.5
+
+
+def test_a_throttled_parameter_store_is_unavailable(cloud: Cloud, image: UploadedImage) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("GetParameter", "ThrottlingException")
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+
+
+def test_a_changed_threshold_is_noticed_after_the_cache_time_and_not_asked_for_before(
+    cloud: Cloud, image: UploadedImage, time: dict[str, float]
+) -> None:
+    event = cloud.report_event(image)
+    assert cloud.run("report", event)["notify_threshold"] == 99
+    cloud.set_threshold("95")
+    time["seconds"] = CACHE_SECONDS - 5
+    assert cloud.run("report", event)["notify_threshold"] == 99
+    time["seconds"] = CACHE_SECONDS + 5
+    assert cloud.run("report", event)["notify_threshold"] == 95
+
+
+def test_a_threshold_that_becomes_impossible_is_noticed_too(
+    cloud: Cloud, image: UploadedImage, time: dict[str, float]
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    cloud.set_threshold("0.99")
+    time["seconds"] = CACHE_SECONDS + 5
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)

@@ -1,0 +1,161 @@
+"""The report, its match rows and its outcome."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.matching.faces import IndexedFaces, Match, SearchResult
+from functions.matching.matches import pair_id
+from functions.matching.reports import (
+    Outcome,
+    Verdict,
+    failure_key,
+    json_lines,
+    match_rows,
+    matches_key,
+    passes,
+    report,
+    report_key,
+)
+
+from .strategies import faces, images, matches, similarities, texts, unindexed_faces
+
+if TYPE_CHECKING:
+    from functions.matching.images import UploadedImage
+
+#: Columns that a row shares with its report.
+SHARED = (
+    *("digest", "bucket", "key", "version_id", "name", "uploaded_at", "searched_at"),
+    *("search_threshold", "notify_threshold", "execution_arn", "schema_version"),
+)
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[IndexedFaces, SearchResult]:
+    """Faces of an image, and matches of these faces."""
+    indexed = IndexedFaces(
+        faces=tuple(draw(st.lists(faces, max_size=3, unique_by=lambda face: face.face_id))),
+        unindexed=tuple(draw(st.lists(unindexed_faces, max_size=2))),
+        face_model_version="7.0",
+    )
+    found: list[Match] = []
+    if indexed.faces:
+        searched = st.sampled_from([face.face_id for face in indexed.faces])
+        found = draw(st.lists(matches(searched), max_size=8))
+    result = SearchResult(
+        matches=tuple(sorted(found, key=lambda match: -match.similarity)),
+        left_out=draw(st.integers(0, 5)),
+        same_name=draw(st.integers(0, 5)),
+        unattributed=draw(st.integers(0, 5)),
+        searched_at="2026-11-22T11:15:09.000Z",
+    )
+    return indexed, result
+
+
+def written(
+    image: UploadedImage, indexed: IndexedFaces, searched: SearchResult, threshold: float = 99.0
+) -> dict[str, Any]:
+    made = report(
+        image,
+        indexed,
+        searched,
+        name="Ann",
+        search_threshold=80.0,
+        notify_threshold=threshold,
+        execution_arn="arn",
+    )
+    (line,) = json_lines([made]).splitlines()
+    read: dict[str, Any] = json.loads(line)
+    return read
+
+
+@given(image=images(), search=searches())
+def test_every_match_of_a_report_has_its_row_and_no_other(
+    image: UploadedImage, search: tuple[IndexedFaces, SearchResult]
+) -> None:
+    made = written(image, *search)
+    rows = match_rows(made)
+    assert made["other_name_matches"] == len(rows) == len(search[1].matches)
+    assert max((row["similarity"] for row in rows), default=0) == made["best_similarity"]
+    in_report = [
+        (match["pair_id"], face["face_id"], match["face_id"], match["key"], match["name"])
+        for face in made["faces"]
+        for match in face["matches"]
+    ]
+    columns = ("pair_id", "face_id", "matched_face_id", "matched_key", "matched_name")
+    assert [tuple(row[column] for column in columns) for row in rows] == in_report
+    assert all(row[column] == made[column] for row in rows for column in SHARED)
+    assert all(row["pair_id"] == pair_id(row["face_id"], row["matched_face_id"]) for row in rows)
+
+
+@given(image=images(), search=searches())
+def test_a_row_is_flat(image: UploadedImage, search: tuple[IndexedFaces, SearchResult]) -> None:
+    for row in match_rows(written(image, *search)):
+        assert not any(isinstance(value, list | dict) for value in row.values())
+
+
+@given(image=images(), search=searches())
+def test_the_outcome_is_what_the_faces_and_matches_say(
+    image: UploadedImage, search: tuple[IndexedFaces, SearchResult]
+) -> None:
+    indexed, searched = search
+    made = written(image, indexed, searched)
+    expected = {(False, False): Outcome.NO_FACE, (True, False): Outcome.UNIQUE}
+    assert made["status"] == expected.get(
+        (bool(indexed.faces), bool(searched.matches)), Outcome.MATCHED
+    )
+    assert made["faces_in_image"] == len(indexed.faces) + len(indexed.unindexed)
+    assert made["matches_left_out"] == searched.left_out
+
+
+@given(image=images(), search=searches(), threshold=similarities)
+def test_a_report_notifies_exactly_from_the_threshold_up(
+    image: UploadedImage, search: tuple[IndexedFaces, SearchResult], threshold: float
+) -> None:
+    made = written(image, *search, threshold)
+    assert made["notified"] is any(m.similarity >= threshold for m in search[1].matches)
+    assert made["notify_threshold"] == threshold
+
+
+@pytest.mark.parametrize(
+    ("best", "threshold", "notifies"),
+    [(99.0, 99.0, True), (98.999, 99.0, False), (100.0, 100.0, True), (0.0, 0.0, False)],
+)
+def test_no_match_is_never_worth_a_notification(
+    best: float, threshold: float, *, notifies: bool
+) -> None:
+    assert passes(best, threshold) is notifies
+
+
+@given(image=images())
+def test_records_of_a_version_lie_under_the_day_of_its_upload(image: UploadedImage) -> None:
+    name = f"dt={image.last_modified:%Y-%m-%d}/{image.digest}.json"
+    keys = [report_key(image), matches_key(image), failure_key(image)]
+    assert keys == [f"reports/{name}", f"matches/{name}", f"failures/{name}"]
+
+
+@given(records=st.lists(st.dictionaries(texts, texts | st.integers(), max_size=3), max_size=5))
+def test_json_lines_has_one_object_in_a_line(records: list[dict[str, Any]]) -> None:
+    lines = json_lines(records).split(b"\n")
+    assert lines.pop() == b""
+    assert [json.loads(line) for line in lines] == records
+
+
+@given(
+    verdict=st.builds(
+        Verdict,
+        status=st.sampled_from(Outcome),
+        best_similarity=similarities,
+        notify_threshold=similarities,
+        notified=st.booleans(),
+        report_bucket=texts,
+        report_key=texts,
+    )
+)
+def test_a_verdict_comes_back_from_its_payload(verdict: Verdict) -> None:
+    assert Verdict.from_payload(json.loads(json.dumps(verdict.to_payload()))) == verdict

@@ -1,0 +1,353 @@
+"""Uploading a folder: what is uploaded, under which key, and how its outcome is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from facematch.deployment import Deployment
+from facematch.upload import (
+    NothingToUpload,
+    Outcomes,
+    Uploader,
+    Version,
+    wait_for_outcomes,
+)
+from functions.aws.buckets import ImagesBucket
+from functions.matching.reports import failure_key, report_key
+
+from .cloud import IMAGES, OUTPUT, own_client
+from .fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from functions.matching.images import UploadedImage
+
+    from .cloud import Cloud
+
+
+def client(service: str) -> Any:
+    """A client whose S3 says in a PutObject's answer what time it is, as moto's does not."""
+    if service != "s3":
+        return own_client(service)
+    s3 = boto3.client("s3")
+
+    def add_date(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["ResponseMetadata"].setdefault("HTTPHeaders", {})["date"] = formatdate(usegmt=True)
+
+    s3.meta.events.register("after-call.s3.PutObject", add_date)
+    return s3
+
+
+@pytest.fixture
+def deployment(cloud: Cloud) -> Deployment:
+    return Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={
+            "ImagesBucket": IMAGES,
+            "ImagePrefix": "images/",
+            "OutputBucket": OUTPUT,
+            "StateMachineArn": cloud.state_machine_arn,
+        },
+        make_client=client,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "Ann_Lee_1.jpg": photograph(0),
+        "Bo/Bo_1.JPEG": photograph(90),
+        "Bo/deeper/Zoë 2+.png": photograph(45),
+        "phone.heic": b"heic",
+        "notes.txt": b"text",
+        "film.mp4": b"film",
+        ".hidden.jpg": photograph(1),
+        ".thumbnails/Ann_1.jpg": photograph(2),
+        "Bo/._Bo_1.jpg": b"macOS",
+    }
+    for name, content in files.items():
+        path = tmp_path / "photographs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return tmp_path / "photographs"
+
+
+def upload(deployment: Deployment, folder: Path) -> list[Version]:
+    uploader = Uploader(deployment)
+    versions, errors = uploader.upload(uploader.plan(folder).new, done=lambda _: None)
+    assert errors == {}
+    return versions
+
+
+def current(cloud: Cloud, key: str) -> UploadedImage:
+    image = ImagesBucket(cloud.s3).version(IMAGES, key, None)
+    assert image
+    return image
+
+
+# --- The plan ---
+
+
+def test_a_key_is_the_prefix_and_the_path_below_the_folder(
+    deployment: Deployment, folder: Path
+) -> None:
+    plan = Uploader(deployment).plan(folder)
+    assert sorted(plan.new) == [
+        "images/Ann_Lee_1.jpg",
+        "images/Bo/Bo_1.JPEG",
+        "images/Bo/deeper/Zoë 2+.png",
+        "images/phone.heic",
+    ]
+    assert plan.new["images/Bo/Bo_1.JPEG"] == folder / "Bo" / "Bo_1.JPEG"
+
+
+def test_hidden_files_are_left_out_silently_and_what_is_no_photograph_is_told(
+    deployment: Deployment, folder: Path
+) -> None:
+    plan = Uploader(deployment).plan(folder)
+    assert sorted(path.name for path in plan.left_out) == ["film.mp4", "notes.txt"]
+
+
+def test_a_path_too_long_for_a_key_is_left_out(deployment: Deployment, folder: Path) -> None:
+    path = folder.joinpath(*["é" * 100] * 5, "é" * 50 + ".jpg")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(photograph(0))
+    assert path in Uploader(deployment).plan(folder).left_out
+
+
+def test_a_folder_without_photographs_is_told(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("text")
+    (tmp_path / ".hidden.jpg").write_bytes(photograph(0))
+    with pytest.raises(NothingToUpload, match=str(tmp_path)):
+        Uploader(deployment).plan(tmp_path)
+
+
+def test_what_the_bucket_holds_already_is_not_uploaded_again(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    uploaded = upload(deployment, folder)
+    plan = Uploader(deployment).plan(folder)
+    assert plan.new == {}
+    assert {version.digest for version in plan.unchanged} == {v.digest for v in uploaded}
+    for version in plan.unchanged:
+        image = current(cloud, version.key)
+        assert (version.digest, version.days) == (image.digest, (image.day,))
+
+
+@pytest.mark.parametrize("content", [photograph(7), photograph(10)])
+def test_what_has_changed_is_uploaded_again(
+    deployment: Deployment, folder: Path, content: bytes
+) -> None:
+    upload(deployment, folder)
+    (folder / "Ann_Lee_1.jpg").write_bytes(content)
+    plan = Uploader(deployment).plan(folder)
+    assert list(plan.new) == ["images/Ann_Lee_1.jpg"]
+    assert len(plan.unchanged) == 3
+
+
+def test_what_was_deleted_from_the_bucket_is_uploaded_again(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    upload(deployment, folder)
+    cloud.s3.delete_object(Bucket=IMAGES, Key="images/Ann_Lee_1.jpg")
+    assert list(Uploader(deployment).plan(folder).new) == ["images/Ann_Lee_1.jpg"]
+
+
+def test_only_the_current_version_is_compared(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    upload(deployment, folder)
+    cloud.upload("images/Ann_Lee_1.jpg", photograph(90))
+    assert list(Uploader(deployment).plan(folder).new) == ["images/Ann_Lee_1.jpg"]
+
+
+# --- The upload ---
+
+
+def test_uploaded_versions_have_the_digests_that_the_starter_will_give_them(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    versions = upload(deployment, folder)
+    assert len(versions) == 4
+    for version in versions:
+        image = current(cloud, version.key)
+        assert version.digest == image.digest
+        assert image.day in version.days
+
+
+def test_without_versioning_too(cloud: Cloud, deployment: Deployment, folder: Path) -> None:
+    cloud.s3.create_bucket(
+        Bucket="unversioned", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    deployment.outputs["ImagesBucket"] = "unversioned"
+    uploaded = upload(deployment, folder)
+    listed = Uploader(deployment).plan(folder).unchanged
+    bucket = ImagesBucket(cloud.s3)
+    digests = set()
+    for version in uploaded:
+        image = bucket.version("unversioned", version.key, None)
+        assert image
+        digests.add(image.digest)
+    assert {version.digest for version in uploaded} == digests
+    assert {version.digest for version in listed} == digests
+
+
+def test_a_photograph_has_the_type_of_its_content(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    upload(deployment, folder)
+    types = {
+        key: cloud.s3.head_object(Bucket=IMAGES, Key=f"images/{key}")["ContentType"]
+        for key in ("Ann_Lee_1.jpg", "Bo/Bo_1.JPEG", "Bo/deeper/Zoë 2+.png", "phone.heic")
+    }
+    assert list(types.values()) == ["image/jpeg", "image/jpeg", "image/png", "image/heic"]
+
+
+def test_a_file_that_cannot_be_uploaded_does_not_keep_the_others_back(
+    cloud: Cloud, deployment: Deployment, folder: Path
+) -> None:
+    uploader = Uploader(deployment)
+    plan = uploader.plan(folder)
+    (folder / "Ann_Lee_1.jpg").unlink()
+    sizes: list[int] = []
+    versions, errors = uploader.upload(plan.new, done=sizes.append)
+    assert list(errors) == ["images/Ann_Lee_1.jpg"]
+    assert len(versions) == 3
+    assert len(sizes) == 4
+    assert current(cloud, "images/phone.heic").size == 4
+
+
+# --- Waiting for outcomes ---
+
+
+@dataclass
+class Story:
+    """A time that passes only when somebody sleeps, and what happens in the course of it."""
+
+    happenings: list[Callable[[], object]] = field(default_factory=list)
+    now: float = 0.0
+    told: list[int] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= 30
+        self.now += seconds
+        if self.happenings:
+            self.happenings.pop(0)()
+        assert self.now < 3600, "it would wait for ever"
+
+
+@pytest.fixture
+def story(monkeypatch: pytest.MonkeyPatch) -> Story:
+    made = Story()
+    time = SimpleNamespace(monotonic=lambda: made.now, sleep=made.sleep)
+    monkeypatch.setattr("facematch.upload.time", time)
+    return made
+
+
+def version(image: UploadedImage) -> Version:
+    return Version(image.key, image.digest, (image.day,))
+
+
+@pytest.fixture
+def two(cloud: Cloud) -> list[UploadedImage]:
+    return [cloud.upload(f"images/{name}_1.jpg", photograph(0)) for name in ("Ann", "Bo")]
+
+
+def wait(deployment: Deployment, images: list[UploadedImage], story: Story) -> Outcomes:
+    return wait_for_outcomes(
+        deployment,
+        [version(image) for image in images],
+        finished=story.told.append,
+        sleep=story.sleep,
+    )
+
+
+def test_it_waits_until_every_version_has_its_outcome(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    failure = {"status": "REJECTED", "key": bo.key}
+    story.happenings = [
+        lambda: None,
+        lambda: cloud.write(report_key(ann), {"status": "UNIQUE"}),
+        lambda: cloud.write(failure_key(bo), failure),
+    ]
+    assert wait(deployment, two, story) == Outcomes(reported=[ann.key], rejected=[bo.key])
+    assert story.told == [0, 0, 1, 2]
+
+
+def test_a_failed_execution_is_told_apart_from_a_rejected_image(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    cloud.write(failure_key(ann), {"status": "TIMED_OUT", "key": ann.key})
+    cloud.write(failure_key(bo), {"status": "REJECTED", "key": bo.key})
+    assert wait(deployment, two, story) == Outcomes(failed=[ann.key], rejected=[bo.key])
+
+
+def test_the_records_of_other_versions_are_no_outcome(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    cloud.write(report_key(bo), {"status": "UNIQUE"})
+    story.happenings = [lambda: cloud.write(report_key(ann), {"status": "UNIQUE"})]
+    assert wait(deployment, [ann], story).reported == [ann.key]
+    assert story.told == [0, 1]
+
+
+def test_it_waits_for_an_execution_that_still_runs_after_its_report(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    arn = cloud.start(ann)
+    cloud.start(bo)
+    cloud.write(report_key(ann), {"status": "MATCHED"})
+    story.happenings = [lambda: None, lambda: cloud.end(arn, "SUCCEEDED")]
+    assert wait(deployment, [ann], story).reported == [ann.key]
+    assert len(story.told) == 3
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_an_execution_that_ended_badly_is_found_although_no_record_of_it_arrives(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story, status: str
+) -> None:
+    ann, bo = two
+    cloud.end(cloud.start(ann), status)
+    arn = cloud.start(bo)
+
+    def succeed() -> None:
+        cloud.write(report_key(bo), {"status": "UNIQUE"})
+        cloud.end(arn, "SUCCEEDED")
+
+    story.happenings = [succeed]
+    assert wait(deployment, two, story) == Outcomes(reported=[bo.key], failed=[ann.key])
+
+
+def test_a_failure_that_was_mended_meanwhile_counts_as_reported(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    cloud.write(failure_key(ann), {"status": "FAILED", "key": ann.key})
+
+    def redrive() -> None:
+        cloud.write(report_key(ann), {"status": "UNIQUE"})
+        cloud.s3.delete_object(Bucket=OUTPUT, Key=failure_key(ann))
+
+    story.happenings = [redrive, lambda: cloud.write(report_key(bo), {"status": "UNIQUE"})]
+    outcomes = wait(deployment, two, story)
+    assert sorted(outcomes.reported) == [ann.key, bo.key]
+    assert outcomes.failed == []
+
+
+def test_nothing_to_wait_for_is_finished_at_once(deployment: Deployment, story: Story) -> None:
+    assert wait(deployment, [], story) == Outcomes()
+    assert story.now == 0
