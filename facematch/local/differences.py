@@ -205,8 +205,8 @@ DIFFERENCES: Final = (
     Difference(
         what="Redrive",
         on_aws="resumes an execution at the step that failed",
-        here="not yet",
-        why="the emulator has no RedriveExecution",
+        here="likewise, but not for one that ended inside a Parallel or Map state",
+        why="the emulator has no RedriveExecution; ours leaves these out",
     ),
 )
 

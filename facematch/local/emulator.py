@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.parent import end_with_parent
+from facematch.local.redrive import Redrives
+from facematch.local.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 #: Dummy credentials; MiniStack takes any.
@@ -88,8 +90,37 @@ PRIVATE_NAMES: Final = (
         "ministack.services.stepfunctions",
         "_run_execution",
         ("exec_arn",),
-        "counts the executions that run",
+        "counts the executions that run, and keeps the definition that each started with",
     ),
+    *(
+        PrivateName("ministack.services.stepfunctions", name, parameters, "RedriveExecution")
+        for name, parameters in {
+            "handle_request": ("method", "path", "headers", "body", "query_params"),
+            "get_state": (),
+            "_restore_state": ("data",),
+            "_describe_execution": ("data",),
+            "_describe_state_machine_for_execution": ("data",),
+            "_list_executions": ("data",),
+            "_finalize_response": ("response",),
+            "_add_event": ("execution", "event_type", "details"),
+            "_emit_execution_status_event": ("execution",),
+            "_fail_execution": ("execution", "error", "cause"),
+            "_fail_state_error": ("state_def", "raw_input", "ctx"),
+            "_execute_task": ("state_def", "raw_input", "execution", "ctx"),
+            "_execute_pass": ("state_def", "raw_input", "ctx"),
+            "_execute_choice": ("state_def", "raw_input", "ctx"),
+            "_execute_wait": ("state_def", "raw_input", "ctx"),
+            "_apply_input_path": ("state_def", "data", "ctx"),
+            "_apply_output_path": ("state_def", "data", "ctx"),
+        }.items()
+    ),
+    PrivateName(
+        "ministack.app",
+        "_build_persistence_save_dict",
+        (),
+        "snapshots, so that a crash loses little",
+    ),
+    PrivateName("ministack.core.persistence", "save_state", ("service", "data"), "snapshots"),
 )
 
 
@@ -100,7 +131,9 @@ def install() -> None:
 
     _name_exceptions(lambda_runtime, lambda_svc)
     _bound_invocations(lambda_svc)
-    _leave_messages_in_the_queue(lambda_svc, stepfunctions)
+    redrives = Redrives(stepfunctions)
+    redrives.install()
+    _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
 
 
 def error_name(trace: str, message: str) -> str | None:
@@ -121,7 +154,7 @@ def error_name(trace: str, message: str) -> str | None:
 
 def _name_exceptions(lambda_runtime: Any, lambda_svc: Any) -> None:  # noqa: ANN401 - modules
     invoke = lambda_runtime.Worker.invoke
-    execute = lambda_svc._execute_function_warm  # noqa: SLF001 - see PRIVATE_NAMES
+    execute = lambda_svc._execute_function_warm
     last = threading.local()
 
     def invoke_and_remember(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -148,7 +181,7 @@ def _name_exceptions(lambda_runtime: Any, lambda_svc: Any) -> None:  # noqa: ANN
         return result
 
     lambda_runtime.Worker.invoke = invoke_and_remember
-    lambda_svc._execute_function_warm = execute_and_name  # noqa: SLF001
+    lambda_svc._execute_function_warm = execute_and_name
 
 
 def _bound_invocations(lambda_svc: Any) -> None:  # noqa: ANN401
@@ -157,7 +190,7 @@ def _bound_invocations(lambda_svc: Any) -> None:  # noqa: ANN401
     A rate alone is not stable on one machine: any slowdown starts more processes, which slow it
     down further.
     """
-    dispatch = lambda_svc._execute_function_dispatch  # noqa: SLF001
+    dispatch = lambda_svc._execute_function_dispatch
     lock = threading.Lock()
     slots: dict[str, threading.Semaphore] = {}
 
@@ -175,7 +208,7 @@ def _bound_invocations(lambda_svc: Any) -> None:  # noqa: ANN401
             result: dict[str, Any] = dispatch(func, config, event, request_id, started)
             return result
 
-    lambda_svc._execute_function_dispatch = wait_and_dispatch  # noqa: SLF001
+    lambda_svc._execute_function_dispatch = wait_and_dispatch
 
 
 def slots_of(function_name: str) -> int:
@@ -184,9 +217,12 @@ def slots_of(function_name: str) -> int:
     return found[0] if found else SLOTS_OTHERWISE
 
 
-def _leave_messages_in_the_queue(lambda_svc: Any, stepfunctions: Any) -> None:  # noqa: ANN401
-    concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001
-    run = stepfunctions._run_execution  # noqa: SLF001
+def _leave_messages_in_the_queue(
+    lambda_svc: Any,  # noqa: ANN401
+    stepfunctions: Any,  # noqa: ANN401
+    redrives: Any = None,  # noqa: ANN401
+) -> None:
+    concurrency = lambda_svc._sqs_esm_concurrency
     lock = threading.Lock()
     running = 0
 
@@ -196,19 +232,24 @@ def _leave_messages_in_the_queue(lambda_svc: Any, stepfunctions: Any) -> None:  
         allowed: int = concurrency(*args, **kwargs)
         return allowed
 
-    def run_and_count(exec_arn: str) -> None:
-        nonlocal running
-        with lock:
-            running += 1
-        try:
-            run(exec_arn)
-        finally:
+    def counted(run: Callable[[str], None]) -> Callable[[str], None]:
+        def run_and_count(exec_arn: str) -> None:
+            nonlocal running
             with lock:
-                running -= 1
-            lambda_svc._esm_wake.set()  # noqa: SLF001 - the poller looks again at once
+                running += 1
+            try:
+                run(exec_arn)
+            finally:
+                with lock:
+                    running -= 1
+                lambda_svc._esm_wake.set()  # the poller looks again at once
 
-    lambda_svc._sqs_esm_concurrency = concurrency_while_few_run  # noqa: SLF001
-    stepfunctions._run_execution = run_and_count  # noqa: SLF001
+        return run_and_count
+
+    lambda_svc._sqs_esm_concurrency = concurrency_while_few_run
+    stepfunctions._run_execution = counted(stepfunctions._run_execution)
+    if redrives is not None:
+        redrives.resume = counted(redrives.resume)
 
 
 def environment(*, port: int, state: Path, wait_scale: float = 1.0) -> dict[str, str]:
@@ -271,14 +312,17 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
 async def _serve(port: int) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after MiniStack's own preparations
     from hypercorn.config import Config  # noqa: PLC0415
-    from ministack.app import app  # noqa: PLC0415
+    from ministack import app as ministack  # noqa: PLC0415
+    from ministack.core import persistence  # noqa: PLC0415
 
+    snapshots = Snapshots(ministack, persistence)
+    snapshots.start()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     config.graceful_timeout = 2
-    await serve(app, config)
+    await serve(snapshots.app, config)
 
 
 if __name__ == "__main__":

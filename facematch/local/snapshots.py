@@ -1,0 +1,82 @@
+"""Snapshots of the emulator's state, which it writes by itself only when it ends cleanly.
+
+After kill -9 the objects of S3 are all there, and the executions and messages as they were at the
+last snapshot: what ran then is FAILED and can be redriven; what came after is found by
+``facematch audit``, which sends it through the queue again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: At least so long between two snapshots, seconds; and so many times the last one's duration, so
+#: that a large state costs no more than a twentieth of the time.
+SHORTEST_INTERVAL: Final = 3.0
+_INTERVAL_PER_DURATION: Final = 20.0
+_TRIES: Final = 5
+
+
+class Snapshots:
+    """Writes the state of all services now and then, if anything was asked of them since.
+
+    Parameters
+    ----------
+    ministack, persistence
+        The modules; facematch.local.emulator lists the private names that are used.
+    """
+
+    def __init__(self, ministack: Any, persistence: Any) -> None:  # noqa: ANN401 - modules
+        self._ministack = ministack
+        self._requests = 0
+        self._lock = threading.RLock()
+        self._save_state = persistence.save_state
+        persistence.save_state = self.save_state
+
+    def save_state(self, service: str, data: Any) -> None:  # noqa: ANN401 - any JSON
+        """Write one service's state; at the end, after the snapshot that is being written."""
+        with self._lock:
+            self._save_state(service, data)
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Serve as the emulator does, and count the requests."""
+        self._requests += 1
+        await self._ministack.app(scope, receive, send)
+
+    def start(self) -> None:
+        """Begin, in a thread that ends with the process."""
+        threading.Thread(target=self._run, name="snapshots", daemon=True).start()
+
+    def _run(self) -> None:
+        seen, interval = 0, SHORTEST_INTERVAL
+        while True:
+            time.sleep(interval)
+            requests = self._requests
+            if requests != seen:
+                started = time.monotonic()
+                self.write()
+                seen = requests
+                taken = time.monotonic() - started
+                interval = max(SHORTEST_INTERVAL, _INTERVAL_PER_DURATION * taken)
+
+    def write(self) -> None:
+        """Write the state of every service that has one."""
+        with self._lock:
+            for service, get_state in self._ministack._build_persistence_save_dict().items():
+                state = _consistent(get_state)
+                if state is not None:
+                    self._save_state(service, state)
+
+
+def _consistent(get_state: Callable[[], Any]) -> Any:  # noqa: ANN401 - a service's state
+    """A copy of the state; threads that change it meanwhile make the copying fail now and then."""
+    for _ in range(_TRIES):
+        try:
+            return get_state()
+        except RuntimeError:  # a dictionary changed its size while it was copied
+            time.sleep(0.01)
+    return None
