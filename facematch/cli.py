@@ -14,21 +14,24 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 
 from facematch import deployment as deployments
+from facematch import operate
+from facematch.audit import audit
+from facematch.backfill import backfill
 from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.destroy import destroy
 from facematch.errors import Actionable
 from facematch.matches import matches as find_matches
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.simulate import simulate
 from facematch.terminal import fail, messages, output, pairs_table, progress, safe
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
-
-if TYPE_CHECKING:
-    from facematch.deployment import Deployment
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
@@ -44,12 +47,19 @@ local_app = typer.Typer(
     help="The local cloud: the whole workflow on this machine.", no_args_is_help=True
 )
 app.add_typer(local_app, name="local")
+for command in (
+    operate.status,
+    operate.executions,
+    operate.show,
+    operate.failures,
+    operate.replay,
+    audit,
+    backfill,
+    simulate,
+    destroy,
+):
+    app.command()(command)
 
-Local = Annotated[bool, typer.Option("--local", help="Work on the local cloud.")]
-Profile = Annotated[str | None, typer.Option(help="AWS profile.")]
-Region = Annotated[str | None, typer.Option(help="AWS region.")]
-Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing if there is nothing to do.")]
 Context = Annotated[
     list[str] | None,
@@ -91,7 +101,7 @@ def upload(
     Keys are the paths below FOLDER. It can be stopped and repeated: what is there already with
     the same size and eTag is left alone, and starts nothing.
     """
-    deployment = _deployment(local=local, profile=profile, region=region, stack=stack)
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     uploader = Uploader(deployment)
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
@@ -173,7 +183,7 @@ def matches(
     stack: Stack = DEFAULT_STACK_NAME,
 ) -> None:
     """Show who matches whom: each pair of names once, with its best pair of photographs."""
-    deployment = _deployment(local=local, profile=profile, region=region, stack=stack)
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     threshold = deployment.notify_threshold() if minimum is None else minimum
     with messages.status("reading the match rows"):
         pairs = find_matches(deployment, minimum=threshold)
@@ -311,12 +321,6 @@ def _show_local(*, as_json: bool = False) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _deployment(*, local: bool, profile: str | None, region: str | None, stack: str) -> Deployment:
-    if local:
-        return deployments.on_this_machine()
-    return deployments.on_aws(stack_name=stack, profile=profile, region=region)
 
 
 class Interrupted(BaseException):

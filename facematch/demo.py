@@ -161,12 +161,13 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
         "local start": "this local cloud again",
         "matches --local --min 80": "every pair that is reported",
         "upload FOLDER --local --wait": "add your own",
+        "status --local": "what waits, runs, has finished, has failed",
         "local differences": "what differs from AWS",
     }.items():
         lines.append(f"  .venv/bin/facematch {command:<28} {meaning}")
     if example:
-        lines.append(f"  The execution of {example['key']} is named")
-        lines.append(f"    {example['execution_arn'].rpartition(':')[2]}")
+        name = example["key"].rpartition("/")[2]
+        lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
     lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
     output.print("\n".join(lines), markup=False, soft_wrap=True)
 

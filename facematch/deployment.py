@@ -11,12 +11,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.errors import Unusable
 from functions.matching.keys import compiled_name_pattern
+from functions.matching.settings import regional_starts_per_second
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
 DEFAULT_STACK_NAME: Final = "FaceMatching"
+#: There is no quota on one machine.
+_LOCAL_STARTS_PER_SECOND: Final = 1000.0
 #: Parallel requests of uploads and downloads.
 PARALLEL: Final = 16
 
@@ -66,6 +69,17 @@ class Deployment:
     def name_pattern(self) -> re.Pattern[str]:
         """Finds a person's name in a key."""
         return compiled_name_pattern(self.outputs["NamePattern"])
+
+    @property
+    def starts_per_second(self) -> float:
+        """At which executions are started, and replays with them."""
+        text = self.outputs["StartsPerSecond"]
+        if text != "auto":
+            return float(text)
+        if self.local:
+            return _LOCAL_STARTS_PER_SECOND
+        region = self.state_machine_arn.split(":")[3]
+        return regional_starts_per_second(region, int(self.outputs["MaxFaces"]))
 
     def notify_threshold(self) -> float:
         """The threshold as it is now, %."""

@@ -49,12 +49,10 @@ def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
             deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
         )
     }
-    return paired(
-        row for row in rows if row["similarity"] >= minimum and _is_evidence(row, current)
-    )
+    return paired(row for row in rows if row["similarity"] >= minimum and is_evidence(row, current))
 
 
-def _is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool:
+def is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool:
     """Whether the row is about two versions that are in the bucket now.
 
     A row knows the other image's key but not its version: what was uploaded there after the

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import decoded_key
 
 if TYPE_CHECKING:
@@ -22,9 +24,28 @@ class MessageNotUnderstood(Exception):  # noqa: N818 - reads as what happened
     """A message in the queue that is not an S3 event of ours; it ends as a dead letter."""
 
 
+class Road(StrEnum):
+    """By which road a message came, and so what is done about a version that is known already.
+
+    UPLOAD: S3 told of a new object; its execution's name keeps a second one from starting.
+    BACKFILL: somebody went through the bucket; what has a report is skipped, since names stay
+    taken for 90 days only. AGAIN: somebody wants it processed again, whatever there is.
+    """
+
+    UPLOAD = "UPLOAD"
+    BACKFILL = "BACKFILL"
+    AGAIN = "AGAIN"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectCreated:
-    """What an S3 event says of a new object: where to look, and what to say if it is gone."""
+    """What an S3 event says of a new object: where to look, and what to say if it is gone.
+
+    Attributes
+    ----------
+    version_id
+        None when the event names no version: a backfill's listing, or a bucket without versioning.
+    """
 
     bucket: str
     key: str
@@ -32,6 +53,7 @@ class ObjectCreated:
     etag: str
     size: int
     event_time: datetime
+    road: Road = Road.UPLOAD
 
     def as_gone(self) -> UploadedImage:
         """The image, dated by the event, for when S3 no longer has it."""
@@ -66,8 +88,9 @@ def created_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCr
         return
     if not isinstance(event.get("Records"), list) or not event["Records"]:
         raise MessageNotUnderstood("no Records in it, so not an S3 event")
+    road = _road(event)
     for record in S3Event(event).records:
-        created = _created_object(record)
+        created = _created_object(record, road)
         if created is None:
             continue
         if created.bucket != bucket or not created.key.startswith(prefix):
@@ -75,7 +98,48 @@ def created_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCr
         yield created
 
 
-def _created_object(record: S3EventRecord) -> ObjectCreated | None:
+def created_message(created: ObjectCreated) -> str:
+    """The message that S3 would have sent of the object, and back by `created_objects`.
+
+    For a version that the queue has lost. The backfill's state machine writes the same in JSONata
+    (workflow/backfill.py).
+    """
+    described: dict[str, Any] = {
+        "key": quote_plus(created.key, safe="/"),
+        "size": created.size,
+        "eTag": created.etag,
+    }
+    if created.version_id:
+        described["versionId"] = created.version_id
+    event: dict[str, Any] = {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "eventTime": timestamp(created.event_time),
+                "s3": {"bucket": {"name": created.bucket}, "object": described},
+            }
+        ]
+    }
+    if created.road is not Road.UPLOAD:
+        event["facematch"] = {"backfill": True, "again": created.road is Road.AGAIN}
+    return json.dumps(event)
+
+
+def _road(event: dict[str, Any]) -> Road:
+    """Read our own mark beside the Records; S3 sets none."""
+    mark = event.get("facematch")
+    if mark is None:
+        return Road.UPLOAD
+    if mark == {"backfill": True, "again": True}:
+        return Road.AGAIN
+    if mark == {"backfill": True, "again": False}:
+        return Road.BACKFILL
+    raise MessageNotUnderstood("it is marked as ours, but not as a backfill marks it")
+
+
+def _created_object(record: S3EventRecord, road: Road) -> ObjectCreated | None:
     try:
         if not record.event_name.startswith("ObjectCreated:"):
             return None
@@ -90,6 +154,7 @@ def _created_object(record: S3EventRecord) -> ObjectCreated | None:
             etag=_text(described.etag),
             size=int(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
+            road=road,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MessageNotUnderstood(

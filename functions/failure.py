@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+#: A rejected image is nobody's failure: the alarm listens to ExecutionsFailed alone, and the other
+#: two have alarms of their own.
+_COUNTED_AS: Final = {
+    FailureStatus.REJECTED: "ImagesRejected",
+    FailureStatus.FAILED: "ExecutionsFailed",
+    FailureStatus.TIMED_OUT: "ExecutionsTimedOut",
+    FailureStatus.ABORTED: "ExecutionsAborted",
+}
 
 settings = FailureSettings.from_environment()
 output = OutputBucket(client("s3"), settings.output_bucket)
@@ -82,8 +91,7 @@ def record(image: UploadedImage, failure: Failure) -> dict[str, Any]:
     written = failure_record(image, failure, name_pattern=settings.name_pattern)
     stands = output.write_failure(image, written)
     if stands:
-        metric = "ImagesRejected" if written["status"] == "REJECTED" else "ExecutionsFailed"
-        metrics.add_metric(metric, MetricUnit.Count, 1)
+        metrics.add_metric(_COUNTED_AS[failure.status], MetricUnit.Count, 1)
     logger.info(
         "failure recorded" if stands else "a report stands",
         status=written["status"],

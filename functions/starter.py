@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
@@ -11,10 +12,13 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
-from functions.aws.buckets import ImagesBucket
+from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.executions import Executions
-from functions.events import MessageNotUnderstood, created_objects
+from functions.aws.turns import SharedTurns
+from functions.events import MessageNotUnderstood, Road, created_objects
+from functions.matching.images import UploadedImage
+from functions.matching.keys import execution_name
 from functions.matching.pace import Pace
 from functions.matching.settings import StarterSettings
 from functions.observability import logger, metrics, working_on
@@ -26,10 +30,37 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+#: Names that are tried for a version that is to be processed again. They become free after 90 days.
+_MOST_REPLAYS: Final = 99
+
+
+class ReplayNamesUsedUp(Exception):  # noqa: N818 - reads as what happened
+    """A version has been replayed so often that no name is left for one more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed(UploadedImage):
+    """An image whose execution starts under a replay's name; its input stays the same."""
+
+    number: int
+
+    @classmethod
+    def of(cls, image: UploadedImage, number: int) -> Self:
+        """The image, to be started as ``-r<number>``."""
+        return cls(**asdict(image), number=number)
+
+    @property
+    def execution_name(self) -> str:
+        """As `facematch replay` and people name it."""
+        return f"{execution_name(self.key, self.digest)}-r{self.number}"
+
+
 settings = StarterSettings.from_environment()
-images = ImagesBucket(client("s3"))
+s3 = client("s3")
+images = ImagesBucket(s3)
+output = OutputBucket(s3, settings.output_bucket)
 executions = Executions(client("stepfunctions"))
-pace = Pace(settings.own_starts_per_second)
+pace = Pace(settings.rate, SharedTurns(client("dynamodb"), settings.pace_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -53,8 +84,12 @@ def start_executions(record: SQSRecord) -> None:
                 images.version(created.bucket, created.key, created.version_id) or created.as_gone()
             )
             working_on(image)
+            if created.road is Road.BACKFILL and output.has_report(image):
+                metrics.add_metric("AlreadyReported", MetricUnit.Count, 1)
+                logger.info("has a report already")
+                continue
             pace.wait()
-            started = executions.start(image, settings.state_machine_arn)
+            started = start(image, again=created.road is Road.AGAIN)
             metrics.add_metric(
                 "ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1
             )
@@ -64,9 +99,33 @@ def start_executions(record: SQSRecord) -> None:
         logger.error("message not understood", message_id=record.message_id, why=str(error))
         raise
     except Exception as error:
+        metrics.add_metric("StartsFailed", MetricUnit.Count, 1)
         logger.warning(
             "no execution started; the message will come again",
             message_id=record.message_id,
             error=type(error).__name__,
         )
         raise
+
+
+def start(image: UploadedImage, *, again: bool) -> bool:
+    """Start the version's execution; `again`: under a replay's name where its own is taken.
+
+    Returns
+    -------
+    bool
+        False when it has an execution already, and that is enough.
+
+    Raises
+    ------
+    ReplayNamesUsedUp
+        The message then ends as a dead letter, where somebody sees it.
+    """
+    if executions.start(image, settings.state_machine_arn):
+        return True
+    if not again:
+        return False
+    for number in range(1, _MOST_REPLAYS + 1):
+        if executions.start(Replayed.of(image, number), settings.state_machine_arn):
+            return True
+    raise ReplayNamesUsedUp(f"-r1 to -r{_MOST_REPLAYS} are taken")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -70,6 +71,7 @@ class Function(Construct):
         memory: int = 256,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.module = module
         self.role = iam.Role(
             self,
             "Role",
@@ -114,3 +116,13 @@ class Function(Construct):
     def allow(self, *actions: str, on: list[str]) -> None:
         """Give the function's role exactly these actions on exactly these resources."""
         self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=on))
+
+    def counted(self, name: str, period: cdk.Duration) -> cloudwatch.Metric:
+        """What the function itself counts under a name, as Powertools publishes it."""
+        return cloudwatch.Metric(
+            namespace=_METRICS_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": self.module},
+            statistic=cloudwatch.Stats.SUM,
+            period=period,
+        )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.matching.settings import OTHER_REGIONS_QUOTA, QUOTA_SHARE
+from functions.aws.turns import KEY_NAME
+from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
 from workflow.acknowledge import acknowledge
 from workflow.bucket import data_bucket
 from workflow.function import Function
@@ -22,9 +25,15 @@ if TYPE_CHECKING:
     from workflow.function import FunctionCode
     from workflow.settings import Settings
 
-#: The fewest that Lambda allows for an SQS event source. The starters share the rate.
-_STARTER_CONCURRENCY: Final = 2
-_BATCH_SIZE: Final = 10
+#: What a starter needs for one start: HeadObject, its turn and StartExecution, one after the
+#: other. An estimate, 0.1 s, and as much again to spare: with too few starters they could not keep
+#: the rate, while one more waits for its turn and costs cents (docs/pace.md).
+_SECONDS_A_START: Final = 0.2
+#: Lambda allows no smaller MaximumConcurrency of an SQS event source.
+_FEWEST_STARTERS: Final = 2
+_LARGEST_BATCH: Final = 10
+#: Seconds that a batch should take at most, since its messages are gone for longer if it fails.
+_BATCH_SECONDS: Final = 60
 _LAMBDA_LONGEST_TIMEOUT: Final = 900
 
 
@@ -40,7 +49,8 @@ class Intake(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
-        timeout = _starter_timeout(settings)
+        self.retention = cdk.Duration.days(10)
+        starters, batch_size, timeout = _draining(settings)
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -53,7 +63,7 @@ class Intake(Construct):
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=cdk.Duration.days(10),
+            retention_period=self.retention,
             # At least six times the function's timeout, and at least five receives, before a
             # message counts as poison (AWS Lambda Developer Guide, Using Lambda with Amazon SQS).
             visibility_timeout=cdk.Duration.seconds(6 * timeout),
@@ -61,6 +71,7 @@ class Intake(Construct):
         )
         self.images = data_bucket(self, "Images", retain_data=settings.retain_data, versioned=True)
         self._notify_queue()
+        self.pace = self._pace_table()
         self.starter = Function(
             self,
             "Starter",
@@ -72,15 +83,18 @@ class Intake(Construct):
                 "IMAGES_BUCKET": self.images.bucket_name,
                 "IMAGE_PREFIX": settings.image_prefix,
                 "STARTS_PER_SECOND": f"{settings.starts_per_second or 'auto'}",
-                "STARTER_CONCURRENCY": str(_STARTER_CONCURRENCY),
+                "PACE_TABLE": self.pace.table_name,
                 "MAX_FACES": str(settings.max_faces),
             },
         )
+        self.starter.allow("dynamodb:UpdateItem", on=[self.pace.table_arn])
+        # No batching window: a lone upload starts at once, and under a burst batches are full
+        # without waiting. The visibility timeout would have to grow by it.
         self.starter.function.add_event_source(
             sources.SqsEventSource(
                 self.queue,
-                batch_size=_BATCH_SIZE,
-                max_concurrency=_STARTER_CONCURRENCY,
+                batch_size=batch_size,
+                max_concurrency=starters,
                 report_batch_item_failures=True,
             )
         )
@@ -107,6 +121,22 @@ class Intake(Construct):
             f"{self._settings.image_prefix}*]",
             reason="Any image below the prefix: that is what the function is for.",
         )
+
+    def _pace_table(self) -> dynamodb.Table:
+        """One item: when the next start is due, over all starters."""
+        table = dynamodb.Table(
+            self,
+            "Pace",
+            partition_key=dynamodb.Attribute(name=KEY_NAME, type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            table,
+            rule="AwsSolutions-DDB3",
+            reason="There is nothing to recover: it holds a time that is over in a second.",
+        )
+        return table
 
     def _notify_queue(self) -> None:
         """Tell the queue of every new object, without the custom resource of the L2 construct.
@@ -145,11 +175,20 @@ class Intake(Construct):
         bucket.node.add_dependency(self.queue.node.find_child("Policy"))
 
 
-def _starter_timeout(settings: Settings) -> int:
-    """Seconds that a batch may take at the slowest rate, with as much again to spare."""
-    rate = settings.starts_per_second or QUOTA_SHARE * OTHER_REGIONS_QUOTA / settings.max_faces
-    batch = _BATCH_SIZE * _STARTER_CONCURRENCY / rate
-    return min(_LAMBDA_LONGEST_TIMEOUT, 30 + int(2 * batch))
+def _draining(settings: Settings) -> tuple[int, int, int]:
+    """Starters at a time, messages in a batch, and the seconds that a starter gets for one.
+
+    As many starters as keep the fastest rate. They share the turns, so at the slowest rate each
+    waits for those of all the others; as much again to spare, and half a minute for services that
+    are slow.
+    """
+    fastest, slowest = (
+        settings.starts_per_second or paced(quota, settings.max_faces)
+        for quota in (max(REKOGNITION_QUOTA.values()), OTHER_REGIONS_QUOTA)
+    )
+    starters = max(_FEWEST_STARTERS, math.ceil(_SECONDS_A_START * fastest))
+    size = max(1, min(_LARGEST_BATCH, int(_BATCH_SECONDS * slowest / starters)))
+    return starters, size, min(_LAMBDA_LONGEST_TIMEOUT, 30 + int(2 * size * starters / slowest))
 
 
 def _logical_id(bucket: s3.Bucket) -> str:

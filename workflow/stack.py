@@ -9,7 +9,10 @@ from aws_cdk import aws_rekognition as rekognition
 from aws_cdk import aws_ssm as ssm
 
 from workflow.acknowledge import acknowledge
+from workflow.alarms import Alarms
+from workflow.backfill import Backfill
 from workflow.bucket import data_bucket, removal_policy
+from workflow.dashboard import OperatorsDashboard
 from workflow.failures import Failures
 from workflow.function import Function, FunctionCode
 from workflow.intake import Intake
@@ -50,19 +53,30 @@ class FaceMatchingStack(cdk.Stack):
         )
         self.intake = Intake(self, "Intake", code=self._code, settings=settings)
 
-        failure = self._failure()
+        index, search, report = self._index(), self._search(), self._report()
+        notify, failure = self._notify(), self._failure()
         self.matching = Matching(
             self,
             "Matching",
             name=settings.stack_name,
-            index=self._index(),
-            search=self._search(),
-            report=self._report(),
-            notify=self._notify(),
+            index=index,
+            search=search,
+            report=report,
+            notify=notify,
             failure=failure,
             settle_seconds=settings.settle_seconds,
         )
         self.intake.start(self.matching.state_machine)
+        self._skip_reported()
+        self.backfill = Backfill(
+            self,
+            "Backfill",
+            name=f"{settings.stack_name}-backfill",
+            images=self.intake.images,
+            image_prefix=settings.image_prefix,
+            output=self.output,
+            queue=self.intake.queue,
+        )
         self.failures = Failures(
             self,
             "Failures",
@@ -70,7 +84,35 @@ class FaceMatchingStack(cdk.Stack):
             failure=failure,
             topic=self.topics.failures,
         )
+        functions = [self.intake.starter, index, search, report, notify, failure]
+        self.alarms = Alarms(
+            self,
+            "Alarms",
+            topic=self.topics.alarms,
+            intake=self.intake,
+            state_machine=self.matching.state_machine,
+            failures=self.failures,
+            failure=failure,
+            functions=functions,
+            matches=self.topics.matches,
+        )
+        self.dashboard = OperatorsDashboard(
+            self,
+            "Dashboard",
+            intake=self.intake,
+            state_machine=self.matching.state_machine,
+            failures=self.failures,
+            functions={function.module: function for function in functions},
+            alarms=self.alarms,
+        )
         self._outputs()
+
+    def _skip_reported(self) -> None:
+        """Let the starter see which versions have a report: a backfill skips them."""
+        starter = self.intake.starter
+        starter.function.add_environment("OUTPUT_BUCKET", self.output.bucket_name)
+        self._allow_records(starter, "s3:GetObject", "reports")
+        starter.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
 
     def _index(self) -> Function:
         index = self._function(
@@ -212,13 +254,18 @@ class FaceMatchingStack(cdk.Stack):
             "ImagesBucket": self.intake.images.bucket_name,
             "ImagePrefix": self._settings.image_prefix or "/",
             "NamePattern": self._settings.name_pattern,
+            "MaxFaces": str(self._settings.max_faces),
+            "StartsPerSecond": f"{self._settings.starts_per_second or 'auto'}",
             "OutputBucket": self.output.bucket_name,
             "StateMachineArn": self.matching.state_machine.state_machine_arn,
+            "BackfillStateMachineArn": self.backfill.state_machine.state_machine_arn,
             "QueueUrl": self.intake.queue.queue_url,
             "DeadLetterQueueUrl": self.intake.dead_letters.queue_url,
             "CollectionId": self.collection.collection_id,
             "MatchesTopicArn": self.topics.matches.topic_arn,
             "FailuresTopicArn": self.topics.failures.topic_arn,
+            "AlarmTopicArn": self.topics.alarms.topic_arn,
+            "PaceTable": self.intake.pace.table_name,
             "NotifyThresholdParameter": self.threshold.parameter_name,
         }
         for name, value in outputs.items():

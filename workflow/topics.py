@@ -1,4 +1,4 @@
-"""Topics: matches for whoever investigates, failures for whoever operates."""
+"""Topics: matches for whoever investigates, failures for programs, alarms for whoever operates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class Topics(Construct):
             )
         )
         self.matches = self._topic("Matches", notification_email)
-        self.failures = self._topic("Failures", alarm_email)
+        # A message for each failed execution: nobody wants a thousand of them as e-mail.
+        self.failures = self._topic("Failures", None)
+        self.alarms = self._topic("Alarms", alarm_email)
 
     def _topic(self, construct_id: str, email: str | None) -> sns.Topic:
         topic = sns.Topic(self, construct_id, master_key=self.key, enforce_ssl=True)

@@ -74,6 +74,8 @@ class LocalCloud:
         Settings, as ``-c name=value`` gives them to the CDK.
     wait_scale
         Shortens the waits between retries and in Settle, for tests.
+    calls_per_second
+        Quota of the Rekognition endpoint, of IndexFaces and of SearchFaces each; None: no quota.
     say
         Told what is being done.
     """
@@ -84,11 +86,13 @@ class LocalCloud:
         *,
         overrides: Mapping[str, Any] | None = None,
         wait_scale: float = 1.0,
+        calls_per_second: float | None = None,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.home = home
         self._overrides = overrides
         self._wait_scale = wait_scale
+        self._quota = [f"--calls-per-second={calls_per_second:g}"] if calls_per_second else []
         self._say = say
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._lock: IO[str] | None = None
@@ -169,6 +173,7 @@ class LocalCloud:
             *("--port", str(rekognition_port), "--s3-endpoint", machine.endpoint),
             *("--database", str(self.home.database), "--workers", str(_FACE_WORKERS)),
             "--watch-stdin",
+            *self._quota,
         )
         self._say("synthesising the template")
         try:

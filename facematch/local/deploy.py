@@ -52,8 +52,18 @@ def deploy(assembly: Path, machine: Machine, client: Callable[[str], Any]) -> st
     client("ssm").put_parameter(
         Name=_BOOTSTRAP_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
     )
-    template = json.loads((assembly / stack["templateFile"]).read_text())
-    _create_or_update(client("cloudformation"), name, applied(template, machine))
+    template = applied(json.loads((assembly / stack["templateFile"]).read_text()), machine)
+    body = json.dumps(template, separators=(",", ":")).encode()
+    # As the CDK does: CloudFormation takes no more than 51,200 bytes in the call itself.
+    address = _resolved(stack["stackTemplateAssetObjectUrl"]).removeprefix("s3://")
+    bucket, _, key = address.partition("/")
+    client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    _create_or_update(
+        client("cloudformation"),
+        name,
+        url=f"{machine.endpoint}/{address}",
+        digest=hashlib.sha256(body).hexdigest(),
+    )
     return name
 
 
@@ -85,13 +95,11 @@ def _zipped(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _create_or_update(cloudformation: Any, name: str, template: dict[str, Any]) -> None:  # noqa: ANN401
-    body = json.dumps(template, separators=(",", ":"))
-    digest = hashlib.sha256(body.encode()).hexdigest()
+def _create_or_update(cloudformation: Any, name: str, *, url: str, digest: str) -> None:  # noqa: ANN401
     existing = _describe(cloudformation, name)
     request = {
         "StackName": name,
-        "TemplateBody": body,
+        "TemplateURL": url,
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         "Tags": [{"Key": "facematch:template", "Value": digest}],
     }

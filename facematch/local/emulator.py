@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from facematch.local.distributed_map import DistributedMap
 from facematch.local.parent import end_with_parent
 from facematch.local.redrive import Redrives
 from facematch.local.snapshots import Snapshots
@@ -114,6 +115,28 @@ PRIVATE_NAMES: Final = (
             "_apply_output_path": ("state_def", "data", "ctx"),
         }.items()
     ),
+    *(
+        PrivateName("ministack.services.stepfunctions", name, parameters, "Distributed Map")
+        for name, parameters in {
+            "_run_distributed_map": (
+                *("state_def", "raw_input", "effective", "iterator", "execution", "ctx"),
+            ),
+            "_read_map_items": ("reader", "effective", "ctx"),
+            "_state_query_language": ("state_def", "ctx"),
+            "_apply_jsonata_template": ("value", "raw_input", "ctx", "result", "error_output"),
+            "_apply_jsonata_output": (
+                *("state_def", "raw_input", "ctx", "result", "error_output", "default"),
+            ),
+            "_list_map_runs": ("data",),
+            "_ExecutionError": ("error", "cause"),
+        }.items()
+    ),
+    PrivateName(
+        "ministack.services.s3",
+        "_get_object_data",
+        ("bucket_name", "key", "version_id"),
+        "reads an inventory for a Distributed Map",
+    ),
     PrivateName(
         "ministack.app",
         "_build_persistence_save_dict",
@@ -127,12 +150,13 @@ PRIVATE_NAMES: Final = (
 def install() -> None:
     """Put our differences into MiniStack, before it serves anything."""
     from ministack.core import lambda_runtime  # noqa: PLC0415 - reads the environment at import
-    from ministack.services import lambda_svc, stepfunctions  # noqa: PLC0415
+    from ministack.services import lambda_svc, s3, stepfunctions  # noqa: PLC0415
 
     _name_exceptions(lambda_runtime, lambda_svc)
     _bound_invocations(lambda_svc)
     redrives = Redrives(stepfunctions)
     redrives.install()
+    DistributedMap(stepfunctions, s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
 
 

@@ -80,6 +80,7 @@ from facematch.local.faces import (
     QualityFilter,
     check_model_files,
 )
+from facematch.quota import TokenBucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -154,6 +155,43 @@ Guard = Callable[[Call], None]
 This is the place for what stands in front of an operation on AWS: a rate limit, the caller's
 permissions, or errors made on purpose.
 """
+
+
+class CallsPerSecond:
+    """A guard: so many calls in a second, as Rekognition's quota has it for each operation.
+
+    The error is the one that Rekognition answers (Amazon Rekognition Developer Guide, Error
+    handling); a refused call costs no quota. That a pause saves up calls for one second, and not
+    for longer, is an assumption.
+
+    Parameters
+    ----------
+    clock
+        Seconds; must never go backwards.
+    """
+
+    OPERATIONS = ("IndexFaces", "SearchFaces")
+
+    def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        now = clock()
+        self._quotas = {
+            operation: TokenBucket(per_second, burst=per_second, now=now)
+            for operation in self.OPERATIONS
+        }
+
+    def __call__(self, call: Call) -> None:
+        """Refuse the call if it is one too many."""
+        quota = self._quotas.get(call.operation)
+        if quota is None:
+            return
+        with self._lock:
+            admitted = quota.admits(self._clock())
+        if not admitted:
+            raise RekognitionError(
+                "ProvisionedThroughputExceededException", "Provisioned rate exceeded"
+            )
 
 
 # --- The protocol -----------------------------------------------------------------------------
@@ -924,6 +962,7 @@ def _serve(options: argparse.Namespace) -> int:
         endpoint = Endpoint(
             Rekognition(store, workers, S3Images(options.s3_endpoint, indexing_limit)),
             indexing_limit=indexing_limit,
+            guards=[CallsPerSecond(options.calls_per_second)] if options.calls_per_second else [],
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -981,6 +1020,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--database", type=Path, required=True, help="the SQLite file of the faces")
     parser.add_argument("--workers", type=_positive, default=2, help="processes for the face work")
     parser.add_argument(
+        "--calls-per-second",
+        type=_rate,
+        help="a quota, of IndexFaces and of SearchFaces each; without it there is none",
+    )
+    parser.add_argument(
         "--watch-stdin", action="store_true", help="stop when the standard input ends"
     )
     return parser
@@ -996,6 +1040,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number of processes.")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of calls per second.")
+    return rate
 
 
 def _loopback_url(text: str) -> str:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: Few, since the state machine retries too, with longer waits and where people can see it.
+ATTEMPTS: Final = 2
 _CONFIG: Final = Config(
     connect_timeout=2,
     read_timeout=15,
-    retries={"mode": "standard", "total_max_attempts": 2},
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
 )
 _THROTTLED: Final = frozenset(
     {

@@ -1,42 +1,57 @@
-"""The tap: no more than so many starts in a second."""
+"""The tap: no more than so many starts in a second, over all the starters together."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Pace:
-    """Spaces calls evenly, over as many batches as one starter lives.
+class Turns(Protocol):
+    """What all starters share: a line in which each turn is given away once."""
 
-    Evenly, and not as a bucket of tokens: a burst would only be throttled two steps later.
+    def take(self, now: float, interval: float) -> float:
+        """The caller's turn, at `now` or later; the next one's is `interval` after it.
+
+        All three are in seconds; the times are of the wall clock, since 1970.
+        """
+
+
+class Pace:
+    """Spaces calls evenly, however many starters run and however long each of them lives.
+
+    Evenly, and not as a bucket of tokens: a burst would only be throttled two steps later. And
+    out of one line, not with a share for each: a starter that runs alone may use the whole rate,
+    and one that Lambda has just made knows of the calls before it.
 
     Parameters
     ----------
     per_second
-        Calls in a second.
+        Calls in a second, of all starters; infinity on the local cloud, which has no quota.
     clock, sleep
-        Seconds; the clock must never go backwards.
+        Seconds.
     """
 
     def __init__(
         self,
         per_second: float,
+        turns: Turns,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._interval = 1.0 / per_second
+        self._turns = turns
         self._clock = clock
         self._sleep = sleep
-        self._next = clock()
 
     def wait(self) -> None:
         """Return when the next call may be made."""
-        now = self._clock()
-        if self._next > now:
-            self._sleep(self._next - now)
-        self._next = max(self._next, now) + self._interval
+        if not self._interval:
+            return
+        turn = self._turns.take(self._clock(), self._interval)
+        left = turn - self._clock()
+        if left > 0:
+            self._sleep(left)

@@ -14,7 +14,8 @@ from functions.matching.keys import compiled_name_pattern
 REKOGNITION_QUOTA: Final = {"us-east-1": 50.0, "us-west-2": 50.0, "eu-west-1": 50.0}
 OTHER_REGIONS_QUOTA: Final = 5.0
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.
-QUOTA_SHARE: Final = 0.9
+#: By measurement: docs/pace.md.
+QUOTA_SHARE: Final = 0.96
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,25 +51,23 @@ class _FromEnvironment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StarterSettings(_FromEnvironment):
-    """Of the starter. `starts_per_second` is the rate of one of `starter_concurrency`."""
+    """Of the starters, which share one rate: `starts_per_second`, or the region's if "auto"."""
 
     images_bucket: str
     image_prefix: str = field(metadata={"may_be_empty": True})
+    output_bucket: str
     state_machine_arn: str
     starts_per_second: str
-    starter_concurrency: int
+    pace_table: str
     max_faces: int
     aws_region: str
 
     @property
-    def own_starts_per_second(self) -> float:
-        """The share of one starter in the rate of them all."""
-        rate = (
-            regional_starts_per_second(self.aws_region, self.max_faces)
-            if self.starts_per_second == "auto"
-            else float(self.starts_per_second)
-        )
-        return rate / self.starter_concurrency
+    def rate(self) -> float:
+        """Starts per second, of all starters together."""
+        if self.starts_per_second == "auto":
+            return regional_starts_per_second(self.aws_region, self.max_faces)
+        return float(self.starts_per_second)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,12 +117,17 @@ class FailureSettings(_FromEnvironment):
 
 
 def regional_starts_per_second(region: str, max_faces: int) -> float:
-    """Executions per second that keep a little below Rekognition's default quota.
+    """Executions per second that keep a little below Rekognition's default quota."""
+    return paced(REKOGNITION_QUOTA.get(region, OTHER_REGIONS_QUOTA), max_faces)
+
+
+def paced(quota: float, max_faces: int) -> float:
+    """Executions per second that keep a little below a quota of calls per second.
 
     An image takes one IndexFaces call and one SearchFaces call for each of its faces, each
     operation with a quota of its own.
     """
-    return QUOTA_SHARE * REKOGNITION_QUOTA.get(region, OTHER_REGIONS_QUOTA) / max(1, max_faces)
+    return QUOTA_SHARE * quota / max(1, max_faces)
 
 
 def notify_threshold(text: str, *, search_threshold: float) -> float:

@@ -46,7 +46,7 @@ class Template:
 
     def definition(self) -> dict[str, Any]:
         """The state machine's definition, with the logical ids of functions in their ARNs."""
-        machine = self.properties("AWS::StepFunctions::StateMachine")
+        machine = self.properties("AWS::StepFunctions::StateMachine", "Matching")
         definition: dict[str, Any] = json.loads(self.text(machine["DefinitionString"]))
         return definition
 

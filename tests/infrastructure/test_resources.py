@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.matching import settings as function_settings
+from functions.matching.settings import QUOTA_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ def test_every_new_object_below_the_prefix_is_told_to_the_queue(
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"max_faces": 100}, {"starts_per_second": 0.05}, {"starts_per_second": 45}]
+    "settings", [{}, {"max_faces": 100}, {"starts_per_second": 0.05}, {"starts_per_second": 1000}]
 )
 def test_a_message_outlasts_the_slowest_batch_and_is_poison_only_after_five_receives(
     synthesise: Callable[..., Template], settings: dict[str, Any]
@@ -113,9 +114,21 @@ def test_a_message_outlasts_the_slowest_batch_and_is_poison_only_after_five_rece
     assert queue["MessageRetentionPeriod"] == 10 * DAY
     assert dead_letters["MessageRetentionPeriod"] == 14 * DAY
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    slowest = settings.get("starts_per_second") or 0.9 * 5 / settings.get("max_faces", 1)
+    slowest = settings.get("starts_per_second") or QUOTA_SHARE * 5 / settings.get("max_faces", 1)
     each = slowest / mapping["ScalingConfig"]["MaximumConcurrency"]
-    assert timeout >= min(900, mapping["BatchSize"] / each)
+    assert timeout >= 2 * mapping["BatchSize"] / each
+
+
+@pytest.mark.parametrize(
+    ("settings", "fastest"), [({}, 48), ({"starts_per_second": 100}, 100), ({"max_faces": 2}, 24)]
+)
+def test_there_are_as_many_starters_as_the_fastest_rate_needs(
+    synthesise: Callable[..., Template], settings: dict[str, Any], fastest: float
+) -> None:
+    mapping = synthesise(**settings).properties("AWS::Lambda::EventSourceMapping")
+
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] * 10 >= fastest  # 0.1 s for each start
+    assert "MaximumBatchingWindowInSeconds" not in mapping  # a lone upload starts at once
 
 
 @pytest.mark.parametrize(
@@ -174,7 +187,7 @@ def test_the_notify_threshold_refuses_a_fraction(template: Template) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "topic"),
-    [("notification_email", "TopicsMatches"), ("alarm_email", "TopicsFailures")],
+    [("notification_email", "TopicsMatches"), ("alarm_email", "TopicsAlarms")],
 )
 def test_an_address_is_subscribed_to_its_topic(
     synthesise: Callable[..., Template], template: Template, setting: str, topic: str
@@ -192,12 +205,17 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template)
         "ImagesBucket",
         "ImagePrefix",
         "NamePattern",
+        "MaxFaces",
+        "StartsPerSecond",
         "OutputBucket",
         "StateMachineArn",
+        "BackfillStateMachineArn",
         "QueueUrl",
         "DeadLetterQueueUrl",
         "CollectionId",
         "MatchesTopicArn",
         "FailuresTopicArn",
+        "AlarmTopicArn",
+        "PaceTable",
         "NotifyThresholdParameter",
     }

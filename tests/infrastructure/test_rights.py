@@ -22,6 +22,9 @@ RIGHTS = {
     "starter": READ_IMAGES
     | {
         ("states:StartExecution", "<state machine>"),
+        ("dynamodb:UpdateItem", "<pace>"),
+        ("s3:GetObject", f"{OUTPUT}/reports/*"),
+        ("s3:ListBucket", OUTPUT),
         ("sqs:ReceiveMessage", "<queue>"),
         ("sqs:ChangeMessageVisibility", "<queue>"),
         ("sqs:GetQueueUrl", "<queue>"),
@@ -64,6 +67,7 @@ def rights(template: Template, role: str) -> set[tuple[str, str]]:
         "<TopicsMatches": "<matches>",
         "<TopicsKey": "<key>",
         "<FailuresUndelivered": "<undelivered>",
+        "<IntakePace": "<pace>",
     }
     found = set()
     for statement in template.statements(role):

@@ -100,7 +100,7 @@ def test_without_a_time_to_settle_there_is_no_such_state_to_pay_for(
 
 
 def test_executions_are_logged_without_their_data_and_traced(template: Template) -> None:
-    machine = template.properties("AWS::StepFunctions::StateMachine")
+    machine = template.properties("AWS::StepFunctions::StateMachine", "Matching")
 
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
     assert machine["LoggingConfiguration"]["Level"] == "ALL"

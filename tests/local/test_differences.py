@@ -47,6 +47,8 @@ def test_what_is_changed_is_in_the_table_and_nothing_else_is_changed(
     variables = ("AWS::Lambda::Function", "Properties", "Environment", "Variables")
     assert found == {
         ("AWS::Rekognition::Collection",),
+        ("AWS::CloudWatch::Alarm",),
+        ("AWS::CloudWatch::Dashboard",),
         arn_of_the_collection,
         ("Outputs", "CollectionId"),
         ("Parameters",),

@@ -21,6 +21,7 @@ from botocore.compat import HTTPHeaders
 from moto.stepfunctions.models import stepfunctions_backends
 
 from functions.aws.buckets import ImagesBucket
+from functions.aws.turns import KEY_NAME
 from functions.matching.keys import DEFAULT_NAME_PATTERN
 from functions.matching.reports import failure_key, matches_key, report_key
 
@@ -40,6 +41,7 @@ IMAGES = "facematch-images"
 OUTPUT = "facematch-output"
 COLLECTION = "FaceMatching-collection"
 THRESHOLD_PARAMETER = "/FaceMatching/notify-threshold"
+PACE_TABLE = "FaceMatching-pace"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,12 @@ class Cloud:
             self.s3.create_bucket(
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
             )
+        own_client("dynamodb").create_table(
+            TableName=PACE_TABLE,
+            KeySchema=[{"AttributeName": KEY_NAME, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": KEY_NAME, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         self.version_bucket("Enabled")
         self.set_threshold("99")
         self.topic_arn: str = self.sns.create_topic(Name="Matches")["TopicArn"]
@@ -148,7 +156,7 @@ class Cloud:
             "IMAGE_PREFIX": "images/",
             "STATE_MACHINE_ARN": self.state_machine_arn,
             "STARTS_PER_SECOND": "1000",
-            "STARTER_CONCURRENCY": "2",
+            "PACE_TABLE": PACE_TABLE,
             "MAX_FACES": "1",
             "COLLECTION_ID": COLLECTION,
             "QUALITY_FILTER": "AUTO",

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from functions.matching.settings import (
+    QUOTA_SHARE,
     FailureSettings,
     IndexSettings,
     NotifySettings,
@@ -25,7 +26,7 @@ ENVIRONMENT = {
     "IMAGE_PREFIX": "images/",
     "STATE_MACHINE_ARN": "arn",
     "STARTS_PER_SECOND": "auto",
-    "STARTER_CONCURRENCY": "2",
+    "PACE_TABLE": "table",
     "MAX_FACES": "3",
     "AWS_REGION": "eu-central-1",
     "COLLECTION_ID": "collection",
@@ -52,7 +53,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("settings", ALL)
 def test_settings_have_the_types_that_they_promise(settings: Any) -> None:
     read = settings.from_environment()
-    kinds: dict[str, type] = {"max_faces": int, "max_matches": int, "starter_concurrency": int}
+    kinds: dict[str, type] = {"max_faces": int, "max_matches": int}
     kinds |= {"search_threshold": float, "name_pattern": re.Pattern}
     for name in settings.__dataclass_fields__:
         assert isinstance(getattr(read, name), kinds.get(name, str))
@@ -110,14 +111,13 @@ def test_the_regions_rate_stays_below_the_quota_of_both_operations(
 
 
 @pytest.mark.parametrize(
-    ("rate", "concurrency", "own"), [("8", "2", 4.0), ("0.5", "5", 0.1), ("auto", "2", 0.75)]
+    ("setting", "rate"), [("8", 8.0), ("0.05", 0.05), ("auto", QUOTA_SHARE * 5 / 3)]
 )
-def test_starters_share_the_rate(
-    rate: str, concurrency: str, own: float, monkeypatch: pytest.MonkeyPatch
+def test_the_rate_of_the_starters_is_what_is_set_or_else_the_regions(
+    setting: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STARTS_PER_SECOND", rate)
-    monkeypatch.setenv("STARTER_CONCURRENCY", concurrency)
-    assert StarterSettings.from_environment().own_starts_per_second == pytest.approx(own)
+    monkeypatch.setenv("STARTS_PER_SECOND", setting)
+    assert StarterSettings.from_environment().rate == pytest.approx(rate)
 
 
 @given(value=st.floats(80, 100))

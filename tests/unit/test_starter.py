@@ -11,10 +11,19 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.aws.turns import SharedTurns
 from functions.matching.images import UploadedImage
 from functions.matching.pace import Pace
 
-from .cloud import IMAGES, event_file, failed_messages, put_body, sqs_event
+from .cloud import (
+    IMAGES,
+    PACE_TABLE,
+    event_file,
+    failed_messages,
+    own_client,
+    put_body,
+    sqs_event,
+)
 from .fake_rekognition import photograph
 from .strategies import json_values
 from .test_pace import FakeTime
@@ -182,25 +191,36 @@ def test_any_body_either_succeeds_or_comes_again(
 
 
 def test_executions_are_started_no_faster_than_the_pace_over_all_batches(cloud: Cloud) -> None:
-    starter = cloud.handler("starter", STARTS_PER_SECOND="4", STARTER_CONCURRENCY="2")
+    starter = cloud.handler("starter", STARTS_PER_SECOND="4")
     time = FakeTime()
-    starter.pace = Pace(starter.settings.own_starts_per_second, clock=time.clock, sleep=time.sleep)
+    turns = SharedTurns(own_client("dynamodb"), PACE_TABLE)
+    starter.pace = Pace(starter.settings.rate, turns, clock=time.clock, sleep=time.sleep)
     begin = time.now
     images = [cloud.upload(f"images/Ann_{n}.jpg", PHOTO) for n in range(7)]
     run(cloud, *map(put_body, images[:4]))
-    assert time.now - begin >= 3 / 2
+    assert time.now - begin == pytest.approx(3 / 4)
     run(cloud, *map(put_body, images[4:]))
-    assert time.now - begin >= 6 / 2
+    assert time.now - begin == pytest.approx(6 / 4)
     assert len(started(cloud)) == 7
 
 
-def test_the_starters_own_pace_is_its_share_of_the_rate(cloud: Cloud) -> None:
-    starter = cloud.handler("starter", STARTS_PER_SECOND="40", STARTER_CONCURRENCY="2")
+def test_a_starter_that_is_new_goes_on_at_the_pace_of_the_one_before(cloud: Cloud) -> None:
+    starter = cloud.handler("starter", STARTS_PER_SECOND="20")
     images = [cloud.upload(f"images/Ann_{n}.jpg", PHOTO) for n in range(4)]
     begin = datetime.now(UTC)
-    run(cloud, *map(put_body, images))
+    for image in images:
+        starter.pace = Pace(20, SharedTurns(own_client("dynamodb"), PACE_TABLE))
+        run(cloud, put_body(image))
     assert (datetime.now(UTC) - begin).total_seconds() >= 3 / 20
-    assert starter.settings.own_starts_per_second == 20
+
+
+def test_without_a_turn_nothing_is_started_and_the_message_comes_again(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", PHOTO)
+    cloud.fail_next("UpdateItem", "ThrottlingException")
+    assert run(cloud, put_body(image)) == [0]
+    assert started(cloud) == []
+    assert run(cloud, put_body(image)) == []
+    assert started(cloud) == [image]
 
 
 def test_a_log_line_about_one_message_does_not_name_the_image_of_another(

@@ -1,0 +1,327 @@
+"""Backfill: starts the state machine that sends a bucket's objects to the queue, and follows it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from botocore.exceptions import ClientError
+
+from facematch.audit import Found, Ledger, image_listed, image_prefix
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Actionable, Unusable
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.records import Records, digest_of
+from facematch.terminal import messages, output, progress, safe
+from facematch.upload import current_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facematch.deployment import Deployment
+
+FAILED: Final = 1
+
+#: Below it, in the output bucket, the state machine may read inventories (workflow/backfill.py).
+INVENTORY_PREFIX: Final = "inventory/"
+#: As long as the intake queue keeps a message (workflow/intake.py).
+_QUEUE_KEEPS: Final = timedelta(days=10)
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+class NothingListed(Actionable):
+    """There is no object to send; the text says where none was found."""
+
+
+class BackfillFailed(Actionable):
+    """The state machine did not send everything; the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What came of a backfill.
+
+    Attributes
+    ----------
+    listed
+        Objects, or lines of the inventory.
+    gone_through
+        Those of them that were sent, or that are no images: folder and delete markers.
+    """
+
+    execution_arn: str
+    status: str
+    listed: int
+    gone_through: int
+    error: str | None
+    cause: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What a backfill would find: objects, and how many of them have a report already."""
+
+    prefix: str
+    objects: int
+    reported: int
+
+
+class Backfiller:
+    """Fills one deployment with what its bucket holds already."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._stepfunctions = deployment.make_client("stepfunctions")
+
+    def start(
+        self, *, prefix: str | None = None, inventory: str | None = None, again: bool = False
+    ) -> str:
+        """Start the state machine; returns the execution's ARN.
+
+        Parameters
+        ----------
+        prefix
+            Of the keys, with the image prefix; not together with an inventory.
+        inventory
+            URL of an S3 Inventory's manifest.json.
+        again
+            Process what has a report, too.
+
+        Raises
+        ------
+        Unusable
+            When the prefix or the inventory is not one of the images.
+        """
+        if inventory and prefix:
+            raise Unusable("Either --prefix or --inventory: an inventory lists what it lists.")
+        what = (
+            {"inventory": self._inventory_key(inventory)}
+            if inventory
+            else {"prefix": image_prefix(self._deployment, prefix)}
+        )
+        started = self._stepfunctions.start_execution(
+            stateMachineArn=self._deployment.outputs["BackfillStateMachineArn"],
+            name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            input=json.dumps({**what, "again": again}),
+        )
+        return str(started["executionArn"])
+
+    def follow(
+        self,
+        execution_arn: str,
+        *,
+        seen: Callable[[int, int], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Run:
+        """Wait until the execution has ended.
+
+        Parameters
+        ----------
+        seen
+            Told how many objects have been gone through, and how many were listed so far.
+        """
+        pause = 0.2
+        while True:
+            execution = self._stepfunctions.describe_execution(executionArn=execution_arn)
+            counts = self._counts(execution_arn)
+            seen(counts["succeeded"] + counts["failed"], counts["total"])
+            if execution["status"] != "RUNNING":
+                return Run(
+                    execution_arn=execution_arn,
+                    status=execution["status"],
+                    listed=counts["total"],
+                    gone_through=counts["succeeded"],
+                    error=execution.get("error"),
+                    cause=execution.get("cause"),
+                )
+            sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, 1.5 * pause)
+
+    def preview(self, prefix: str | None, *, listed: Callable[[int], None]) -> Preview:
+        """Count objects and reports, without a word to the queue.
+
+        Parameters
+        ----------
+        listed
+            Told how many more objects or reports were listed.
+        """
+        bucket, below = self._deployment.images_bucket, image_prefix(self._deployment, prefix)
+        s3 = self._deployment.make_client("s3")
+
+        def each(found: Any) -> Any:  # noqa: ANN401 - passed on
+            listed(1)
+            return found
+
+        with Ledger(bucket) as ledger:
+            ledger.add_versions(
+                image_listed(bucket, each(item))
+                for item in current_versions(s3, bucket, below)
+                if not item["Key"].endswith("/")
+            )
+            reports = Records(self._deployment).keys("reports")
+            ledger.add_known((digest_of(each(key)) for key in reports), Found.REPORTED)
+            ledger.join(Found.REPORTED)
+            objects, reported = ledger.total(), ledger.counts()[Found.REPORTED]
+        return Preview(prefix=below, objects=objects, reported=reported)
+
+    def _counts(self, execution_arn: str) -> dict[str, int]:
+        runs = self._stepfunctions.list_map_runs(executionArn=execution_arn)["mapRuns"]
+        if not runs:
+            return {"succeeded": 0, "failed": 0, "total": 0}
+        described = self._stepfunctions.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+        counts: dict[str, int] = described["itemCounts"]
+        return counts
+
+    def _inventory_key(self, url: str) -> str:
+        """Key of the manifest, looked into: the state machine would fail later and say less."""
+        place = f"s3://{self._deployment.output_bucket}/{INVENTORY_PREFIX}"
+        if not (url.startswith(place) and url.endswith("/manifest.json")):
+            raise Unusable(
+                f"{url} is not a manifest.json below {place}, where the state machine may read. "
+                "Let S3 deliver the inventory of the images bucket there (format CSV)."
+            )
+        key = url.removeprefix(f"s3://{self._deployment.output_bucket}/")
+        s3 = self._deployment.make_client("s3")
+        try:
+            body = s3.get_object(Bucket=self._deployment.output_bucket, Key=key)["Body"].read()
+            manifest = json.loads(body)
+            facts = (manifest["sourceBucket"], manifest["fileFormat"])
+        except (ClientError, ValueError, KeyError, TypeError) as error:
+            raise Unusable(f"{url} cannot be read as an inventory's manifest: {error}") from None
+        if facts != (self._deployment.images_bucket, "CSV"):
+            raise Unusable(
+                f"{url} is an inventory of {facts[0]} in {facts[1]}; one of "
+                f"{self._deployment.images_bucket} in CSV is needed."
+            )
+        return key
+
+
+def backfill(
+    *,
+    prefix: Annotated[
+        str | None, typer.Option(help="Only keys that begin so; with the image prefix.")
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option(help="s3://.../manifest.json of an S3 Inventory, in place of a listing."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what has a report: it is processed again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count objects, and those with a report.")
+    ] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Send what is in the images bucket already through the workflow, as if it were uploaded.
+
+    What has a report is skipped. A listing finds each object's current version; an inventory may
+    list older ones too.
+    """
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
+    if dry_run:
+        if inventory:
+            raise Unusable("--dry-run counts by listing the bucket: leave --inventory out.")
+        previewed(deployment, prefix=prefix, again=again, as_json=as_json)
+    else:
+        backfilled(deployment, prefix=prefix, inventory=inventory, again=again, as_json=as_json)
+
+
+def previewed(
+    deployment: Deployment, *, prefix: str | None = None, again: bool = False, as_json: bool = False
+) -> Preview:
+    """Say what a backfill would find.
+
+    Raises
+    ------
+    NothingListed
+        When there is no object.
+    """
+    with progress() as bars:
+        task = bars.add_task("objects and reports listed", total=None)
+        found = Backfiller(deployment).preview(prefix, listed=lambda more: bars.advance(task, more))
+    if as_json:
+        print(json.dumps(asdict(found)))
+    if not found.objects:
+        raise _nothing(deployment, found.prefix)
+    if as_json:
+        return found
+    starts = found.objects if again else found.objects - found.reported
+    output.print(
+        safe(
+            f"{found.objects:,} objects below {found.prefix or 'the whole bucket'}, of which "
+            f"{found.reported:,} have a report{' and would be processed again' if again else ''}."
+        )
+    )
+    if not deployment.local:
+        takes = timedelta(seconds=round(starts / deployment.starts_per_second))
+        output.print(
+            f"{starts:,} executions at {deployment.starts_per_second:g} a second take {takes}."
+        )
+        if takes > _QUEUE_KEEPS:
+            output.print(
+                f"The queue keeps a message for {_QUEUE_KEEPS.days} days: go by smaller prefixes."
+            )
+    return found
+
+
+def backfilled(
+    deployment: Deployment,
+    *,
+    prefix: str | None = None,
+    inventory: str | None = None,
+    again: bool = False,
+    as_json: bool = False,
+) -> Run:
+    """Backfill, and say how many objects were sent.
+
+    Raises
+    ------
+    NothingListed
+        When the listing or the inventory was empty.
+    BackfillFailed
+        When not every object was sent.
+    """
+    backfiller = Backfiller(deployment)
+    arn = backfiller.start(prefix=prefix, inventory=inventory, again=again)
+    messages.print(safe(f"It goes on without this command too: {arn}"), soft_wrap=True)
+    with progress() as bars:
+        task = bars.add_task("objects sent to the queue", total=None)
+        run = backfiller.follow(
+            arn, seen=lambda done, total: bars.update(task, completed=done, total=total or None)
+        )
+    if as_json:
+        print(json.dumps(asdict(run)))
+    if run.status != "SUCCEEDED":
+        raise BackfillFailed(
+            f"The backfill ended {run.status} after {run.gone_through:,} of {run.listed:,} objects "
+            f"({run.error or 'no error'}: {run.cause or 'no cause'}). Mend the cause, then redrive "
+            f"{arn}, which goes on with what was not sent; or repeat the command: what was sent "
+            "already starts nothing new."
+        )
+    if not run.listed:
+        raise _nothing(deployment, inventory or image_prefix(deployment, prefix))
+    if not as_json:
+        output.print(
+            f"{run.gone_through:,} objects were sent to the queue (folder markers and delete "
+            "markers are left out)."
+            + ("" if again else " Those that have a report will be skipped there."),
+            soft_wrap=True,
+        )
+    return run
+
+
+def _nothing(deployment: Deployment, where: str) -> NothingListed:
+    return NothingListed(
+        f"{where if where.startswith('s3://') else f's3://{deployment.images_bucket}/{where}'} "
+        "lists no object: nothing was sent."
+    )

@@ -1,0 +1,188 @@
+"""Destroy: deletes the stack, and what it kept (`retain_data`), after showing it and asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import typer
+from botocore.exceptions import ClientError, WaiterError
+
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Actionable, Unusable
+from facematch.options import Profile, Region, Stack  # noqa: TC001 - typer reads them at run time
+from facematch.terminal import messages, output, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_BUCKET: Final = "AWS::S3::Bucket"
+_COLLECTION: Final = "AWS::Rekognition::Collection"
+_KINDS: Final = {_BUCKET: "bucket", _COLLECTION: "face collection"}
+_MOST_DELETED_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A bucket or collection with people's data in it.
+
+    Attributes
+    ----------
+    count
+        Object versions, or faces.
+    """
+
+    kind: str
+    name: str
+    count: int
+
+
+class Destruction:
+    """What there is to delete of one stack, whether it still exists or not."""
+
+    def __init__(self, make_client: Callable[[str], Any], stack_name: str) -> None:
+        self._cloudformation = make_client("cloudformation")
+        self._s3 = make_client("s3")
+        self._rekognition = make_client("rekognition")
+        self._stack_name = stack_name
+
+    def stack_ids(self) -> list[str]:
+        """The stack's id, and those of deleted stacks of its name that CloudFormation remembers.
+
+        CloudFormation lists a deleted stack for 90 days (API Reference, ListStacks).
+        """
+        pages = self._cloudformation.get_paginator("list_stacks").paginate()
+        return [
+            stack["StackId"]
+            for page in pages
+            for stack in page["StackSummaries"]
+            if stack["StackName"] == self._stack_name
+        ]
+
+    def kept(self) -> list[Kept]:
+        """Buckets and collections of these stacks that are still there."""
+        found: dict[tuple[str, str], Kept] = {}
+        for stack_id in self.stack_ids():
+            for resource in self._resources(stack_id):
+                kind, name = resource["ResourceType"], resource.get("PhysicalResourceId")
+                if kind in _KINDS and name and (kind, name) not in found:
+                    count = self._count(kind, name)
+                    if count is not None:
+                        found[kind, name] = Kept(kind, name, count)
+        return list(found.values())
+
+    def delete_stack(self) -> None:
+        """Delete the stack, if it exists, and wait for it.
+
+        Raises
+        ------
+        Actionable
+            When CloudFormation cannot.
+        """
+        self._cloudformation.delete_stack(StackName=self._stack_name)
+        waiter = self._cloudformation.get_waiter("stack_delete_complete")
+        try:
+            waiter.wait(StackName=self._stack_name)
+        except WaiterError as error:
+            raise Actionable(
+                f"CloudFormation could not delete the stack {self._stack_name}: {error}. Its "
+                "events say why; then repeat the command."
+            ) from None
+
+    def delete(self, kept: Kept) -> None:
+        """Delete one, with all that is in it; safe to repeat."""
+        if kept.kind == _COLLECTION:
+            self._rekognition.delete_collection(CollectionId=kept.name)
+        else:
+            self.empty(kept)
+            self._s3.delete_bucket(Bucket=kept.name)
+
+    def empty(self, kept: Kept) -> None:
+        """Delete every version in a bucket, without which CloudFormation cannot delete it.
+
+        Raises
+        ------
+        Actionable
+            When S3 refuses some.
+        """
+        if kept.kind != _BUCKET:
+            return
+        for versions in self._versions(kept.name):
+            answer = self._s3.delete_objects(
+                Bucket=kept.name, Delete={"Objects": versions, "Quiet": True}
+            )
+            if errors := answer.get("Errors"):
+                raise Actionable(
+                    f"{len(errors)} object versions of {kept.name} were not deleted "
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Repeat the command."
+                )
+
+    def _resources(self, stack_id: str) -> Iterator[dict[str, Any]]:
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(
+            StackName=stack_id
+        )
+        for page in pages:
+            yield from page["StackResourceSummaries"]
+
+    def _count(self, kind: str, name: str) -> int | None:
+        """Object versions or faces; None when it is gone already."""
+        try:
+            if kind == _COLLECTION:
+                return int(self._rekognition.describe_collection(CollectionId=name)["FaceCount"])
+            return sum(len(versions) for versions in self._versions(name))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "NoSuchBucket"}:
+                return None
+            raise
+
+    def _versions(self, bucket: str) -> Iterator[list[dict[str, str]]]:
+        """Every version and delete marker, in lists as long as DeleteObjects takes."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, PaginationConfig={"PageSize": _MOST_DELETED_AT_ONCE}
+        )
+        for page in pages:
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            versions = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in found]
+            for start in range(0, len(versions), _MOST_DELETED_AT_ONCE):
+                yield versions[start : start + _MOST_DELETED_AT_ONCE]
+
+
+def destroy(
+    *,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Delete a stack on AWS and everything that it kept: photographs, faces, reports.
+
+    Shows first what there is, and asks for the stack's name. The local cloud is emptied by
+    `facematch local reset`.
+    """
+    session = boto3.session.Session(profile_name=profile, region_name=region)
+    make: Callable[..., Any] = session.client
+    destruction = Destruction(make, stack)
+    with messages.status("looking at what there is"):
+        stacks = destruction.stack_ids()
+        kept = destruction.kept()
+    if not stacks:
+        raise Unusable(
+            f"There is no stack {stack!r} here, and CloudFormation remembers none that was "
+            "deleted in the last 90 days. Name it with --stack, --profile and --region."
+        )
+    output.print(safe(f"The stack {stack}, and for ever:"))
+    for item in kept:
+        what = "faces" if item.kind == _COLLECTION else "object versions"
+        output.print(safe(f"  {_KINDS[item.kind]} {item.name}: {item.count:,} {what}"))
+    answer = typer.prompt("Type the stack's name to delete all of it")
+    if answer != stack:
+        raise Unusable("Nothing was deleted.")
+    for item in kept:
+        with messages.status(f"emptying {item.name}"):
+            destruction.empty(item)
+    with messages.status("deleting the stack"):
+        destruction.delete_stack()
+    for item in destruction.kept():
+        with messages.status(f"deleting {item.name}"):
+            destruction.delete(item)
+    output.print("Deleted. Step Functions keeps the executions' histories for up to 90 days.")

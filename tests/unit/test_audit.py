@@ -1,0 +1,303 @@
+"""The audit: what it makes of what AWS says, and that it does not keep everything in memory."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch import audit as module
+from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
+from facematch.deployment import Deployment
+from facematch.errors import Unusable
+from functions.events import Road, created_objects
+from functions.matching.images import UploadedImage
+from functions.matching.reports import failure_key, report_key
+
+from .cloud import IMAGES, OUTPUT, own_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .cloud import Cloud
+
+AT_ONCE = timedelta(0)
+
+
+@pytest.fixture
+def deployment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setattr(module, "oldest_message_seconds", lambda _: None)
+    queues = {
+        output: cloud.sqs.create_queue(QueueName=output)["QueueUrl"]
+        for output in ("QueueUrl", "DeadLetterQueueUrl")
+    }
+    return Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={
+            "ImagesBucket": IMAGES,
+            "ImagePrefix": "images/",
+            "OutputBucket": OUTPUT,
+            "StateMachineArn": cloud.state_machine_arn,
+            **queues,
+        },
+        make_client=own_client,
+    )
+
+
+def found(deployment: Deployment, **options: Any) -> dict[Found, list[str]]:
+    auditor = Auditor(deployment, **{"s3_tells_within": AT_ONCE, **options})
+    with Ledger(deployment.images_bucket) as ledger:
+        result = auditor.run(ledger, listed=lambda *_: None)
+        by_kind = {kind: [image.key for image in result.listed(kind)] for kind in Found}
+    return {kind: keys for kind, keys in by_kind.items() if keys}
+
+
+def audit(deployment: Deployment, **options: Any) -> bool:
+    with Ledger(deployment.images_bucket) as ledger:
+        return audited(deployment, ledger, **{"s3_tells_within": AT_ONCE, **options})
+
+
+def put(cloud: Cloud, name: str) -> UploadedImage:
+    return cloud.upload(f"images/{name}", b"x")
+
+
+def fail(cloud: Cloud, image: UploadedImage, status: str) -> None:
+    cloud.write(failure_key(image), {"digest": image.digest, "status": status})
+
+
+def test_an_empty_bucket_lacks_nothing(deployment: Deployment) -> None:
+    assert found(deployment) == {}
+    assert audit(deployment)
+
+
+def test_a_report_wins_over_a_failure_and_a_running_replay_over_it_too(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    reported, replayed, rejected, failed = (put(cloud, f"{n}.jpg") for n in range(4))
+    cloud.write(report_key(reported), {"status": "UNIQUE"})
+    for image, status in ((reported, "FAILED"), (replayed, "FAILED"), (rejected, "REJECTED")):
+        fail(cloud, image, status)
+    fail(cloud, failed, "TIMED_OUT")
+    cloud.end(cloud.start(replayed), "FAILED")
+    cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=f"{replayed.execution_name}-r1",
+        input=replayed.execution_input,
+    )
+
+    assert found(deployment) == {
+        Found.REPORTED: [reported.key],
+        Found.RUNNING: [replayed.key],
+        Found.REJECTED: [rejected.key],
+        Found.FAILED: [failed.key],
+    }
+
+
+def test_every_version_is_looked_at_but_folder_and_delete_markers_are_not(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    put(cloud, "Ann.jpg")
+    put(cloud, "Ann.jpg")
+    put(cloud, "Gone.jpg")
+    cloud.s3.delete_object(Bucket=IMAGES, Key="images/Gone.jpg")
+    cloud.s3.put_object(Bucket=IMAGES, Key="images/folder/")
+    cloud.s3.put_object(Bucket=IMAGES, Key="elsewhere/Bea.jpg")
+
+    missing = ["images/Ann.jpg", "images/Ann.jpg", "images/Gone.jpg"]
+    assert found(deployment) == {Found.MISSING: missing}
+    assert found(deployment, prefix="images/A") == {Found.MISSING: missing[:2]}
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"])
+def test_an_execution_that_ended_without_a_record_is_for_a_replay_and_is_not_sent(
+    cloud: Cloud, deployment: Deployment, status: str
+) -> None:
+    image = put(cloud, "Ann.jpg")
+    cloud.end(cloud.start(image), status)
+
+    assert found(deployment) == {Found.REPLAY: [image.key]}
+    assert not audit(deployment, fix=True)
+    assert sent(cloud, deployment) == []
+
+
+def test_a_record_that_is_written_meanwhile_is_seen(
+    cloud: Cloud, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported, rejected = put(cloud, "Ann.jpg"), put(cloud, "Bea.jpg")
+    queues = Auditor.queues
+
+    def meanwhile(auditor: Auditor) -> Any:
+        cloud.write(report_key(reported), {"status": "UNIQUE"})
+        fail(cloud, rejected, "REJECTED")
+        return queues(auditor)
+
+    monkeypatch.setattr(Auditor, "queues", meanwhile)
+
+    assert found(deployment) == {Found.REPORTED: [reported.key], Found.REJECTED: [rejected.key]}
+
+
+def test_a_failure_record_that_is_gone_when_it_is_read_proves_nothing(
+    cloud: Cloud, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = put(cloud, "Ann.jpg")
+    fail(cloud, image, "FAILED")
+    join = Ledger.join
+
+    def replayed_meanwhile(ledger: Ledger, *order: Found) -> None:
+        cloud.write(report_key(image), {"status": "UNIQUE"})
+        cloud.s3.delete_object(Bucket=OUTPUT, Key=failure_key(image))
+        join(ledger, *order)
+
+    monkeypatch.setattr(Ledger, "join", replayed_meanwhile)
+
+    assert found(deployment) == {Found.REPORTED: [image.key]}
+
+
+def test_a_young_version_may_be_on_its_way_from_s3(cloud: Cloud, deployment: Deployment) -> None:
+    image = put(cloud, "Ann.jpg")
+
+    assert found(deployment, s3_tells_within=None) == {Found.WAITING: [image.key]}
+
+
+@pytest.mark.parametrize(
+    ("oldest", "kind"),
+    [(None, Found.WAITING), (0.0, Found.WAITING), (-1200.0, Found.MISSING)],
+)
+def test_what_is_younger_than_the_oldest_message_counts_as_waiting(
+    cloud: Cloud,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    oldest: float | None,
+    kind: Found,
+) -> None:
+    image = put(cloud, "Ann.jpg")
+    cloud.sqs.send_message(QueueUrl=deployment.outputs["QueueUrl"], MessageBody="someone else's")
+    monkeypatch.setattr(module, "oldest_message_seconds", lambda _: oldest)
+
+    assert found(deployment) == {kind: [image.key]}
+
+
+def test_nothing_is_sent_while_the_queue_holds_messages_unless_forced(
+    cloud: Cloud, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = put(cloud, "Ann.jpg")
+    cloud.sqs.send_message(QueueUrl=deployment.outputs["QueueUrl"], MessageBody="someone else's")
+    monkeypatch.setattr(module, "oldest_message_seconds", lambda _: -1200.0)
+
+    with pytest.raises(QueueHoldsMessages):
+        audit(deployment, fix=True)
+    assert audit(deployment, fix=True, force=True)
+
+    assert sent(cloud, deployment) == [(image.key, image.version_id)]
+
+
+def test_what_is_missing_is_sent_with_its_version_and_marked(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    images = [put(cloud, f"Ann Lee+{n}é.jpg") for n in range(23)]
+
+    assert not audit(deployment)
+    assert audit(deployment, fix=True)
+
+    wanted = sorted((image.key, image.version_id) for image in images)
+    assert sorted(sent(cloud, deployment)) == wanted
+
+
+def test_a_message_that_the_queue_refuses_is_named(
+    cloud: Cloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [put(cloud, f"{n}.jpg") for n in range(3)]
+    refuse_one(cloud.sqs)
+
+    assert not audit(deployment, fix=True)
+
+    printed = capsys.readouterr()
+    assert f"not sent: {images[1].key}: as told" in printed.err
+    assert "2 were sent" in printed.out
+
+
+def test_dead_letters_are_counted(
+    cloud: Cloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.sqs.send_message(QueueUrl=deployment.outputs["DeadLetterQueueUrl"], MessageBody="poison")
+
+    audit(deployment, as_json=True)
+
+    assert json.loads(capsys.readouterr().out)["dead_letters"] == 1
+
+
+def test_a_prefix_that_starts_no_workflow_is_refused(deployment: Deployment) -> None:
+    with pytest.raises(Unusable, match="--prefix images/Ann"):
+        audit(deployment, prefix="Ann")
+
+
+def test_names_cannot_play_with_the_terminal(
+    cloud: Cloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(cloud, "[bold]Ann\u202e.jpg")
+
+    audit(deployment)
+
+    printed = capsys.readouterr().out
+    assert "[bold]Ann" in printed
+    assert "\u202e" not in printed
+
+
+def test_memory_does_not_grow_with_the_number_of_versions() -> None:
+    def peak(number: int) -> float:
+        tracemalloc.start()
+        with Ledger(IMAGES) as ledger:
+            ledger.add_versions(synthetic(number))
+            ledger.add_known((image.digest for image in synthetic(number)), Found.REPORTED)
+            ledger.join(Found.REPORTED)
+            assert ledger.counts()[Found.REPORTED] == number
+            assert sum(1 for _ in ledger.versions(Found.REPORTED)) == number
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10)
+    assert peak(12_000) < 1.5 * peak(3_000)
+
+
+def synthetic(number: int) -> Iterator[UploadedImage]:
+    for n in range(number):
+        yield UploadedImage(
+            bucket=IMAGES,
+            key=f"images/{n:08}/Ann_Lee_{n:08}.jpg",
+            version_id=f"{n:032}",
+            etag=f"{n:032x}",
+            size=n,
+            last_modified=datetime.now(UTC),
+        )
+
+
+def sent(cloud: Cloud, deployment: Deployment) -> list[tuple[str, str | None]]:
+    """Keys and versions of our messages in the queue."""
+    read = []
+    while messages := cloud.sqs.receive_message(
+        QueueUrl=deployment.outputs["QueueUrl"], MaxNumberOfMessages=10
+    ).get("Messages"):
+        for message in messages:
+            if message["Body"].startswith("{"):
+                (created,) = created_objects(message["Body"], bucket=IMAGES, prefix="images/")
+                assert created.road is Road.BACKFILL
+                read.append((created.key, created.version_id))
+    return read
+
+
+def refuse_one(sqs: Any) -> None:
+    """Let the queue refuse the second entry of the next batch."""
+
+    def refuse(parsed: dict[str, Any], **_: Any) -> None:
+        entry = parsed["Successful"].pop(1)
+        parsed["Failed"] = [
+            {"Id": entry["Id"], "Code": "InternalError", "Message": "as told", "SenderFault": False}
+        ]
+        sqs.meta.events.unregister("after-call.sqs.SendMessageBatch", refuse)
+
+    sqs.meta.events.register("after-call.sqs.SendMessageBatch", refuse)

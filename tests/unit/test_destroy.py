@@ -1,0 +1,114 @@
+"""Deleting what a stack kept: all of it, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from facematch.destroy import Destruction, Kept
+from facematch.errors import Actionable
+
+
+class Stacks:
+    """A CloudFormation client that knows stacks with one bucket each, one of them deleted."""
+
+    def __init__(self, buckets: dict[str, str]) -> None:
+        self.buckets = buckets
+
+    def get_paginator(self, operation: str) -> Any:
+        outer = self
+
+        class Pages:
+            def paginate(self, StackName: str = "") -> list[dict[str, Any]]:  # noqa: N803
+                if operation == "list_stacks":
+                    stacks = [{"StackName": n, "StackId": f"id-{n}"} for n in outer.buckets]
+                    return [{"StackSummaries": stacks}]
+                bucket = outer.buckets[StackName.removeprefix("id-")]
+                found = {"ResourceType": "AWS::S3::Bucket", "PhysicalResourceId": bucket}
+                other = {"ResourceType": "AWS::SQS::Queue", "PhysicalResourceId": "queue"}
+                return [{"StackResourceSummaries": [found, other]}]
+
+        return Pages()
+
+
+class Collections:
+    """A Rekognition client that knows one collection."""
+
+    def __init__(self) -> None:
+        self.there = {"Faces-1": 3}
+
+    def describe_collection(self, CollectionId: str) -> dict[str, Any]:  # noqa: N803
+        return {"FaceCount": self.there[CollectionId]}
+
+    def delete_collection(self, CollectionId: str) -> None:  # noqa: N803
+        del self.there[CollectionId]
+
+
+@pytest.fixture
+def account() -> Any:
+    with mock_aws():
+        clients: dict[str, Any] = {
+            "rekognition": Collections(),
+            "cloudformation": Stacks({"FaceMatching": "mine", "Other": "theirs"}),
+            "s3": boto3.client("s3", region_name="us-east-1"),
+        }
+        for bucket in ("mine", "theirs"):
+            clients["s3"].create_bucket(Bucket=bucket)
+            clients["s3"].put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+            )
+        yield clients.__getitem__
+
+
+def fill(make: Any, bucket: str) -> None:
+    s3 = make("s3")
+    for number in range(3):
+        s3.put_object(Bucket=bucket, Key="Ann.jpg", Body=str(number).encode())
+    s3.put_object(Bucket=bucket, Key="Bea.jpg", Body=b"")
+    s3.delete_object(Bucket=bucket, Key="Ann.jpg")
+
+
+def test_what_a_stack_kept_is_counted_with_every_version_and_delete_marker(account: Any) -> None:
+    destruction = Destruction(account, "FaceMatching")
+    ((bucket),) = [kept.name for kept in destruction.kept()]
+    fill(account, bucket)
+
+    assert destruction.kept() == [Kept("AWS::S3::Bucket", bucket, 5)]
+
+
+def test_a_bucket_is_emptied_and_deleted_and_that_of_another_stack_is_not(account: Any) -> None:
+    mine, other = Destruction(account, "FaceMatching"), Destruction(account, "Other")
+    (kept,), (others,) = mine.kept(), other.kept()
+    for item in (kept, others):
+        fill(account, item.name)
+
+    mine.delete(kept)
+
+    assert mine.kept() == []
+    assert [item.count for item in other.kept()] == [5]
+
+
+def test_a_collection_is_deleted(account: Any) -> None:
+    destruction = Destruction(account, "FaceMatching")
+
+    destruction.delete(Kept("AWS::Rekognition::Collection", "Faces-1", 3))
+
+    assert account("rekognition").there == {}
+
+
+def test_versions_that_are_not_deleted_are_told_of(
+    account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destruction = Destruction(account, "FaceMatching")
+    (kept,) = destruction.kept()
+    fill(account, kept.name)
+    refusal = {"Errors": [{"Key": "Ann.jpg", "Code": "AccessDenied", "Message": "no"}]}
+    monkeypatch.setattr(destruction._s3, "delete_objects", lambda **_: refusal)
+
+    with pytest.raises(Actionable, match="AccessDenied"):
+        destruction.delete(kept)
+
+    assert [item.name for item in destruction.kept()] == [kept.name]
