@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import chain, count, islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 import typer
@@ -29,6 +29,7 @@ from facematch.terminal import messages, output, progress, safe
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
+from functions.matching.keys import replay_name
 from functions.matching.reports import failure_key, report_key
 
 if TYPE_CHECKING:
@@ -399,7 +400,7 @@ class Auditor:
         """Of the version's execution and of its replays, `-r1` and on."""
         executions = self._deployment.state_machine_arn.replace(":stateMachine:", ":execution:")
         name = image.execution_name
-        for each in chain([name], (f"{name}-r{number}" for number in count(1))):
+        for each in (replay_name(name, attempt) for attempt in count()):
             try:
                 yield self._stepfunctions.describe_execution(executionArn=f"{executions}:{each}")[
                     "status"

@@ -22,6 +22,7 @@ from facematch.errors import Unusable
 from facematch.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
 from facematch.records import Records
 from functions.matching.images import UploadedImage
+from functions.matching.keys import replay_name
 from functions.matching.pace import Pace
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ class Replayer:
     def _restart(self, replay: Replay, note: str) -> Result:
         client = self._executions.client
         for attempt in range(replay.attempt, _MOST_ATTEMPTS + 1):
-            name = f"{replay.version_name}-r{attempt}"
+            name = replay_name(replay.version_name, attempt)
             try:
                 started = client.start_execution(
                     stateMachineArn=self._executions.state_machine_arn,

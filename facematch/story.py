@@ -13,6 +13,7 @@ from facematch.executions import Executions, input_of
 from facematch.matches import is_evidence
 from facematch.records import Records, digest_of
 from functions.matching.images import UploadedImage
+from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,8 +272,7 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
 def _attempts(executions: Executions, version_name: str) -> Iterator[dict[str, Any]]:
     attempt = 0
     while True:
-        name = f"{version_name}-r{attempt}" if attempt else version_name
-        found = executions.described(executions.arn(name))
+        found = executions.described(executions.arn(replay_name(version_name, attempt)))
         if found:
             yield found
         elif attempt:

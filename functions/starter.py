@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
@@ -17,8 +16,6 @@ from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.turns import SharedTurns
 from functions.events import MessageNotUnderstood, Road, created_objects
-from functions.matching.images import UploadedImage
-from functions.matching.keys import execution_name
 from functions.matching.pace import Pace
 from functions.matching.settings import StarterSettings
 from functions.observability import logger, metrics, working_on
@@ -29,31 +26,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-#: Names that are tried for a version that is to be processed again. They become free after 90 days.
-_MOST_REPLAYS: Final = 99
-
-
-class ReplayNamesUsedUp(Exception):  # noqa: N818 - reads as what happened
-    """A version has been replayed so often that no name is left for one more."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Replayed(UploadedImage):
-    """An image whose execution starts under a replay's name; its input stays the same."""
-
-    number: int
-
-    @classmethod
-    def of(cls, image: UploadedImage, number: int) -> Self:
-        """The image, to be started as ``-r<number>``."""
-        return cls(**asdict(image), number=number)
-
-    @property
-    def execution_name(self) -> str:
-        """As `facematch replay` and people name it."""
-        return f"{execution_name(self.key, self.digest)}-r{self.number}"
-
 
 settings = StarterSettings.from_environment()
 s3 = client("s3")
@@ -89,7 +61,8 @@ def start_executions(record: SQSRecord) -> None:
                 logger.info("has a report already")
                 continue
             pace.wait()
-            started = start(image, again=created.road is Road.AGAIN)
+            begin = executions.start_again if created.road is Road.AGAIN else executions.start
+            started = begin(image, settings.state_machine_arn)
             metrics.add_metric(
                 "ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1
             )
@@ -106,26 +79,3 @@ def start_executions(record: SQSRecord) -> None:
             error=type(error).__name__,
         )
         raise
-
-
-def start(image: UploadedImage, *, again: bool) -> bool:
-    """Start the version's execution; `again`: under a replay's name where its own is taken.
-
-    Returns
-    -------
-    bool
-        False when it has an execution already, and that is enough.
-
-    Raises
-    ------
-    ReplayNamesUsedUp
-        The message then ends as a dead letter, where somebody sees it.
-    """
-    if executions.start(image, settings.state_machine_arn):
-        return True
-    if not again:
-        return False
-    for number in range(1, _MOST_REPLAYS + 1):
-        if executions.start(Replayed.of(image, number), settings.state_machine_arn):
-            return True
-    raise ReplayNamesUsedUp(f"-r1 to -r{_MOST_REPLAYS} are taken")

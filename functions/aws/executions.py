@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from functions.aws.clients import availability, error_code
+from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
+#: Names that are tried for a version that is to be processed again. They become free after 90 days.
+_MOST_REPLAYS: Final = 99
+
+
 class ExecutionUnreadable(Exception):  # noqa: N818 - reads as what happened
     """An execution cannot be described: Step Functions has forgotten it, or denies it."""
+
+
+class ReplayNamesUsedUp(Exception):  # noqa: N818 - reads as what happened
+    """A version has been replayed so often that no name is left for one more."""
 
 
 class Executions:
@@ -28,8 +37,13 @@ class Executions:
     def __init__(self, stepfunctions: SFNClient) -> None:
         self._stepfunctions = stepfunctions
 
-    def start(self, image: UploadedImage, state_machine_arn: str) -> bool:
-        """Start the version's execution.
+    def start(self, image: UploadedImage, state_machine_arn: str, *, attempt: int = 0) -> bool:
+        """Start the version's execution, or a replay of it with the same input.
+
+        Parameters
+        ----------
+        attempt
+            0 for the version's own name, N for ``-rN``.
 
         Returns
         -------
@@ -40,12 +54,30 @@ class Executions:
             with availability():
                 self._stepfunctions.start_execution(
                     stateMachineArn=state_machine_arn,
-                    name=image.execution_name,
+                    name=replay_name(image.execution_name, attempt),
                     input=image.execution_input,
                 )
         except self._stepfunctions.exceptions.ExecutionAlreadyExists:
             return False
         return True
+
+    def start_again(self, image: UploadedImage, state_machine_arn: str) -> bool:
+        """Start the version's execution, under a replay's name where its own is taken.
+
+        Returns
+        -------
+        bool
+            True: a name was free.
+
+        Raises
+        ------
+        ReplayNamesUsedUp
+            The message then ends as a dead letter, where somebody sees it.
+        """
+        for attempt in range(_MOST_REPLAYS + 1):
+            if self.start(image, state_machine_arn, attempt=attempt):
+                return True
+        raise ReplayNamesUsedUp(f"-r1 to -r{_MOST_REPLAYS} are taken")
 
     def describe(self, execution_arn: str) -> DescribeExecutionOutputTypeDef:
         """How the execution stands now, whatever an event says.

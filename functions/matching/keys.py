@@ -139,6 +139,11 @@ def execution_name(key: str, digest: str) -> str:
     return f"{slug or 'image'}-{digest}"
 
 
+def replay_name(name: str, attempt: int) -> str:
+    """Name of a replay's execution: the version's own for attempt 0, then ``<name>-r<attempt>``."""
+    return f"{name}-r{attempt}" if attempt else name
+
+
 def _escaped(byte: int) -> str:
     if byte == ord("/"):
         return "::"

@@ -144,7 +144,8 @@ def test_without_again_an_execution_that_exists_is_enough(cloud: Cloud) -> None:
 def test_when_every_replays_name_is_taken_the_message_comes_again(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cloud.handler("starter"), "_MOST_REPLAYS", 1)
+    cloud.handler("starter")
+    monkeypatch.setattr("functions.aws.executions._MOST_REPLAYS", 1)
     image = cloud.upload("images/Ann_1.jpg", PHOTO)
     for _ in range(2):
         for execution in cloud.executions():

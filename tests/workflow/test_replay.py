@@ -162,6 +162,27 @@ def test_a_wrong_deployment_is_mended_and_the_execution_goes_on_at_the_step_that
     assert workflow.states(failed["executionArn"]).count("IndexFaces") == 1
 
 
+def test_executions_that_failed_while_an_endpoint_was_down_are_redriven_once_it_is_back(
+    workflow: Workflow,
+) -> None:
+    workflow.configure("Search", AWS_ENDPOINT_URL_REKOGNITION="http://127.0.0.1:9")
+    try:
+        images = [
+            workflow.upload(key, workflow.photograph("obama.jpg"))
+            for key in ("Ann_Lee_0001.jpg", "Bea_Roe_0001.jpg")
+        ]
+        failed = [workflow.finished(image) for image in images]
+    finally:
+        workflow.configure("Search", AWS_ENDPOINT_URL_REKOGNITION=workflow.rekognition.url)
+
+    results = replayed(workflow, Selection(error="Unavailable"))
+
+    assert [execution["error"] for execution in failed] == ["Unavailable", "Unavailable"]
+    assert [result.replay.how for result in results] == [How.REDRIVE, How.REDRIVE]
+    assert all(result.succeeded for result in results)
+    assert {workflow.report(image)["status"] for image in images} == {"MATCHED"}
+
+
 def test_an_execution_that_is_forgotten_is_replayed_from_its_failure_record(
     workflow: Workflow,
 ) -> None:
