@@ -121,6 +121,37 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     status = json.loads(facematch(home, "local", "status", "--json").stdout)
     assert status["running"] is True
     assert facematch(home, "local", "reset", "--yes").returncode == 2
+    see_what_an_operator_sees(home)
+
+
+def see_what_an_operator_sees(home: Path) -> None:
+    """Each of the operator's commands on two matched photographs and a broken one."""
+    status = json.loads(facematch(home, "status", "--local", "--json").stdout)
+    assert status["finished"] == {"MATCHED": 1, "UNIQUE": 1} or status["finished"] == {"MATCHED": 2}
+    assert status["failed"] == {"REJECTED NOT_JPEG_OR_PNG": 1}
+    assert (status["waiting"], status["running"], status["dead_letters"]) == (0, 0, 0)
+
+    listed = facematch(home, "executions", "--local", "--json", "--status", "failed")
+    (failed,) = json.loads(listed.stdout)
+    assert failed["name"].startswith("Broken_0001-")
+    assert len(json.loads(facematch(home, "executions", "--local", "--json").stdout)) == 3
+
+    told = json.loads(facematch(home, "show", "Broken_0001.jpg", "--local", "--json").stdout)
+    assert told["failure"]["remedy"]
+    assert [step["name"] for step in told["steps"]][-1] == "ImageRejected"
+    assert "Ann_Lee" in facematch(home, "show", "Bea_Roe_0001.jpg", "--local").stdout
+
+    (group,) = json.loads(facematch(home, "failures", "--local", "--json").stdout)
+    assert (group["reason"], group["count"]) == ("NOT_JPEG_OR_PNG", 1)
+
+    nothing = facematch(home, "replay", "--all", "--local")
+    assert nothing.returncode == 0
+    assert "nothing to replay" in nothing.stdout
+    assert facematch(home, "replay", "--local").returncode == 2
+    assert facematch(home, "replay", "--dead-letters", "--local").returncode == 0
+    assert facematch(home, "audit", "--local").returncode == 0
+    preview = facematch(home, "backfill", "--dry-run", "--local")
+    assert preview.returncode == 0, preview.stderr
 
 
 @needs_proc
