@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from workflow.acknowledge import acknowledge
+from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
@@ -227,30 +227,14 @@ class Backfill(Construct):
         )
 
     def _state_machine(self, name: str, start: sfn.IChainable) -> sfn.StateMachine:
-        log_group = logs.LogGroup(
+        machine = logged_machine(
             self,
-            "Logs",
-            log_group_name=f"/aws/vendedlogs/states/{name}",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        role = self._role(name)
-        machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            state_machine_name=name,
+            name=name,
             comment="Everything in the bucket through the queue, as if it were uploaded now",
-            definition_body=sfn.DefinitionBody.from_chainable(start),
-            query_language=sfn.QueryLanguage.JSONATA,
-            # Keys carry names, so no execution data in the log.
-            logs=sfn.LogOptions(
-                destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False
-            ),
-            tracing_enabled=True,
+            start=start,
+            role=self._role(name),
             timeout=cdk.Duration.days(7),
-            role=role.without_policy_updates(),
         )
-        machine.node.add_dependency(role)
         # The CDK's own grants, which the role above does not take, but cdk-nag would read.
         machine.node.try_remove_child("DistributedMapPolicy")
         return machine
@@ -296,23 +280,7 @@ class Backfill(Construct):
                 ],
                 results,
             ),
-            (
-                [
-                    "logs:CreateLogDelivery",
-                    "logs:DeleteLogDelivery",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeResourcePolicies",
-                    "logs:GetLogDelivery",
-                    "logs:ListLogDeliveries",
-                    "logs:PutResourcePolicy",
-                    "logs:UpdateLogDelivery",
-                    "xray:GetSamplingRules",
-                    "xray:GetSamplingTargets",
-                    "xray:PutTelemetryRecords",
-                    "xray:PutTraceSegments",
-                ],
-                "*",
-            ),
+            (list(LOG_AND_TRACE_ACTIONS), "*"),
         ):
             role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         output = stack.get_logical_id(self._output.node.default_child)  # type: ignore[arg-type] # an L2 bucket's child is its CfnBucket

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.matching.errors import ImageRejected
 from workflow.acknowledge import acknowledge
+from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
 from workflow.step import catch_rejection, lambda_step
 
 if TYPE_CHECKING:
@@ -144,40 +144,14 @@ class Matching(Construct):
             ).otherwise(done)
         )
 
-        functions = [index, search, report, notify, failure]
-        self.state_machine = self._state_machine(name, index_faces, functions)
-
-    def _state_machine(
-        self, name: str, start: sfn.IChainable, functions: list[Function]
-    ) -> sfn.StateMachine:
-        log_group = logs.LogGroup(
+        self.state_machine = logged_machine(
             self,
-            "Logs",
-            # Below this prefix, log delivery stays within the size of CloudWatch's resource
-            # policy (AWS Step Functions Developer Guide, Logging).
-            log_group_name=f"/aws/vendedlogs/states/{name}",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        role = self._role(functions)
-        machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            state_machine_name=name,
+            name=name,
             comment="Is this face already here under another name?",
-            definition_body=sfn.DefinitionBody.from_chainable(start),
-            query_language=sfn.QueryLanguage.JSONATA,
-            # A name in the log would have to be found again to be forgotten: no execution data.
-            logs=sfn.LogOptions(
-                destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False
-            ),
-            tracing_enabled=True,
+            start=index_faces,
+            role=self._role([index, search, report, notify, failure]),
             timeout=cdk.Duration.hours(1),
-            # The grants of the constructs add `<function>:*`, which nothing here calls.
-            role=role.without_policy_updates(),
         )
-        machine.node.add_dependency(role)
-        return machine
 
     def _role(self, functions: list[Function]) -> iam.Role:
         role = iam.Role(
@@ -194,20 +168,7 @@ class Matching(Construct):
         )
         role.add_to_principal_policy(
             iam.PolicyStatement(
-                actions=[
-                    "logs:CreateLogDelivery",
-                    "logs:DeleteLogDelivery",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeResourcePolicies",
-                    "logs:GetLogDelivery",
-                    "logs:ListLogDeliveries",
-                    "logs:PutResourcePolicy",
-                    "logs:UpdateLogDelivery",
-                    "xray:GetSamplingRules",
-                    "xray:GetSamplingTargets",
-                    "xray:PutTelemetryRecords",
-                    "xray:PutTraceSegments",
-                ],
+                actions=list(LOG_AND_TRACE_ACTIONS),
                 resources=["*"],
             )
         )

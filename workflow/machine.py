@@ -1,0 +1,75 @@
+"""A state machine with a role of its own, a log without execution data, and traces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+    from constructs import Construct
+
+#: For log delivery and X-Ray, which take no resource (AWS Step Functions Developer Guide, IAM
+#: policies for logging and for tracing).
+LOG_AND_TRACE_ACTIONS: Final = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+)
+
+
+def logged_machine(
+    scope: Construct,
+    *,
+    name: str,
+    comment: str,
+    start: sfn.IChainable,
+    role: iam.Role,
+    timeout: cdk.Duration,
+) -> sfn.StateMachine:
+    """Make the state machine.
+
+    Parameters
+    ----------
+    role
+        With every right that it needs: what the CDK's constructs would grant (`<function>:*`, and
+        more) is not taken.
+    """
+    log_group = logs.LogGroup(
+        scope,
+        "Logs",
+        # Below this prefix, log delivery stays within the size of CloudWatch's resource policy
+        # (AWS Step Functions Developer Guide, Logging).
+        log_group_name=f"/aws/vendedlogs/states/{name}",
+        retention=logs.RetentionDays.THREE_MONTHS,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    machine = sfn.StateMachine(
+        scope,
+        "StateMachine",
+        state_machine_name=name,
+        comment=comment,
+        definition_body=sfn.DefinitionBody.from_chainable(start),
+        query_language=sfn.QueryLanguage.JSONATA,
+        # A name in the log would have to be found again to be forgotten: no execution data.
+        logs=sfn.LogOptions(
+            destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False
+        ),
+        tracing_enabled=True,
+        timeout=timeout,
+        role=role.without_policy_updates(),
+    )
+    machine.node.add_dependency(role)
+    return machine
