@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from facematch.decisions import read_decisions
 from facematch.records import Records
 from facematch.upload import current_versions
+from functions.matching.decisions import NewEvidence, Standing, standing
+from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from facematch.deployment import Deployment
+    from functions.matching.decisions import Decision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +29,10 @@ class NamePair:
         Of the best pair of photographs, %; `key_a` and `key_b` are theirs.
     image_pairs
         How many pairs of photographs support it.
+    standing, why
+        What people decided, and why it is open again if it is.
+    decided_by, decided_at, note
+        Of the decision, if there is one.
     """
 
     name_a: str
@@ -33,6 +41,16 @@ class NamePair:
     image_pairs: int
     key_a: str
     key_b: str
+    standing: Standing = Standing.UNDECIDED
+    why: tuple[NewEvidence, ...] = ()
+    decided_by: str | None = None
+    decided_at: str | None = None
+    note: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a person's judgement."""
+        return self.standing in {Standing.UNDECIDED, Standing.REOPENED}
 
 
 def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
@@ -49,7 +67,10 @@ def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
             deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
         )
     }
-    return paired(row for row in rows if row["similarity"] >= minimum and is_evidence(row, current))
+    return paired(
+        (row for row in rows if row["similarity"] >= minimum and is_evidence(row, current)),
+        read_decisions(deployment),
+    )
 
 
 def is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool:
@@ -67,12 +88,17 @@ def is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool
     )
 
 
-def paired(rows: Iterable[dict[str, Any]]) -> list[NamePair]:
-    """Match rows from both sides as pairs of names, best first."""
+def paired(
+    rows: Iterable[dict[str, Any]], decisions: Mapping[tuple[str, str], Decision] | None = None
+) -> list[NamePair]:
+    """Match rows from both sides as pairs of names, best first, each as it was decided."""
+    decided = decisions or {}
+    face_ids: dict[tuple[str, str], set[str]] = {}
     best: dict[tuple[str, str], dict[str, Any]] = {}
     image_pairs: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for row in rows:
         names = _sorted_pair(row["name"], row["matched_name"])
+        face_ids.setdefault(names, set()).update((row["face_id"], row["matched_face_id"]))
         image_pairs.setdefault(names, set()).add(_sorted_pair(row["key"], row["matched_key"]))
         if names not in best or row["similarity"] > best[names]["similarity"]:
             best[names] = row
@@ -80,17 +106,30 @@ def paired(rows: Iterable[dict[str, Any]]) -> list[NamePair]:
     for names, row in best.items():
         swapped = names[0] != row["name"]
         keys = (row["matched_key"], row["key"]) if swapped else (row["key"], row["matched_key"])
-        pairs.append(
-            NamePair(
-                name_a=names[0],
-                name_b=names[1],
-                similarity=row["similarity"],
-                image_pairs=len(image_pairs[names]),
-                key_a=keys[0],
-                key_b=keys[1],
-            )
+        pair = NamePair(
+            name_a=names[0],
+            name_b=names[1],
+            similarity=row["similarity"],
+            image_pairs=len(image_pairs[names]),
+            key_a=keys[0],
+            key_b=keys[1],
         )
+        pairs.append(_as_decided(pair, decided.get(names), face_ids[names]))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.name_a, pair.name_b))
+
+
+def _as_decided(pair: NamePair, decision: Decision | None, face_ids: set[str]) -> NamePair:
+    if decision is None:
+        return pair
+    stands, why = standing(decision, similarity=pair.similarity, face_ids=face_ids)
+    return replace(
+        pair,
+        standing=stands,
+        why=why,
+        decided_by=decision.decided_by,
+        decided_at=timestamp(decision.decided_at),
+        note=decision.note,
+    )
 
 
 def _sorted_pair(one: str, other: str) -> tuple[str, str]:

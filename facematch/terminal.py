@@ -74,15 +74,29 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
     table.add_column("Names", overflow="fold")
     table.add_column("Best pair of photographs", overflow="fold", style="dim")
     table.add_column("Pairs", justify="right", no_wrap=True)
+    decided = any(pair.decided_by for pair in pairs)
+    if decided:
+        table.add_column("Decided", overflow="fold")
     for pair in pairs:
         table.add_row(
             percent(pair.similarity),
             Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
             Text("\n").join([safe(pair.key_a), safe(pair.key_b)]),
             str(pair.image_pairs),
+            *([_decided(pair)] if decided else []),
             end_section=True,
         )
     return table
+
+
+def _decided(pair: NamePair) -> Text:
+    if not pair.decided_by:
+        return Text()
+    words = [pair.standing, *pair.why]
+    lines = [", ".join(word.replace("_", " ").lower() for word in words)]
+    lines.append(f"{pair.decided_by}, {(pair.decided_at or '')[:10]}")
+    lines += [pair.note] if pair.note else []
+    return Text("\n").join([safe(line) for line in lines])
 
 
 def fail(text: str, code: int) -> None:

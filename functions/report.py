@@ -9,10 +9,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
 from functions.aws.parameters import NotifyThreshold
+from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.images import UploadedImage
 from functions.matching.keys import name_in
-from functions.matching.reports import Outcome, Verdict, report
+from functions.matching.reports import Outcome, Verdict, passes, report
 from functions.matching.settings import ReportSettings
 from functions.observability import logger, metrics, working_on
 
@@ -36,24 +37,43 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Write the report and its match rows; return what the Choice needs."""
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
+    name = name_in(image.key, settings.name_pattern) or ""
+    searched = SearchResult.from_payload(event["search"])
+    notify_threshold = threshold.value()
+    notifying = [m for m in searched.matches if passes(m.similarity, notify_threshold)]
+    judged = judgement(notifying, output.decisions(name, {match.name for match in notifying}))
     written = report(
         image,
         IndexedFaces.from_payload(event["index"]),
-        SearchResult.from_payload(event["search"]),
-        name=name_in(image.key, settings.name_pattern) or "",
+        searched,
+        name=name,
         search_threshold=settings.search_threshold,
-        notify_threshold=threshold.value(),
+        notify_threshold=notify_threshold,
         execution_arn=event["execution_arn"],
+        judged=judged,
     )
     key = output.write_report(image, written)
     verdict = Verdict(
         status=Outcome(written["status"]),
         best_similarity=written["best_similarity"],
+        best_open_similarity=written["best_open_similarity"],
         notify_threshold=written["notify_threshold"],
         notified=written["notified"],
         report_bucket=output.name,
         report_key=key,
+        silenced=tuple(names_digest(name, other) for other in judged.silenced_names),
+        reopened=judged.reopened[:REOPENED_LIMIT],
     )
     metrics.add_metric(f"Outcome{verdict.status.title().replace('_', '')}", MetricUnit.Count, 1)
-    logger.info("reported", status=verdict.status, notified=verdict.notified)
+    if judged.silenced_names:
+        metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced_names))
+    if judged.reopened:
+        metrics.add_metric("PairsReopened", MetricUnit.Count, len(judged.reopened))
+    logger.info(
+        "reported",
+        status=verdict.status,
+        notified=verdict.notified,
+        silenced=len(judged.silenced_names),
+        reopened=len(judged.reopened),
+    )
     return verdict.to_payload()

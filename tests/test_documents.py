@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from facematch.toolkit import PROJECT
+from functions.matching.decisions import Decided, Decision
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage
@@ -58,6 +59,21 @@ def example_failure() -> dict[str, Any]:
     return failure_record(IMAGE, failure, name_pattern=compiled_name_pattern(DEFAULT_NAME_PATTERN))
 
 
+def example_decision() -> dict[str, Any]:
+    decided_at = datetime(2026, 1, 2, tzinfo=UTC)
+    decision = Decision(
+        name_a="Ann",
+        name_b="Bea",
+        decision=Decided.UNSURE,
+        note="",
+        decided_by="Rea Viewer",
+        decided_at=decided_at,
+        similarity=99.5,
+        face_ids=frozenset({"f1"}),
+    )
+    return decision.to_record(imported_at=decided_at)
+
+
 def documented(kind: str) -> set[str]:
     """The fields in the first column of the table about a kind of record."""
     section = RECORDS.split(f"## {kind}/")[1].split("\n## ")[0]
@@ -71,6 +87,7 @@ def documented(kind: str) -> set[str]:
         ("reports", example_report()),
         ("matches", match_rows(example_report())[0]),
         ("failures", example_failure()),
+        ("decisions", example_decision()),
     ],
 )
 def test_every_field_of_a_record_is_described_and_none_that_is_not_there(

@@ -80,7 +80,9 @@ class Matching(Construct):
             outputs=_with("report"),
         )
         above_threshold = sfn.Choice.jsonata(
-            self, "AboveThreshold", comment="Is the best match worth a notification?"
+            self,
+            "AboveThreshold",
+            comment="Is the best match that nobody has decided against worth a notification?",
         )
         notify_match = lambda_step(
             self,
@@ -136,8 +138,8 @@ class Matching(Construct):
         search_faces.next(write_report).next(
             above_threshold.when(
                 sfn.Condition.jsonata(
-                    "{% $states.input.report.best_similarity > 0 and "
-                    "$states.input.report.best_similarity >= "
+                    "{% $states.input.report.best_open_similarity > 0 and "
+                    "$states.input.report.best_open_similarity >= "
                     "$states.input.report.notify_threshold %}"
                 ),
                 notify_match.next(done),

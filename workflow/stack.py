@@ -160,6 +160,8 @@ class FaceMatchingStack(cdk.Stack):
         )
         self._allow_records(report, "s3:PutObject", "reports", "matches")
         self._allow_records(report, "s3:DeleteObject", "matches", "failures")
+        self._allow_records(report, "s3:GetObject", "decisions")
+        report.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
         report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
         return report
 

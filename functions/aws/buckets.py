@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from functions.aws.clients import availability, error_code
+from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.images import UploadedImage
 from functions.matching.reports import failure_key, json_lines, match_rows, matches_key, report_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -73,7 +77,7 @@ class ImagesBucket:
 
 
 class OutputBucket:
-    """Reports, match rows and failure records; a report wins over a failure."""
+    """Reports, match rows, failure records and decisions; a report wins over a failure."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
@@ -124,6 +128,39 @@ class OutputBucket:
                 return False
             raise
         return True
+
+    def decisions(self, name: str, other_names: Iterable[str]) -> dict[str, Decision]:
+        """What people decided about `name` and each of the others, by the other name.
+
+        Raises
+        ------
+        ValueError
+            When a record is not a decision, with its key, which names nobody. No notification
+            may be kept back, or sent, by a file that nobody can read.
+        """
+        found = {}
+        for other in other_names:
+            key = decision_key(name, other)
+            body = self._get(key)
+            if body is None:
+                continue
+            try:
+                found[other] = Decision.from_record(json.loads(body))
+            except (ValueError, AttributeError) as error:
+                raise ValueError(
+                    f"{key} in the output bucket is not a decision: {error}. Import the decision "
+                    "again, or delete the object; then redrive the execution."
+                ) from None
+        return found
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            with availability():
+                return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return None
+            raise
 
     def _put(self, key: str, records: list[dict[str, Any]]) -> None:
         with availability():

@@ -9,9 +9,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from functions.matching.decisions import NewEvidence, names_digest
 from functions.matching.matches import pair_id
 
 if TYPE_CHECKING:
+    from functions.matching.decisions import Reopened
     from functions.matching.faces import Match, SearchResult
     from functions.matching.images import UploadedImage
     from functions.matching.reports import Verdict
@@ -24,6 +26,11 @@ SUBJECT_LIMIT: Final = 99
 PAIRS_LIMIT: Final = 20
 _NAME_LIMIT: Final = 36
 _ATTRIBUTE_NAMES_LIMIT: Final = 10
+
+_NEW_EVIDENCE: Final = {
+    NewEvidence.HIGHER_SIMILARITY: "a higher similarity",
+    NewEvidence.NEW_PHOTOGRAPH: "a photograph that was not there",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +55,12 @@ def notification(
     execution_arn: str,
 ) -> Notification:
     """The notification for an image whose best match passed the threshold."""
-    passing = [m for m in searched.matches if m.similarity >= verdict.notify_threshold]
+    passing = [
+        match
+        for match in searched.matches
+        if match.similarity >= verdict.notify_threshold
+        and names_digest(name, match.name) not in verdict.silenced
+    ]
     names = list(Counter(match.name for match in passing))
     document = {
         "schema_version": 1,
@@ -56,21 +68,22 @@ def notification(
         "digest": image.digest,
         "name": name,
         "other_names": names[:PAIRS_LIMIT],
-        "best_similarity": verdict.best_similarity,
+        "best_similarity": verdict.best_open_similarity,
         "notify_threshold": verdict.notify_threshold,
         "image": image.to_payload(),
         "pairs": [_pair(match) for match in passing[:PAIRS_LIMIT]],
         "pairs_in_report": len(passing),
+        "reopened": [_reopened(pair) for pair in verdict.reopened],
         "report": {"bucket": verdict.report_bucket, "key": verdict.report_key},
         "execution_arn": execution_arn,
     }
     return Notification(
-        subject=_subject(name, names, verdict.best_similarity),
+        subject=_subject(name, names, verdict.best_open_similarity),
         text=_text(image, name, passing, verdict, execution_arn),
         document=json.dumps(document),  # ASCII: SQS refuses some characters, and may subscribe
         attributes={
             "event": "match",
-            "best_similarity": verdict.best_similarity,
+            "best_similarity": verdict.best_open_similarity,
             "name": printable(name),
             "other_names": [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]],
         },
@@ -99,6 +112,16 @@ def _text(
         ]
     if len(passing) > PAIRS_LIMIT:
         lines.append(f"         and {len(passing) - PAIRS_LIMIT} more: see the report")
+    for pair in verdict.reopened:
+        lines += [
+            "",
+            f"{printable(name)} and {printable(pair.name)} were decided to be different people "
+            f"({printable(pair.decided_by)}, {pair.decided_at[:10]}, at "
+            f"{percent(pair.similarity)}).",
+            "The pair is open again, because there is "
+            + " and ".join(_NEW_EVIDENCE[why] for why in pair.why)
+            + " since.",
+        ]
     lines += [
         "",
         f"Report:     s3://{verdict.report_bucket}/{verdict.report_key}",
@@ -119,6 +142,16 @@ def _pair(match: Match) -> dict[str, Any]:
         "other_name": match.name,
         "other_key": match.key,
         "other_face_id": match.face_id,
+    }
+
+
+def _reopened(pair: Reopened) -> dict[str, Any]:
+    return {
+        "other_name": pair.name,
+        "why": pair.why,
+        "decided_by": pair.decided_by,
+        "decided_at": pair.decided_at,
+        "decided_similarity": pair.similarity,
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from functions.matching.decisions import Judgement, Reopened
 from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 
@@ -35,23 +36,38 @@ class Verdict:
 
     Attributes
     ----------
-    best_similarity, notify_threshold
-        %, always numbers: a JSONata Choice fails the execution on anything else.
+    best_similarity, best_open_similarity, notify_threshold
+        %, always numbers: a JSONata Choice fails the execution on anything else. Open is what no
+        decision silences.
+    silenced
+        Digests of the pairs of names that a decision silences; they name the decisions.
+    reopened
+        Pairs that are open again, the best `REOPENED_LIMIT`.
     report_key
         Of the report in the output bucket.
     """
 
     status: Outcome
     best_similarity: float
+    best_open_similarity: float
     notify_threshold: float
     notified: bool
     report_bucket: str
     report_key: str
+    silenced: tuple[str, ...] = ()
+    reopened: tuple[Reopened, ...] = ()
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
         """Read what `to_payload` wrote."""
-        return cls(**{**payload, "status": Outcome(payload["status"])})
+        return cls(
+            **{
+                **payload,
+                "status": Outcome(payload["status"]),
+                "silenced": tuple(payload["silenced"]),
+                "reopened": tuple(Reopened.from_payload(pair) for pair in payload["reopened"]),
+            }
+        )
 
     def to_payload(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -80,9 +96,17 @@ def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
     return Outcome.MATCHED if searched.matches else Outcome.UNIQUE
 
 
-def passes(best_similarity: float, notify_threshold: float) -> bool:
-    """Whether a best similarity is worth a notification; no match (0) never is."""
-    return best_similarity > 0 and best_similarity >= notify_threshold
+def passes(similarity: float, notify_threshold: float) -> bool:
+    """Whether a similarity is worth a notification; no match (0) never is."""
+    return similarity > 0 and similarity >= notify_threshold
+
+
+def best_open_similarity(searched: SearchResult, judged: Judgement) -> float:
+    """Of the best match that no decision silences, %; 0 when there is none."""
+    return max(
+        (m.similarity for m in searched.matches if m.name not in judged.silenced_names),
+        default=0.0,
+    )
 
 
 def report(
@@ -94,8 +118,16 @@ def report(
     search_threshold: float,
     notify_threshold: float,
     execution_arn: str,
+    judged: Judgement = Judgement(),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
-    """The report, as it is written: the image, each of its faces and the evidence for it."""
+    """The report, as it is written: the image, each of its faces and the evidence for it.
+
+    Parameters
+    ----------
+    judged
+        What people had decided before about those of the matches that reach `notify_threshold`.
+    """
+    best_open = best_open_similarity(searched, judged)
     return {
         "schema_version": SCHEMA_VERSION,
         **image_columns(image),
@@ -109,7 +141,10 @@ def report(
         "faces": [_face_with_matches(face, searched.matches) for face in indexed.faces],
         "unindexed_faces": indexed.to_payload()["unindexed"],
         "best_similarity": searched.best_similarity,
-        "notified": passes(searched.best_similarity, notify_threshold),
+        "best_open_similarity": best_open,
+        "silenced_names": list(judged.silenced_names),
+        "reopened_names": [pair.name for pair in judged.reopened],
+        "notified": passes(best_open, notify_threshold),
         "other_name_matches": len(searched.matches),
         "matches_left_out": searched.left_out,
         "same_name_matches": searched.same_name,

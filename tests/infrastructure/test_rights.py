@@ -38,6 +38,8 @@ RIGHTS = {
         ("s3:PutObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("s3:GetObject", f"{OUTPUT}/decisions/*"),
+        ("s3:ListBucket", OUTPUT),
         ("ssm:GetParameter", "<parameter>"),
     },
     "notify": {

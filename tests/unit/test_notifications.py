@@ -12,11 +12,23 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from functions.aws.topics import MatchesTopic
+from functions.matching.decisions import (
+    DECIDED_BY_LIMIT,
+    REOPENED_LIMIT,
+    NewEvidence,
+    Reopened,
+    names_digest,
+)
 from functions.matching.faces import Box, Match, SearchResult
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id, name_in
 from functions.matching.matches import pair_id
-from functions.matching.notifications import Notification, notification, percent, printable
+from functions.matching.notifications import (
+    Notification,
+    notification,
+    percent,
+    printable,
+)
 from functions.matching.reports import Outcome, Verdict
 
 from .strategies import NAME_PATTERN, awkward, images, matches, s3_keys, texts, usable_keys
@@ -39,7 +51,12 @@ def match(name: str, similarity: float, *, key: str | None = None, face: str = "
 
 
 def notify(
-    *found: Match, image: UploadedImage = IMAGE, name: str = "Ann_Lee", threshold: float = 80.0
+    *found: Match,
+    image: UploadedImage = IMAGE,
+    name: str = "Ann_Lee",
+    threshold: float = 80.0,
+    silenced: tuple[str, ...] = (),
+    reopened: tuple[Reopened, ...] = (),
 ) -> Notification:
     searched = SearchResult(
         matches=tuple(sorted(found, key=lambda m: -m.similarity)),
@@ -51,10 +68,15 @@ def notify(
     verdict = Verdict(
         status=Outcome.MATCHED,
         best_similarity=searched.best_similarity,
+        best_open_similarity=max(
+            (one.similarity for one in found if one.name not in silenced), default=0.0
+        ),
         notify_threshold=threshold,
         notified=True,
         report_bucket="facematch-output",
         report_key=f"reports/dt={image.day}/{image.digest}.json",
+        silenced=tuple(names_digest(name, other) for other in silenced),
+        reopened=reopened,
     )
     return notification(image, name, searched, verdict, execution_arn=ARN)
 
@@ -129,6 +151,42 @@ def test_only_pairs_that_pass_the_threshold_are_told() -> None:
     assert "Cy" not in made.text + made.document
 
 
+def reopened_pair(name: str, decided_by: str = "Rea Viewer") -> Reopened:
+    return Reopened(
+        name=name,
+        why=tuple(NewEvidence),
+        decided_by=decided_by,
+        decided_at="2026-11-20T09:00:00.000Z",
+        similarity=99.1,
+    )
+
+
+def test_a_pair_that_was_decided_against_is_not_told_among_others() -> None:
+    made = notify(match("Cy", 99.9), match("Bo", 99.5), silenced=("Cy",))
+    document = json.loads(made.document)
+    assert [pair["other_name"] for pair in document["pairs"]] == document["other_names"] == ["Bo"]
+    assert document["best_similarity"] == made.attributes["best_similarity"] == 99.5
+    assert made.subject == "99.50 %: Ann_Lee looks like Bo"
+    assert "Cy" not in made.text + made.document
+
+
+def test_a_pair_that_opens_again_says_why() -> None:
+    made = notify(match("Bo", 99.5), reopened=(reopened_pair("Bo"),))
+    assert (
+        "Ann_Lee and Bo were decided to be different people (Rea Viewer, 2026-11-20, at 99.10 %).\n"
+        "The pair is open again, because there is a higher similarity and a photograph that was "
+        "not there since.\n"
+    ) in made.text
+    (told,) = json.loads(made.document)["reopened"]
+    assert told == {
+        "other_name": "Bo",
+        "why": ["HIGHER_SIMILARITY", "NEW_PHOTOGRAPH"],
+        "decided_by": "Rea Viewer",
+        "decided_at": "2026-11-20T09:00:00.000Z",
+        "decided_similarity": 99.1,
+    }
+
+
 @given(key=usable_keys(), found=st.lists(matches(st.just("mine"), names=NAMES), min_size=1))
 def test_a_key_cannot_forge_a_line_of_the_text(key: str, found: list[Match]) -> None:
     plain = notify(*(replace(one, key="k", name="n") for one in found))
@@ -145,7 +203,8 @@ def test_the_largest_message_fits_into_sns(character: str) -> None:
     )
     name = name_in(longest, NAME_PATTERN) or ""
     found = [match(f"{name}{n}", 99.5, key=longest, face=f"{n}") for n in range(100)]
-    made = notify(*found, image=replace(IMAGE, key=longest), name=name)
+    reopened = (reopened_pair(name, decided_by=character * DECIDED_BY_LIMIT),) * REOPENED_LIMIT
+    made = notify(*found, image=replace(IMAGE, key=longest), name=name, reopened=reopened)
     assert len(json.loads(made.document)["pairs"]) == 20
     assert size_of(made) < SNS_LIMIT
 

@@ -32,6 +32,8 @@ def row(key: str, matched_key: str, similarity: float, **more: Any) -> dict[str,
         "matched_key": matched_key,
         "matched_name": name(matched_key),
         "similarity": similarity,
+        "face_id": f"face of {key}",
+        "matched_face_id": f"face of {matched_key}",
         **more,
     }
 

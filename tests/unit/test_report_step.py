@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from functions.aws.parameters import CACHE_SECONDS
+from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.errors import Unavailable
 from functions.matching.reports import failure_key
 
@@ -71,6 +72,9 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
     assert verdict == {
         "status": "MATCHED",
         "best_similarity": report["best_similarity"],
+        "best_open_similarity": report["best_open_similarity"],
+        "silenced": [],
+        "reopened": [],
         "notify_threshold": float(threshold),
         "notified": notified,
         "report_bucket": OUTPUT,
@@ -209,5 +213,112 @@ def test_a_threshold_that_becomes_impossible_is_noticed_too(
     cloud.run("report", event)
     cloud.set_threshold("0.99")
     time["seconds"] = CACHE_SECONDS + 5
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+
+
+# --- What people decided ---
+
+
+def decide(
+    cloud: Cloud, name: str, other: str, decided: Decided, similarity: float, *face_ids: str
+) -> None:
+    decision = Decision(
+        name_a=min(name, other),
+        name_b=max(name, other),
+        decision=decided,
+        note="",
+        decided_by="Rea Viewer",
+        decided_at=datetime(2026, 11, 20, tzinfo=UTC),
+        similarity=similarity,
+        face_ids=frozenset(face_ids),
+    )
+    cloud.write(decision_key(name, other), decision.to_record(imported_at=datetime.now(UTC)))
+
+
+def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    seen = best["face_id"], best["searched_face_id"]
+    decide(cloud, "Bo", "Ann", Decided.DIFFERENT_PEOPLE, best["similarity"], *seen)
+
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
+    assert (report["notified"], report["silenced_names"]) == (False, ["Bo"])
+    assert verdict["notified"] is False
+    # Cy is left: below the threshold.
+    assert 80 < verdict["best_open_similarity"] < verdict["notify_threshold"]
+    assert [r["matched_name"] for r in cloud.rows(image)] == ["Bo", "Cy"]
+
+
+def test_another_pair_above_the_threshold_still_notifies(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.set_threshold("90")
+    event = cloud.report_event(image)
+    best, second = event["search"]["matches"]
+    seen = best["face_id"], best["searched_face_id"]
+    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, 100, *seen)
+
+    verdict = cloud.run("report", event)
+    assert verdict["notified"] is True
+    assert verdict["best_open_similarity"] == second["similarity"]
+    assert verdict["silenced"] == [names_digest("Ann", "Bo")]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "face_ids", "why"),
+    [(99.0, 2, "HIGHER_SIMILARITY"), (100.0, 1, "NEW_PHOTOGRAPH")],
+)
+def test_stronger_evidence_opens_a_pair_again(
+    cloud: Cloud, image: UploadedImage, similarity: float, face_ids: int, why: str
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    seen = (best["face_id"], best["searched_face_id"])[:face_ids]
+    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, similarity, *seen)
+
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["notified"], report["reopened_names"]) == (True, ["Bo"])
+    (reopened,) = verdict["reopened"]
+    assert (reopened["name"], reopened["why"]) == ("Bo", [why])
+    assert verdict["best_open_similarity"] == best["similarity"]
+
+
+@pytest.mark.parametrize("decided", [Decided.SAME_PERSON, Decided.UNSURE, Decided.UNDECIDED])
+def test_any_other_decision_silences_nothing(
+    cloud: Cloud, image: UploadedImage, decided: Decided
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    decide(cloud, "Ann", "Bo", decided, 100, best["face_id"], best["searched_face_id"])
+    assert cloud.run("report", event)["notified"] is True
+
+
+def test_a_broken_decision_stops_the_step_and_names_nobody(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.write(decision_key("Ann", "Bo"), {"name_a": "Ann", "name_b": "Bo", "decision": "?"})
+    event = cloud.report_event(image)
+    with pytest.raises(ValueError, match="redrive") as raised:
+        cloud.run("report", event)
+    assert names_digest("Ann", "Bo") in str(raised.value)
+    assert "Ann" not in str(raised.value)
+    assert cloud.report(image) is None
+    decide(cloud, "Ann", "Bo", Decided.UNSURE, 100, "a")
+    assert cloud.run("report", event)["notified"] is True
+
+
+def test_decisions_that_cannot_be_read_now_are_unavailable(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("GetObject", "SlowDown", status=503, times=2)
     with pytest.raises(Unavailable):
         cloud.run("report", event)

@@ -151,6 +151,7 @@ def test_json_lines_has_one_object_in_a_line(records: list[dict[str, Any]]) -> N
         Verdict,
         status=st.sampled_from(Outcome),
         best_similarity=similarities,
+        best_open_similarity=similarities,
         notify_threshold=similarities,
         notified=st.booleans(),
         report_bucket=texts,

@@ -1,0 +1,291 @@
+"""What people decided about pairs of names, and when new evidence opens a pair again.
+
+A decision is a record of its own: reports stay as they were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from functions.matching.images import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from functions.matching.faces import Match
+
+SCHEMA_VERSION: Final = 1
+NOTE_LIMIT: Final = 2000
+DECIDED_BY_LIMIT: Final = 100
+#: A payload between states carries no more of them, since it may have 256 KiB in all; the report
+#: names the rest.
+REOPENED_LIMIT: Final = 5
+
+
+class Decided(StrEnum):
+    """What a person says of two names; UNDECIDED takes an earlier decision back."""
+
+    SAME_PERSON = "SAME_PERSON"
+    DIFFERENT_PEOPLE = "DIFFERENT_PEOPLE"
+    UNSURE = "UNSURE"
+    UNDECIDED = "UNDECIDED"
+
+
+class Standing(StrEnum):
+    """How a pair of names stands: as it was decided, or open again because of new evidence."""
+
+    SAME_PERSON = "SAME_PERSON"
+    DIFFERENT_PEOPLE = "DIFFERENT_PEOPLE"
+    UNSURE = "UNSURE"
+    UNDECIDED = "UNDECIDED"
+    REOPENED = "REOPENED"
+
+
+class NewEvidence(StrEnum):
+    """Why a pair that was decided to be different people is open again."""
+
+    HIGHER_SIMILARITY = "HIGHER_SIMILARITY"
+    NEW_PHOTOGRAPH = "NEW_PHOTOGRAPH"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One person's decision about two names, and the evidence that it was made on.
+
+    Attributes
+    ----------
+    name_a, name_b
+        In order, so that a pair has one decision.
+    similarity
+        The best that the person saw, %.
+    face_ids
+        Of all faces, of both names, that the person saw as evidence.
+    decided_at
+        UTC.
+    """
+
+    name_a: str
+    name_b: str
+    decision: Decided
+    note: str
+    decided_by: str
+    decided_at: datetime
+    similarity: float
+    face_ids: frozenset[str]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read a decision, checked: it comes from a file that people handle.
+
+        Raises
+        ------
+        ValueError
+            Saying which field is missing or impossible; never naming a person.
+        """
+        name_a, name_b = sorted((_text(record, "name_a"), _text(record, "name_b")))
+        if name_a == name_b:
+            raise ValueError("name_a and name_b are the same: a decision is about two names")
+        return cls(
+            name_a=name_a,
+            name_b=name_b,
+            decision=_decided(record),
+            note=_text(record, "note", limit=NOTE_LIMIT, may_be_empty=True),
+            decided_by=_text(record, "decided_by", limit=DECIDED_BY_LIMIT),
+            decided_at=_moment(record),
+            similarity=_percentage(record),
+            face_ids=_ids(record),
+        )
+
+    def to_record(self, *, imported_at: datetime) -> dict[str, Any]:
+        """The decision, as it is written."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "names_digest": names_digest(self.name_a, self.name_b),
+            "name_a": self.name_a,
+            "name_b": self.name_b,
+            "decision": self.decision,
+            "note": self.note,
+            "decided_by": self.decided_by,
+            "decided_at": timestamp(self.decided_at),
+            "similarity": self.similarity,
+            "face_ids": sorted(self.face_ids),
+            "imported_at": timestamp(imported_at),
+        }
+
+    def new_evidence(
+        self, *, similarity: float, face_ids: Collection[str]
+    ) -> tuple[NewEvidence, ...]:
+        """What the evidence has that this decision was not made on.
+
+        Parameters
+        ----------
+        similarity
+            The best now, %.
+        face_ids
+            Of the faces, of both names, that the evidence is about.
+        """
+        found = []
+        if _as_seen(similarity) > _as_seen(self.similarity):
+            found.append(NewEvidence.HIGHER_SIMILARITY)
+        if not self.face_ids.issuperset(face_ids):
+            found.append(NewEvidence.NEW_PHOTOGRAPH)
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reopened:
+    """A pair that was decided to be different people, and is open again.
+
+    Attributes
+    ----------
+    name
+        The other name.
+    why
+        What is new.
+    decided_by, decided_at, similarity
+        Of the decision.
+    """
+
+    name: str
+    why: tuple[NewEvidence, ...]
+    decided_by: str
+    decided_at: str
+    similarity: float
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**payload, "why": tuple(NewEvidence(why) for why in payload["why"])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What the decisions say of one image's matches.
+
+    Attributes
+    ----------
+    silenced_names
+        Other names that are decided to be different people, on all the evidence that there is.
+    reopened
+        Other names that were, before there was stronger evidence.
+    """
+
+    silenced_names: tuple[str, ...] = ()
+    reopened: tuple[Reopened, ...] = ()
+
+
+def decision_key(name: str, other_name: str) -> str:
+    """Of the pair's decision in the output bucket, whichever name comes first."""
+    return f"decisions/{names_digest(name, other_name)}.json"
+
+
+def names_digest(name: str, other_name: str) -> str:
+    """Digest of two names, the same in either order: 32 hexadecimal characters."""
+    text = json.dumps(sorted((name, other_name)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def standing(
+    decision: Decision | None, *, similarity: float, face_ids: Collection[str]
+) -> tuple[Standing, tuple[NewEvidence, ...]]:
+    """How a pair of names stands, given all the evidence about it, and why it is open again.
+
+    Only DIFFERENT_PEOPLE opens again: the other decisions silence nothing.
+    """
+    if decision is None:
+        return Standing.UNDECIDED, ()
+    if decision.decision is Decided.DIFFERENT_PEOPLE:
+        found = decision.new_evidence(similarity=similarity, face_ids=face_ids)
+        if found:
+            return Standing.REOPENED, found
+    return Standing(decision.decision), ()
+
+
+def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Judgement:
+    """Which of an image's matches are silenced, and which pairs are open again.
+
+    Parameters
+    ----------
+    matches
+        Of the image, those that would notify.
+    decisions
+        About the image's name and another, by the other name.
+    """
+    by_name: dict[str, list[Match]] = {}
+    for match in matches:
+        by_name.setdefault(match.name, []).append(match)
+    silenced, reopened = [], []
+    for name, evidence in by_name.items():
+        decision = decisions.get(name)
+        stands, why = standing(
+            decision,
+            similarity=max(match.similarity for match in evidence),
+            face_ids={i for match in evidence for i in (match.face_id, match.searched_face_id)},
+        )
+        if stands is Standing.DIFFERENT_PEOPLE:
+            silenced.append(name)
+        elif stands is Standing.REOPENED and decision is not None:
+            reopened.append(
+                Reopened(
+                    name=name,
+                    why=why,
+                    decided_by=decision.decided_by,
+                    decided_at=timestamp(decision.decided_at),
+                    similarity=decision.similarity,
+                )
+            )
+    return Judgement(silenced_names=tuple(silenced), reopened=tuple(reopened))
+
+
+def _as_seen(similarity: float) -> int:
+    """Hundredths of a per cent, cut: what people see, so that no rounding error is new evidence."""
+    return math.floor(similarity * 100 + 1e-9)
+
+
+def _text(
+    record: Mapping[str, Any], field: str, *, limit: int = 1024, may_be_empty: bool = False
+) -> str:
+    value = record.get(field, "" if may_be_empty else None)
+    if not isinstance(value, str) or not (value.strip() or may_be_empty):
+        raise ValueError(f"{field} is missing")
+    if len(value) > limit:
+        raise ValueError(f"{field} has {len(value):,} characters, and may have {limit:,}")
+    return value
+
+
+def _decided(record: Mapping[str, Any]) -> Decided:
+    value = record.get("decision")
+    if value not in list(Decided):
+        raise ValueError(f"decision is {value!r}, and is one of {', '.join(Decided)}")
+    return Decided(value)
+
+
+def _moment(record: Mapping[str, Any]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_text(record, "decided_at"))
+        moment.astimezone()
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("decided_at is not a time in ISO 8601 with its offset from UTC")
+    return moment
+
+
+def _percentage(record: Mapping[str, Any]) -> float:
+    value = record.get("similarity")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:  # noqa: PLR2004 - per cent
+        raise ValueError("similarity is not a number from 0 to 100")
+    return float(value)
+
+
+def _ids(record: Mapping[str, Any]) -> frozenset[str]:
+    value = record.get("face_ids")
+    if not isinstance(value, list) or not value or not all(isinstance(i, str) and i for i in value):
+        raise ValueError("face_ids is not a list of the ids of the faces that were seen")
+    return frozenset(value)

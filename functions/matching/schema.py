@@ -1,0 +1,144 @@
+"""The columns of every kind of record, in Athena's types: what is written is what is queried.
+
+The tables in the Glue catalog are made from this module, and a test holds the records that are
+written against it: a field cannot be added to one alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """One kind of record.
+
+    Attributes
+    ----------
+    name
+        Of the table, and of the folder in the output bucket.
+    columns
+        Athena type by column, in the order in which they are written. Times are strings: UTC in
+        ISO 8601 with milliseconds, which sort as text.
+    by_day
+        Whether its files lie under ``dt=<UTC date of the upload>/``.
+    """
+
+    name: str
+    columns: dict[str, str]
+    by_day: bool = True
+
+
+_BOX: Final = "struct<left:double,top:double,width:double,height:double>"
+_MATCH: Final = (
+    f"struct<pair_id:string,name:string,key:string,face_id:string,similarity:double,box:{_BOX}>"
+)
+_FACE: Final = (
+    f"struct<face_id:string,box:{_BOX},confidence:double,brightness:double,sharpness:double,"
+    f"matches:array<{_MATCH}>>"
+)
+_UNINDEXED_FACE: Final = f"struct<reasons:array<string>,box:{_BOX}>"
+
+#: An object version.
+_IMAGE: Final = {
+    "digest": "string",
+    "bucket": "string",
+    "key": "string",
+    "version_id": "string",
+    "etag": "string",
+    "size": "bigint",
+    "uploaded_at": "string",
+}
+
+
+def _box(prefix: str) -> dict[str, str]:
+    return {f"{prefix}_{side}": "double" for side in ("left", "top", "width", "height")}
+
+
+REPORTS: Final = Table(
+    name="reports",
+    columns={
+        "schema_version": "int",
+        **_IMAGE,
+        "name": "string",
+        "status": "string",
+        "searched_at": "string",
+        "face_model_version": "string",
+        "search_threshold": "double",
+        "notify_threshold": "double",
+        "faces_in_image": "int",
+        "faces": f"array<{_FACE}>",
+        "unindexed_faces": f"array<{_UNINDEXED_FACE}>",
+        "best_similarity": "double",
+        "best_open_similarity": "double",
+        "silenced_names": "array<string>",
+        "reopened_names": "array<string>",
+        "notified": "boolean",
+        "other_name_matches": "int",
+        "matches_left_out": "int",
+        "same_name_matches": "int",
+        "unattributed_matches": "int",
+        "execution_arn": "string",
+    },
+)
+
+MATCHES: Final = Table(
+    name="matches",
+    columns={
+        "schema_version": "int",
+        **{name: kind for name, kind in _IMAGE.items() if name not in {"etag", "size"}},
+        "name": "string",
+        "searched_at": "string",
+        "search_threshold": "double",
+        "notify_threshold": "double",
+        "execution_arn": "string",
+        "pair_id": "string",
+        "similarity": "double",
+        "face_id": "string",
+        **_box("face"),
+        "matched_name": "string",
+        "matched_key": "string",
+        "matched_face_id": "string",
+        **_box("matched"),
+    },
+)
+
+FAILURES: Final = Table(
+    name="failures",
+    columns={
+        "schema_version": "int",
+        **_IMAGE,
+        "name": "string",
+        "status": "string",
+        "reason": "string",
+        "step": "string",
+        "error": "string",
+        "cause": "string",
+        "message": "string",
+        "remedy": "string",
+        "replay": "string",
+        "execution_arn": "string",
+        "failed_at": "string",
+    },
+)
+
+DECISIONS: Final = Table(
+    name="decisions",
+    columns={
+        "schema_version": "int",
+        "names_digest": "string",
+        "name_a": "string",
+        "name_b": "string",
+        "decision": "string",
+        "note": "string",
+        "decided_by": "string",
+        "decided_at": "string",
+        "similarity": "double",
+        "face_ids": "array<string>",
+        "imported_at": "string",
+    },
+    by_day=False,
+)
+
+TABLES: Final = {table.name: table for table in (REPORTS, MATCHES, FAILURES, DECISIONS)}
