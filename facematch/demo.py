@@ -11,6 +11,7 @@ from PIL import Image
 from rich.table import Table
 
 from facematch.deployment import Deployment
+from facematch.evidence import command as evidence_page
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.home import STATE_ROOT, Home
 from facematch.matches import matches
@@ -23,6 +24,7 @@ from functions.matching.notifications import percent
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from facematch.evidence.write import Written
     from facematch.matches import NamePair
 
 HOME: Final = Home(STATE_ROOT / "demo")
@@ -55,6 +57,7 @@ class DemoResult:
     records: list[dict[str, Any]]
     pairs: list[NamePair]
     threshold: float
+    page: Written
 
 
 def lay_out(folder: Path) -> None:
@@ -122,6 +125,7 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
         ),
         pairs=matches(deployment, minimum=threshold),
         threshold=threshold,
+        page=evidence_page.write_page(deployment, evidence_page.local_folder(HOME)),
     )
 
 
@@ -151,6 +155,7 @@ def show(result: DemoResult) -> None:
     else:
         output.print(f"No pair of names from {result.threshold:g} % up.")
     _show_next(rows)
+    _show_page(result.page)
 
 
 def _show_next(rows: list[dict[str, Any]]) -> None:
@@ -170,6 +175,12 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
         lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
     lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
     output.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _show_page(page: Written) -> None:
+    output.print()
+    output.print("The evidence page: faces side by side, for your judgement. Open it in a browser:")
+    evidence_page.show(page)
 
 
 def _row(record: dict[str, Any]) -> list[Any]:

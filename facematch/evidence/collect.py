@@ -1,0 +1,303 @@
+"""Collects what the evidence page shows: matches, outcomes and decisions, out of the records."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from facematch.decisions import read_decisions
+from facematch.matches import is_evidence
+from facematch.records import Records
+from facematch.upload import current_versions
+from functions.matching.decisions import standing
+from functions.matching.faces import Box
+from functions.matching.failures import FailureStatus
+from functions.matching.images import timestamp
+from functions.matching.reports import Outcome, match_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from facematch.deployment import Deployment
+    from functions.matching.decisions import Decision
+
+#: Records that are read in one go; all that were listed would wait in memory otherwise.
+_BATCH: Final = 256
+#: Of a ratio: a photograph has no more pixels than that can tell apart.
+_BOX_DIGITS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """A photograph that the page shows.
+
+    Attributes
+    ----------
+    version_id
+        The newest, which the matches are about; "null" in a bucket without versioning.
+    uploaded
+        UTC, ISO 8601.
+    """
+
+    key: str
+    name: str
+    version_id: str
+    uploaded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face in the photograph of that index."""
+
+    face_id: str
+    photograph: int
+    box: Box
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the page shows, without the pictures.
+
+    Attributes
+    ----------
+    matches
+        Each pair of faces once, best first: indexes into `faces`, the face of the first name in
+        order first, and their similarity, %.
+    left_out
+        How many weaker matches there are beyond the limit.
+    counts
+        Distinct keys, by the outcome of the newest version that has one; and faces indexed.
+    days
+        The same by the day of the upload (UTC); FAILED includes what timed out or was aborted.
+    failures
+        The same by reason, the most frequent first.
+    decisions
+        Each with its standing on these matches, and why it is open again, if it is.
+    """
+
+    photographs: list[Photograph] = field(default_factory=list)
+    faces: list[Face] = field(default_factory=list)
+    matches: list[tuple[int, int, float]] = field(default_factory=list)
+    left_out: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    days: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Side(NamedTuple):
+    name: str
+    key: str
+    face_id: str
+    box: Box
+
+
+class _Match(NamedTuple):
+    similarity: float
+    pair_id: str
+    one: _Side
+    other: _Side
+
+
+class _Ending(NamedTuple):
+    """How a version ended; the largest of a key's is its newest, and a report wins."""
+
+    uploaded_at: str
+    is_current: bool
+    is_report: bool
+    status: str
+    reason: str
+    faces: int
+
+
+def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
+    """Read the records once, as a stream, and keep what the page needs.
+
+    Parameters
+    ----------
+    minimum
+        Lowest similarity of a match, %.
+    limit
+        So many matches are kept, the best.
+    """
+    current = {
+        item["Key"]: {"VersionId": item["VersionId"], "LastModified": item["LastModified"]}
+        for item in current_versions(
+            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
+        )
+    }
+    records = Records(deployment)
+    best = _Best(limit)
+    endings: dict[str, _Ending] = {}
+    for record in _stream(records, "reports"):
+        _keep_newest(endings, record, current)
+        # The rows in `matches/` say the same: half as many files are read without them.
+        for row in match_rows(record):
+            if row["similarity"] >= minimum and is_evidence(row, current):
+                best.add(row)
+    for record in _stream(records, "failures"):
+        _keep_newest(endings, record, current)
+    matches = best.matches()
+    evidence = Evidence(
+        left_out=best.left_out, decisions=_decided(read_decisions(deployment), matches)
+    )
+    _index(evidence, matches, current)
+    _count(evidence, endings.values())
+    return evidence
+
+
+def _stream(records: Records, kind: str) -> Iterator[dict[str, Any]]:
+    keys = records.keys(kind)
+    while batch := list(islice(keys, _BATCH)):
+        yield from records.read(batch)
+
+
+class _Best:
+    """The best matches of a stream, in which most come twice: once from each side."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._seen: set[str] = set()
+        self._kept: dict[str, _Match] = {}
+
+    @property
+    def left_out(self) -> int:
+        return max(0, len(self._seen) - self._limit)
+
+    def add(self, row: dict[str, Any]) -> None:
+        pair = row["pair_id"]
+        self._seen.add(pair)
+        if pair not in self._kept or row["similarity"] > self._kept[pair].similarity:
+            self._kept[pair] = _match(row)
+        if len(self._kept) > 2 * self._limit:
+            self._kept = {match.pair_id: match for match in self.matches()}
+
+    def matches(self) -> list[_Match]:
+        return heapq.nsmallest(self._limit, self._kept.values(), key=_best_first)
+
+
+def _decided(
+    decisions: Mapping[tuple[str, str], Decision], matches: Iterable[_Match]
+) -> list[dict[str, Any]]:
+    """The decisions, and how each stands on the evidence that the page shows.
+
+    On nothing else: a decision is made on what the page shows, and what it leaves out, as weak as
+    it is, would open the pair again each time.
+    """
+    best: dict[tuple[str, str], float] = {}
+    face_ids: dict[tuple[str, str], set[str]] = {}
+    for match in matches:
+        names = match.one.name, match.other.name
+        best.setdefault(names, match.similarity)
+        face_ids.setdefault(names, set()).update((match.one.face_id, match.other.face_id))
+    found = []
+    for names, decision in sorted(decisions.items()):
+        stands, why = standing(
+            decision, similarity=best.get(names, 0.0), face_ids=face_ids.get(names, set())
+        )
+        record = {
+            **asdict(decision),
+            "decided_at": timestamp(decision.decided_at),
+            "face_ids": sorted(decision.face_ids),
+        }
+        found.append({**record, "standing": stands, "why": list(why)})
+    return found
+
+
+def _match(row: dict[str, Any]) -> _Match:
+    one, other = sorted(
+        (
+            _Side(row["name"], row["key"], row["face_id"], _box(row, "face_")),
+            _Side(
+                row["matched_name"],
+                row["matched_key"],
+                row["matched_face_id"],
+                _box(row, "matched_"),
+            ),
+        ),
+        key=lambda side: side.name,
+    )
+    return _Match(row["similarity"], row["pair_id"], one, other)
+
+
+def _box(row: dict[str, Any], prefix: str) -> Box:
+    sides = ("left", "top", "width", "height")
+    return Box(*(round(row[f"{prefix}{side}"], _BOX_DIGITS) for side in sides))
+
+
+def _best_first(match: _Match) -> tuple[float, str, str, str]:
+    return -match.similarity, match.one.key, match.other.key, match.pair_id
+
+
+def _keep_newest(
+    endings: dict[str, _Ending],
+    record: dict[str, Any],
+    current: Mapping[str, Mapping[str, Any]],
+) -> None:
+    key = record["key"]
+    now = current.get(key)
+    ending = _Ending(
+        uploaded_at=record["uploaded_at"],
+        is_current=bool(now and now["VersionId"] == (record["version_id"] or "null")),
+        is_report="faces" in record,
+        status=sys.intern(record["status"]),
+        reason=sys.intern(record.get("reason", "")),
+        faces=len(record.get("faces", ())),
+    )
+    endings[key] = max(ending, endings.get(key, ending))
+
+
+def _index(
+    evidence: Evidence, matches: Iterable[_Match], current: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Give each photograph and each face a number, in the order in which the matches need them."""
+    # By the name too: after a change of name_pattern rows read another name from the same key.
+    photographs: dict[tuple[str, str], int] = {}
+    faces: dict[tuple[str, int], int] = {}
+
+    def number(side: _Side) -> int:
+        photograph = photographs.setdefault((side.key, side.name), len(photographs))
+        if photograph == len(evidence.photographs):
+            now = current[side.key]
+            uploaded = timestamp(now["LastModified"])
+            evidence.photographs.append(Photograph(side.key, side.name, now["VersionId"], uploaded))
+        face = faces.setdefault((side.face_id, photograph), len(faces))
+        if face == len(evidence.faces):
+            evidence.faces.append(Face(side.face_id, photograph, side.box))
+        return face
+
+    for match in matches:
+        evidence.matches.append((number(match.one), number(match.other), match.similarity))
+
+
+def _count(evidence: Evidence, endings: Iterable[_Ending]) -> None:
+    statuses, faces = Counter[str](), 0
+    days: dict[str, Counter[str]] = {}
+    failures = Counter[tuple[str, str]]()
+    for ending in endings:
+        statuses[ending.status] += 1
+        faces += ending.faces
+        failed = ending.status in {FailureStatus.TIMED_OUT, FailureStatus.ABORTED}
+        of_day = days.setdefault(ending.uploaded_at[:10], Counter())
+        of_day[FailureStatus.FAILED if failed else ending.status] += 1
+        if not ending.is_report:
+            failures[ending.reason, ending.status] += 1
+    evidence.counts = {
+        "images": statuses.total(),
+        "faces": faces,
+        **{status: statuses[status] for status in (*Outcome, *FailureStatus)},
+    }
+    shown = (*Outcome, FailureStatus.REJECTED, FailureStatus.FAILED)
+    evidence.days = [
+        {"day": day, **{status: days[day][status] for status in shown}} for day in sorted(days)
+    ]
+    evidence.failures = [
+        {"reason": reason, "status": status, "images": images}
+        for (reason, status), images in sorted(
+            failures.items(), key=lambda found: (-found[1], *found[0])
+        )
+    ]

@@ -1,0 +1,157 @@
+"""The command that writes the evidence page, and deletes it."""
+
+from __future__ import annotations
+
+import shlex
+import webbrowser
+from pathlib import Path  # noqa: TC003 - typer reads it at run time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Unusable
+from facematch.local.home import Home
+from facematch.options import Local, Profile, Region, Stack, chosen
+from facematch.terminal import messages, output, progress, safe
+
+if TYPE_CHECKING:
+    from facematch.deployment import Deployment
+    from facematch.evidence.write import Dashboards, Written
+
+#: More than a person looks through; the page answers at once with so many.
+LIMIT: Final = 10_000
+
+
+def dashboard(
+    *,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="The folder; by default one below .facematch for each stack."),
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    minimum: Annotated[
+        float, typer.Option("--min", min=0, max=100, help="Lowest similarity, %.")
+    ] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Most matches that are shown, the best.")
+    ] = LIMIT,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the page.")] = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Write the evidence page: a folder with an index.html that opens from disk, offline.
+
+    It shows pairs of names with their faces side by side, and takes decisions. It holds biometric
+    data: only you can read the folder. `--delete` deletes it, without asking AWS: without `--to`
+    every page of stacks of that name that lies in its default folder.
+    """
+    try:
+        from facematch.evidence.write import Dashboards  # noqa: PLC0415 - needs the extra `page`
+    except ModuleNotFoundError as error:
+        raise Unusable(
+            f"The page needs the package {error.name!r}. Install: pip install 'face-matching[page]'"
+        ) from None
+    dashboards = Dashboards()
+    if delete:
+        _delete(dashboards, [to] if to else _default_folders(dashboards, stack, local=local))
+        return
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
+    written = write_page(
+        deployment,
+        to or default_folder(dashboards, deployment),
+        minimum=minimum,
+        limit=limit,
+        options={"--profile": profile, "--region": region},
+    )
+    show(written)
+    if open_it:
+        webbrowser.open(written.index.as_uri())
+
+
+def write_page(
+    deployment: Deployment,
+    folder: Path,
+    *,
+    minimum: float = 0,
+    limit: int = LIMIT,
+    options: dict[str, str | None] | None = None,
+) -> Written:
+    """Write the page and show how far it is.
+
+    Parameters
+    ----------
+    options
+        Of the command line, that other commands need too to find the deployment.
+    """
+    from facematch.evidence.write import Dashboards  # noqa: PLC0415 - needs the extra `page`
+
+    with progress() as bars:
+        task = bars.add_task("reading the records", total=None)
+        return Dashboards().write(
+            deployment,
+            folder,
+            minimum=minimum,
+            limit=limit,
+            decisions_command=_decisions_command(deployment, options or {}),
+            progress=lambda done, total: bars.update(
+                task, description="photographs cropped", completed=done, total=total
+            ),
+        )
+
+
+def default_folder(dashboards: Dashboards, deployment: Deployment) -> Path:
+    """Where the page of a deployment is written unless another folder is named."""
+    if deployment.local:
+        return local_folder(Home.default())
+    return dashboards.default_folder(deployment)
+
+
+def local_folder(home: Home) -> Path:
+    """Of the page of a local cloud."""
+    return home.folder / "dashboard"
+
+
+def show(written: Written) -> None:
+    """Say what was written, what has no picture and why, and where it is."""
+    evidence = written.evidence
+    output.print(
+        f"{len(evidence.matches):,} matches between {len(evidence.photographs):,} photographs"
+        + (
+            f"; {evidence.left_out:,} weaker matches are left out (--limit)"
+            if evidence.left_out
+            else ""
+        )
+        + "."
+    )
+    for why, count in written.missing.most_common():
+        output.print(f"{count:,} photographs are shown without a picture: {why}.")
+    output.print(safe(written.index.as_uri()), soft_wrap=True)
+
+
+def _default_folders(dashboards: Dashboards, stack: str, *, local: bool) -> list[Path]:
+    if local:
+        return [local_folder(Home.default())]
+    return dashboards.in_default_folders(stack)
+
+
+def _delete(dashboards: Dashboards, folders: list[Path]) -> None:
+    deleted = [folder for folder in folders if dashboards.delete(folder)]
+    for folder in deleted:
+        output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
+    if not deleted:
+        messages.print("There is no evidence page here. Name its folder with --to.")
+
+
+def _decisions_command(deployment: Deployment, options: dict[str, str | None]) -> str:
+    parts = ["facematch", "decisions", "import", "FILE"]
+    if deployment.local:
+        return shlex.join([*parts, "--local"])
+    if deployment.stack_name != DEFAULT_STACK_NAME:
+        options = {**options, "--stack": deployment.stack_name}
+    for option, value in options.items():
+        if value:
+            parts += [option, value]
+    return shlex.join(parts)

@@ -1,0 +1,183 @@
+// Decisions: kept in this browser, exported for `facematch decisions import`.
+
+const DECISIONS = {
+  SAME_PERSON: "Same person",
+  DIFFERENT_PEOPLE: "Different people",
+  UNSURE: "Unsure",
+};
+const STANDINGS = { ...DECISIONS, UNDECIDED: "To decide", REOPENED: "Opened again" };
+const REASONS = {
+  HIGHER_SIMILARITY: "a higher similarity",
+  NEW_PHOTOGRAPH: "a new photograph",
+};
+const COLUMNS = [
+  "name_a",
+  "name_b",
+  "decision",
+  "note",
+  "decided_by",
+  "decided_at",
+  "similarity",
+  "face_ids",
+];
+
+/** Why a pair that was decided "different people" opens again; empty when it does not. */
+function reasonsToReopen(decision, pair) {
+  if (decision.decision !== "DIFFERENT_PEOPLE") return [];
+  const seen = new Set(decision.face_ids);
+  return [
+    ...(hundredths(pair.best) > hundredths(decision.similarity) ? ["HIGHER_SIMILARITY"] : []),
+    ...(pair.faceIds.some((id) => !seen.has(id)) ? ["NEW_PHOTOGRAPH"] : []),
+  ];
+}
+
+/**
+ * What was decided: `recorded` is what the stack knows, `own` what is in this browser since.
+ * Of the two, the newer counts. When the browser keeps nothing, `isKept` is false, and the
+ * decisions last as long as the page is open.
+ */
+class Decisions {
+  #storageKey;
+
+  constructor(data) {
+    this.stack = data.stack;
+    this.#storageKey = `facematch:${data.stack}:${data.local ? "local" : "aws"}`;
+    this.recorded = new Map(data.decisions.map((item) => [keyOf(item), item]));
+    this.isKept = true;
+    this.#load();
+  }
+
+  #load() {
+    let stored = {};
+    try {
+      stored = JSON.parse(localStorage.getItem(this.#storageKey)) ?? {};
+      localStorage.setItem(this.#storageKey, JSON.stringify(stored)); // reading alone may be allowed
+    } catch {
+      this.isKept = false;
+    }
+    this.reviewer = stored.reviewer ?? "";
+    this.own = new Map((stored.decisions ?? []).map((item) => [keyOf(item), item]));
+    for (const [key, item] of this.own) {
+      const recorded = this.recorded.get(key);
+      if (recorded && Date.parse(recorded.decided_at) >= Date.parse(item.decided_at)) {
+        this.own.delete(key); // it has been imported, or decided anew since
+      }
+    }
+  }
+
+  #save() {
+    try {
+      localStorage.setItem(
+        this.#storageKey,
+        JSON.stringify({ reviewer: this.reviewer, decisions: [...this.own.values()] }),
+      );
+    } catch {
+      this.isKept = false;
+    }
+  }
+
+  /** Another tab has written: take over what it keeps. */
+  follow(event) {
+    if (event.key === this.#storageKey) this.#load();
+    return event.key === this.#storageKey;
+  }
+
+  introduce(reviewer) {
+    this.reviewer = reviewer;
+    this.#save();
+  }
+
+  of(pair) {
+    return this.own.get(pair.key) ?? this.recorded.get(pair.key);
+  }
+
+  /** `UNDECIDED`, a decision, or `REOPENED` with the reasons why. */
+  standing(pair) {
+    const own = this.own.get(pair.key);
+    const recorded = this.recorded.get(pair.key);
+    if (!own && !recorded) return { standing: "UNDECIDED", why: [] };
+    if (!own) return { standing: recorded.standing, why: recorded.why ?? [] };
+    const why = reasonsToReopen(own, pair);
+    return { standing: why.length ? "REOPENED" : own.decision, why };
+  }
+
+  decide(pair, decision, note) {
+    const before = this.own.get(pair.key);
+    this.own.set(pair.key, {
+      name_a: pair.names[0],
+      name_b: pair.names[1],
+      decision,
+      note,
+      decided_by: this.reviewer,
+      decided_at: new Date().toISOString(),
+      similarity: pair.best,
+      face_ids: pair.faceIds,
+      exported: false,
+      toldBefore: Boolean(before?.exported || before?.toldBefore), // an export has an earlier one
+    });
+    this.#save();
+  }
+
+  /** A decision that nobody else has heard of is dropped; else it is said that none holds. */
+  takeBack(pair) {
+    const own = this.own.get(pair.key);
+    if (!own || own.exported || own.toldBefore) return this.decide(pair, "UNDECIDED", "");
+    this.own.delete(pair.key);
+    return this.#save();
+  }
+
+  forget() {
+    this.own.clear();
+    this.reviewer = "";
+    try {
+      localStorage.removeItem(this.#storageKey);
+    } catch {
+      this.isKept = false;
+    }
+  }
+
+  get notExported() {
+    return [...this.own.values()].filter((item) => !item.exported).length;
+  }
+
+  #rows() {
+    return [...this.own.values()].map((item) =>
+      Object.fromEntries(COLUMNS.map((column) => [column, item[column]])),
+    );
+  }
+
+  /** The file's text; from then on the decisions count as exported. */
+  exported(format) {
+    const rows = this.#rows();
+    const text =
+      format === "json"
+        ? `${JSON.stringify({ schema: 1, stack: this.stack, exported_at: new Date().toISOString(), decisions: rows }, null, 1)}\n`
+        : csv(rows);
+    for (const item of this.own.values()) item.exported = true;
+    this.#save();
+    return text;
+  }
+}
+
+const keyOf = (item) => JSON.stringify([item.name_a, item.name_b]);
+
+/** RFC 4180, with a byte order mark, for the spreadsheet programs that need it. */
+function csv(rows) {
+  const lines = rows.map((row) =>
+    COLUMNS.map((column) => cell(column === "face_ids" ? row.face_ids.join(" ") : row[column])),
+  );
+  return `\uFEFF${[COLUMNS, ...lines].map((cells) => cells.join(",")).join("\r\n")}\r\n`;
+}
+
+/** What a spreadsheet program would take for a formula gets an apostrophe; import takes it off. */
+function cell(value) {
+  const text = String(value);
+  const guarded = /^[=+\-@'\t\r\n]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

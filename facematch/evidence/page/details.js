@@ -1,0 +1,239 @@
+// The details of a pair: all photographs of both names with the boxes of their faces, and every
+// match behind the pair.
+
+const PHOTOGRAPHS_AT_ONCE = 24;
+const MATCHES_AT_ONCE = 50;
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The faces of each photograph and the photographs of each name, for look-ups. */
+function contentsOf(data) {
+  const faces = data.photographs.map(() => []);
+  data.faces.forEach((face, index) => faces[face.photograph].push(index));
+  const photographs = new Map();
+  data.photographs.forEach(({ name }, index) => {
+    if (!photographs.has(name)) photographs.set(name, []);
+    photographs.get(name).push(index);
+  });
+  return { faces, photographs };
+}
+
+/** A photograph under boxes, which are ratios of its sides. */
+function photographOf(data, contents, index, matched) {
+  const { file, key, name, width, height } = data.photographs[index];
+  const frame = make(
+    "div",
+    { className: "frame" },
+    picture(file, `Photograph ${plain(key)} of ${plain(name)}`, width, height),
+  );
+  if (file !== null) {
+    const boxes = document.createElementNS(SVG, "svg");
+    boxes.setAttribute("viewBox", "0 0 1 1");
+    boxes.setAttribute("preserveAspectRatio", "none");
+    boxes.setAttribute("aria-hidden", "true");
+    for (const face of contents.faces[index]) {
+      const box = document.createElementNS(SVG, "rect");
+      ["x", "y", "width", "height"].forEach((side, i) =>
+        box.setAttribute(side, data.faces[face].box[i]),
+      );
+      box.setAttribute("class", matched.has(face) ? "matched" : "other");
+      boxes.append(box);
+    }
+    frame.append(boxes);
+  }
+  return frame;
+}
+
+/** A list that grows by a button. */
+function growing(items, atOnce, build, what, container) {
+  const more = make("button", { type: "button", className: "more" });
+  const grow = () => {
+    const from = container.childElementCount;
+    container.append(...items.slice(from, from + atOnce).map(build));
+    const left = items.length - container.childElementCount;
+    more.hidden = left === 0;
+    more.textContent = `Show ${number(Math.min(left, atOnce))} more of ${number(left)} ${what}`;
+  };
+  more.addEventListener("click", grow);
+  grow();
+  return [container, more];
+}
+
+/** One name's column: what matches the other name first, then its other photographs. */
+function columnOf(data, contents, pair, side, threshold) {
+  const matched = new Set(pair.matches.map((match) => match[side]));
+  const best = new Map(pair.sides[side].map((item) => [item.photograph, item.similarity]));
+  const rest = contents.photographs.get(pair.names[side]).filter((index) => !best.has(index));
+  const figure = (index) => {
+    const similarity = best.get(index);
+    const says =
+      similarity === undefined
+        ? "no match with the other name on this page"
+        : `up to ${percent(similarity)}${similarity < threshold ? ", below the threshold" : ""}`;
+    return make(
+      "li",
+      {},
+      make(
+        "figure",
+        { className: similarity >= threshold ? "photograph" : "photograph weak" },
+        photographOf(data, contents, index, matched),
+        make(
+          "figcaption",
+          {},
+          make("code", {}, written(data.photographs[index].key)),
+          make("span", {}, `${day(data.photographs[index].uploaded)} · ${says}`),
+        ),
+      ),
+    );
+  };
+  const indexes = [...best.keys(), ...rest];
+  return make(
+    "section",
+    { className: "column" },
+    make("h3", {}, written(pair.names[side])),
+    make(
+      "p",
+      { className: "hint" },
+      counted(indexes.length, "photograph", "photographs"),
+      rest.length ? `, ${number(best.size)} of them with a match` : "",
+    ),
+    ...growing(
+      indexes,
+      PHOTOGRAPHS_AT_ONCE,
+      figure,
+      "photographs",
+      make("ul", { className: "photographs" }),
+    ),
+  );
+}
+
+function matchesTable(data, pair, threshold) {
+  const body = make("tbody");
+  const keyOfFace = (face) =>
+    make("code", {}, written(data.photographs[data.faces[face].photograph].key));
+  const row = ([one, other, similarity]) =>
+    make(
+      "tr",
+      { className: similarity < threshold ? "weak" : "" },
+      make("th", { scope: "row", className: "figure" }, percent(similarity)),
+      make("td", {}, keyOfFace(one)),
+      make("td", {}, keyOfFace(other)),
+      make("td", {}, similarity < threshold ? "below the threshold" : ""),
+    );
+  const [, more] = growing(pair.matches, MATCHES_AT_ONCE, row, "matches", body);
+  const head = ["Similarity", written(pair.names[0]), written(pair.names[1]), ""].map((name) =>
+    make(name ? "th" : "td", name ? { scope: "col" } : {}, name),
+  );
+  return make(
+    "div",
+    { className: "matches" },
+    make(
+      "div",
+      {
+        className: "scroll",
+        tabIndex: 0,
+        role: "region",
+        "aria-label": "Matches behind this pair",
+      },
+      make(
+        "table",
+        {},
+        make("caption", {}, `${counted(pair.matches.length, "match", "matches")} of two faces`),
+        make("thead", {}, make("tr", {}, ...head)),
+        body,
+      ),
+    ),
+    more,
+  );
+}
+
+/** The dialog, with `show(pair, position, threshold)`, `refresh()` and the pair it shows. */
+function detailsDialog(data, decisions, actions) {
+  const dialog = document.getElementById("details");
+  const contents = contentsOf(data);
+  const dialogue = { pair: null, note: null, isOpen: () => dialog.open };
+  let decided;
+  let buttons;
+
+  dialogue.refresh = () => {
+    decided.replaceChildren(...verdict(decisions, dialogue.pair));
+    mark(buttons, decisions.standing(dialogue.pair).standing);
+  };
+
+  dialogue.show = (pair, position, threshold) => {
+    dialogue.pair = pair;
+    decided = make("div", { className: "decided" });
+    buttons = decisionButtons(pair, actions.decide);
+    const step = (label, letter, by) => {
+      const button = make("button", { type: "button", "aria-keyshortcuts": letter }, label);
+      button.addEventListener("click", () => actions.step(by));
+      return button;
+    };
+    const close = make("button", { type: "button", className: "close" }, "Close");
+    close.addEventListener("click", () => dialog.close());
+    const [one, other, similarity] = pair.matches[0];
+    dialogue.note = make("textarea", {
+      id: "note",
+      rows: 2,
+      maxLength: 1000,
+      value: actions.noteOf(pair),
+    });
+    dialogue.note.addEventListener("input", () => actions.draft(pair, dialogue.note.value.trim()));
+    dialogue.note.addEventListener("change", () => actions.note(pair, dialogue.note.value.trim()));
+    dialog.replaceChildren(
+      make(
+        "header",
+        {},
+        make(
+          "h2",
+          { id: "details-title", tabIndex: -1 },
+          written(pair.names[0]),
+          " and ",
+          written(pair.names[1]),
+        ),
+        make(
+          "div",
+          { className: "row" },
+          make("span", { className: "hint" }, position),
+          step("Previous", "k", -1),
+          step("Next", "j", 1),
+          close,
+        ),
+      ),
+      make(
+        "div",
+        { className: "compare" },
+        make("div", { className: "faces large" }, faceOf(data, one), faceOf(data, other)),
+        make(
+          "div",
+          { className: "evidence" },
+          make(
+            "p",
+            { className: "similarity" },
+            make("b", {}, percent(similarity)),
+            " similar, the best of ",
+            counted(pair.matches.length, "match", "matches"),
+          ),
+          decided,
+          buttons,
+          make("label", { htmlFor: "note" }, "Note, kept with your decision"),
+          dialogue.note,
+        ),
+      ),
+      make(
+        "div",
+        { className: "columns" },
+        columnOf(data, contents, pair, 0, threshold),
+        columnOf(data, contents, pair, 1, threshold),
+      ),
+      matchesTable(data, pair, threshold),
+    );
+    dialogue.refresh();
+    if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+    document.getElementById("details-title").focus();
+  };
+
+  dialogue.close = () => dialog.close();
+  dialog.addEventListener("close", () => actions.closed(dialogue.pair));
+  return dialogue;
+}

@@ -1,0 +1,155 @@
+// The model: pairs of names out of matches of faces, and what of them is shown.
+
+/**
+ * The pairs of names. Matches come best first, and so do those of each pair.
+ *
+ * A pair: `names`, `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%),
+ * `sides` (for each name its photographs, best first, as {photograph, similarity}), `faceIds`,
+ * `search` (its names, folded).
+ */
+function pairsOf(data) {
+  const nameOf = (face) => data.photographs[data.faces[face].photograph].name;
+  const pairs = new Map();
+  for (const match of data.matches) {
+    const names = [nameOf(match[0]), nameOf(match[1])];
+    const key = JSON.stringify(names);
+    let pair = pairs.get(key);
+    if (!pair) {
+      pair = { key, names, matches: [], best: match[2], search: names.map(folded) };
+      pairs.set(key, pair);
+    }
+    pair.matches.push(match);
+  }
+  for (const pair of pairs.values()) {
+    pair.sides = [0, 1].map((side) => photographsOf(data, pair, side));
+    const faces = new Set(pair.matches.flatMap(([one, other]) => [one, other]));
+    pair.faceIds = [...faces].map((face) => data.faces[face].id).sort();
+  }
+  return [...pairs.values()];
+}
+
+function photographsOf(data, pair, side) {
+  const best = new Map();
+  for (const match of pair.matches) {
+    const photograph = data.faces[match[side]].photograph;
+    if (!best.has(photograph)) best.set(photograph, match[2]);
+  }
+  return [...best].map(([photograph, similarity]) => ({ photograph, similarity }));
+}
+
+/** How many photographs of each name support the pair at a threshold. */
+function support(pair, threshold) {
+  return pair.sides.map((side) => countAtLeast(side, threshold, (item) => item.similarity));
+}
+
+/** How many at the front of a list, best first, reach the threshold. */
+function countAtLeast(list, threshold, similarity) {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (similarity(list[middle]) >= threshold) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** When the newest photograph that supports the pair at a threshold was uploaded. */
+function newest(data, pair, threshold) {
+  let time = "";
+  for (const side of pair.sides) {
+    for (const { photograph, similarity } of side) {
+      if (similarity < threshold) break;
+      if (data.photographs[photograph].uploaded > time)
+        time = data.photographs[photograph].uploaded;
+    }
+  }
+  return time;
+}
+
+/** Whether every word of the search is in one name or the other. */
+function isFound(pair, words) {
+  return words.every((word) => pair.search.some((name) => name.includes(word)));
+}
+
+/** The place of each name in the order of all of them: comparing texts takes long. */
+function ranksOf(data) {
+  const collator = new Intl.Collator("en", { numeric: true });
+  const names = [...new Set(data.photographs.map(({ name }) => name))].sort(collator.compare);
+  return new Map(names.map((name, rank) => [name, rank]));
+}
+
+/** These pairs in an order; of equals, the more similar comes first. */
+function sorted(data, ranks, pairs, order, threshold) {
+  const bySimilarity = (one, other) => other.best - one.best;
+  if (order === "similarity") return pairs; // as they come
+  const worth = new Map();
+  const rank = {
+    photographs: (pair) => support(pair, threshold).reduce((sum, count) => sum + count),
+    newest: (pair) => newest(data, pair, threshold),
+    name: (pair) => ranks.get(pair.names[0]) * ranks.size + ranks.get(pair.names[1]),
+  }[order];
+  for (const pair of pairs) worth.set(pair, rank(pair));
+  const compare = {
+    photographs: (one, other) => worth.get(other) - worth.get(one),
+    newest: (one, other) =>
+      (worth.get(other) > worth.get(one)) - (worth.get(other) < worth.get(one)),
+    name: (one, other) => worth.get(one) - worth.get(other),
+  }[order];
+  return [...pairs].sort((one, other) => compare(one, other) || bySimilarity(one, other));
+}
+
+/**
+ * Groups of names that are connected through pairs (best first), the largest first.
+ *
+ * A group: `names`, `pairs` (how many connect it), `weakest`: the similarity of the weakest pair
+ * that it cannot do without. At a threshold above that it falls apart.
+ */
+function groupsOf(pairs, ranks) {
+  const parent = new Map();
+  const weakest = new Map();
+  const root = (name) => {
+    let top = name;
+    while (parent.get(top) !== top) top = parent.get(top);
+    while (name !== top) [name] = [parent.get(name), parent.set(name, top)];
+    return top;
+  };
+  for (const pair of pairs) {
+    for (const name of pair.names) if (!parent.has(name)) parent.set(name, name);
+    const [one, other] = pair.names.map(root);
+    if (one !== other) parent.set(one, other);
+    if (one !== other) weakest.set(other, pair.best);
+  }
+  const groups = new Map();
+  for (const name of parent.keys()) {
+    const top = root(name);
+    if (!groups.has(top)) groups.set(top, { names: [], pairs: 0, weakest: weakest.get(top) });
+    groups.get(top).names.push(name);
+  }
+  for (const pair of pairs) groups.get(root(pair.names[0])).pairs += 1;
+  for (const group of groups.values())
+    group.names.sort((one, other) => ranks.get(one) - ranks.get(other));
+  return [...groups.values()].sort(
+    (one, other) => other.names.length - one.names.length || other.weakest - one.weakest,
+  );
+}
+
+/** Where the scale of similarities begins: at a round number, with the threshold on it. */
+function beginOfScale(data) {
+  return Math.max(0, Math.min(95, Math.floor(data.lowest), Math.floor(data.threshold)));
+}
+
+/** How many matches lie in each bin from there to 100 %. */
+function histogram(matches, begin, bins = 40) {
+  const width = (100 - begin) / bins;
+  const counts = Array.from({ length: bins }, (_, index) => ({
+    from: begin + index * width,
+    to: begin + (index + 1) * width,
+    matches: 0,
+  }));
+  for (const [, , similarity] of matches) {
+    const index = Math.floor((similarity - begin) / width);
+    counts[Math.max(0, Math.min(bins - 1, index))].matches += 1;
+  }
+  return counts;
+}

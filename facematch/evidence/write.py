@@ -1,0 +1,332 @@
+"""Writes the evidence page's folder, replaces an older one, and deletes it.
+
+The folder holds biometric data: only its owner can read it, each one that was written is on a
+list, and nothing but this module's own files is ever replaced or deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shlex
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from facematch.errors import Actionable, Unusable
+from facematch.evidence.collect import collect
+from facematch.evidence.page import render
+from facematch.evidence.pictures import Missing, make_pictures
+from facematch.local.home import STATE_ROOT
+from functions.matching.images import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from facematch.deployment import Deployment
+    from facematch.evidence.collect import Evidence
+    from facematch.evidence.pictures import Pictures
+
+INDEX: Final = "index.html"
+MARKER: Final = "facematch-dashboard.json"
+#: Keeps the faces out of a repository that the folder happens to lie in.
+_IGNORE: Final = ".gitignore"
+_FOLDERS: Final = ("photographs", "faces")
+_FILES: Final = (INDEX, MARKER, _IGNORE)
+_SCHEMA: Final = 1
+
+
+class NotAPage(Unusable):
+    """The folder is not, or not only, an evidence page; the text says what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    missing
+        How many photographs have no picture, by the reason.
+    """
+
+    index: Path
+    evidence: Evidence
+    missing: Counter[Missing]
+
+
+class Dashboards:
+    """The folders of evidence pages on this machine.
+
+    Parameters
+    ----------
+    root
+        Where the list of them is kept.
+    """
+
+    def __init__(self, root: Path = STATE_ROOT) -> None:
+        self._root = root
+
+    def default_folder(self, deployment: Deployment) -> Path:
+        """Of a stack on AWS: account and region too, since they may have stacks of one name."""
+        region, account = deployment.state_machine_arn.split(":")[3:5]
+        return self._default_folders(deployment.stack_name) / f"{region}-{account}"
+
+    def in_default_folders(self, stack_name: str) -> list[Path]:
+        """Folders of pages of all stacks of this name on AWS, as far as nobody named another."""
+        folders = [Path(item["folder"]) for item in self.listed()]
+        default = self._default_folders(stack_name).resolve()
+        return [folder for folder in folders if folder.parent == default]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every folder that may hold a page: `folder`, `stack`, `local` and `written_at`."""
+        try:
+            found: list[dict[str, Any]] = json.loads(self._list.read_text())
+        except FileNotFoundError:
+            return []
+        return found
+
+    def write(
+        self,
+        deployment: Deployment,
+        folder: Path,
+        *,
+        minimum: float,
+        limit: int,
+        decisions_command: str,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Written:
+        """Write the page, beside the folder first; an older page there is replaced at the end.
+
+        Parameters
+        ----------
+        minimum
+            Lowest similarity of a match, %.
+        limit
+            So many matches are shown, the best.
+        decisions_command
+            Reads decisions back that were made on the page.
+        progress
+            Told how many photographs are done, and of how many.
+
+        Raises
+        ------
+        NotAPage
+            When something else is in the folder.
+        Actionable
+            When it cannot be written, or another command is writing a page.
+        """
+        folder = folder.expanduser().resolve()
+        about = {
+            "stack": deployment.stack_name,
+            "local": deployment.local,
+            "written_at": timestamp(datetime.now(UTC)),
+        }
+        with self._claimed(), _sentences(folder), self._beside(folder, about) as beside:
+            threshold = deployment.notify_threshold()
+            evidence = collect(deployment, minimum=minimum, limit=limit)
+            counts = {
+                "matches": len(evidence.matches),
+                "photographs": len(evidence.photographs),
+                "faces": len(evidence.faces),
+            }
+            _mark(beside, {**about, "counts": counts})
+            (beside / _IGNORE).write_text("*\n")
+            pictures = make_pictures(deployment, evidence, beside, progress=progress)
+            document = {
+                "schema": _SCHEMA,
+                **about,
+                "folder": str(folder),
+                "delete_command": delete_command(folder),
+                "decisions_command": decisions_command,
+                **_shown(evidence, pictures, threshold),
+            }
+            (beside / INDEX).write_text(render(document), encoding="utf-8")
+        missing = Counter(made.missing for made in pictures if made.missing)
+        return Written(folder / INDEX, evidence, missing)
+
+    def delete(self, folder: Path) -> bool:
+        """Delete the page in the folder, and what an interruption left beside it.
+
+        What is not ours stays, and the folder with it.
+
+        Returns
+        -------
+        bool
+            Whether there was anything.
+
+        Raises
+        ------
+        NotAPage
+            When the folder is not a page.
+        """
+        folder = folder.expanduser().resolve()
+        with self._claimed(), _sentences(folder):
+            there = [path for path in (folder, *_beside(folder)) if (path / MARKER).is_file()]
+            if folder.exists() and folder not in there:
+                raise NotAPage(_no_page(folder))
+            for path in there:
+                _remove(path)
+            self._write_list([item for item in self.listed() if item["folder"] != str(folder)])
+        return bool(there)
+
+    @contextlib.contextmanager
+    def _beside(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+        """A new folder, which takes the other one's place when nothing has gone wrong."""
+        new, old = _beside(folder)
+        for path in (folder, new, old):
+            _insist_on_page(path, strangers=path != folder)
+        # Before the first face is written: what an interruption leaves can be found then.
+        others = [item for item in self.listed() if item["folder"] != str(folder)]
+        self._write_list([*others, {"folder": str(folder), **about}])
+        for leftover in (new, old):
+            _remove(leftover)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir(mode=0o700)
+        try:
+            _mark(new, about)
+            yield new
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        finally:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            for leftover in (new, old):
+                _remove(leftover)
+
+    @contextlib.contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Alone: two commands would remove each other's folders, and entries of the list."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with (self._root / "dashboards.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Actionable(
+                    "Another command is writing or deleting an evidence page. Repeat this one "
+                    "when it has finished."
+                ) from None
+            yield
+
+    def _default_folders(self, stack_name: str) -> Path:
+        return self._root / "dashboards" / stack_name
+
+    @property
+    def _list(self) -> Path:
+        return self._root / "dashboards.json"
+
+    def _write_list(self, items: list[dict[str, Any]]) -> None:
+        temporary = self._list.with_suffix(".new")
+        temporary.write_text(json.dumps(items, indent=2))
+        temporary.replace(self._list)
+
+
+def delete_command(folder: Path) -> str:
+    """For a shell."""
+    return f"facematch dashboard --delete --to {shlex.quote(str(folder))}"
+
+
+def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float) -> dict[str, Any]:
+    """What the page shows, as it expects it."""
+    lowest = min((similarity for *_, similarity in evidence.matches), default=notify_threshold)
+    return {
+        "threshold": notify_threshold,
+        "lowest": lowest,
+        "left_out": evidence.left_out,
+        "counts": evidence.counts,
+        "days": evidence.days,
+        "failures": evidence.failures,
+        "photographs": [
+            {
+                "key": photograph.key,
+                "name": photograph.name,
+                "uploaded": photograph.uploaded,
+                "file": made.file,
+                "width": made.size[0],
+                "height": made.size[1],
+            }
+            for photograph, made in zip(evidence.photographs, pictures, strict=True)
+        ],
+        "faces": [
+            {
+                "id": face.face_id,
+                "photograph": face.photograph,
+                "box": [face.box.left, face.box.top, face.box.width, face.box.height],
+                "file": pictures[face.photograph].faces.get(number),
+            }
+            for number, face in enumerate(evidence.faces)
+        ],
+        "matches": evidence.matches,
+        "decisions": evidence.decisions,
+    }
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Where a page is built, and where the older one is put for the moment of the change."""
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+
+
+def _insist_on_page(folder: Path, *, strangers: bool) -> None:
+    """Raise `NotAPage` unless the folder is a page, empty, or not there.
+
+    Parameters
+    ----------
+    strangers
+        Whether other files may lie in it.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotAPage(f"{folder} is not a folder.")
+    found = {path.name for path in folder.iterdir()}
+    if found and MARKER not in found:
+        raise NotAPage(_no_page(folder))
+    if other := sorted(found.difference(_FOLDERS, _FILES)):
+        if strangers:
+            return
+        raise NotAPage(
+            f"{folder} holds {other[0]!r}, which is not part of the page and would be deleted. "
+            "Move it away, or name another folder with --to."
+        )
+
+
+def _mark(folder: Path, about: dict[str, Any]) -> None:
+    """Say that the folder is ours to replace and to delete."""
+    (folder / MARKER).write_text(json.dumps(about, indent=2))
+
+
+def _no_page(folder: Path) -> str:
+    return (
+        f"{folder} is not an evidence page: there is no {MARKER} in it. Nothing was changed. Name "
+        "another folder with --to."
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a page, its marker last, and the folder when nothing else is in it."""
+    if not folder.exists():
+        return
+    for name in _FOLDERS:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder / name)
+    for name in (INDEX, _IGNORE, MARKER):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something else is in it
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _sentences(folder: Path) -> Iterator[None]:
+    """Say which folder could not be written, without a traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise Actionable(
+            f"{folder} cannot be written or deleted: {error.strerror or error} "
+            f"({error.filename or folder})"
+        ) from None

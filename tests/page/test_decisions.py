@@ -1,0 +1,220 @@
+"""Decisions: made by keys and buttons, kept, exported, taken back, and opened again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+from .conftest import (
+    choose,
+    decide,
+    exported,
+    exported_decisions,
+    introduce,
+    names_shown,
+)
+from .synthetic import with_matches
+
+if TYPE_CHECKING:
+    from .conftest import Desk
+
+MATCHES = [("Ann", "Bea", 99.9321), ("Ann", "Cleo", 99.8), ("Bea#2", "Dan", 99.7)]
+
+
+def recorded(one: str, other: str, decision: str, **changes: Any) -> dict[str, Any]:
+    """A decision that the stack knows."""
+    return {
+        "name_a": one,
+        "name_b": other,
+        "decision": decision,
+        "note": "",
+        "decided_by": "Kim",
+        "decided_at": "2026-11-20T10:00:00Z",
+        "similarity": 99.0,
+        "face_ids": [],
+        "imported_at": "2026-11-20T11:00:00Z",
+        "standing": decision,
+        "why": [],
+    } | changes
+
+
+def test_what_the_keys_decide_is_exported_as_json_and_as_csv(desk: Desk) -> None:
+    data = with_matches(MATCHES)
+    page = desk.open(data)
+    decide(page, "s", "d", "u")
+
+    expect(page.locator("#waiting")).to_have_text("3 decisions are not exported yet.")
+    document = json.loads(exported(page, "Export JSON"))
+    assert (document["schema"], document["stack"]) == (1, "FaceMatching")
+    assert [(d["name_a"], d["name_b"], d["decision"]) for d in document["decisions"]] == [
+        ("Ann", "Bea", "SAME_PERSON"),
+        ("Ann", "Cleo", "DIFFERENT_PEOPLE"),
+        ("Bea", "Dan", "UNSURE"),
+    ]
+    first = document["decisions"][0]
+    assert first["similarity"] == 99.9321
+    assert first["decided_by"] == "Robin"
+    assert first["decided_at"].endswith("Z")
+    assert first["face_ids"] == sorted(data["faces"][face]["id"] for face in data["matches"][0][:2])
+
+    text = exported(page, "Export CSV")
+    columns = "name_a,name_b,decision,note,decided_by,decided_at,similarity,face_ids"
+    assert text.startswith(f"\ufeff{columns}\r\n")
+    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text[1:], newline="")))
+    for row in rows:
+        row["face_ids"] = row["face_ids"].split(" ")
+        row["similarity"] = float(row["similarity"])
+    assert rows == document["decisions"]
+    expect(page.locator("#waiting")).to_have_text("All 3 exported.")
+    assert data["decisions_command"] in page.inner_text("#decisions")
+
+
+def test_decided_pairs_stand_apart_and_survive_a_reload(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    decide(page, "s", "d")
+
+    page.reload()
+    assert names_shown(page) == [("Bea", "Dan")]
+    choose(page, "same")
+    assert names_shown(page) == [("Ann", "Bea")]
+    assert "Same person by Robin" in page.inner_text("#list .verdict")
+    choose(page, "different")
+    assert names_shown(page) == [("Ann", "Cleo")]
+    choose(page, "all")
+    assert len(names_shown(page)) == 3
+
+
+def test_buttons_and_a_note_do_what_the_keys_do(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    page.click("#list .card >> nth=1 >> button:has-text('All photographs')")
+    page.fill("#note", 'The ears differ, says "Kim",\n=1+1')
+    page.click("#details button:has-text('Different people')")
+    introduce(page)
+
+    expect(page.locator("#details-title")).to_have_text("Bea and Dan")
+    page.click("#details >> text=Close")
+    assert [(d["name_b"], d["decision"], d["note"]) for d in exported_decisions(page)] == [
+        ("Cleo", "DIFFERENT_PEOPLE", 'The ears differ, says "Kim",\n=1+1')
+    ]
+    choose(page, "different")
+    page.click("#list button:has-text('All photographs')")
+    page.fill("#note", "Sure.")
+    page.keyboard.press("Escape")
+    assert exported_decisions(page)[0]["note"] == "Sure."
+
+
+def test_no_decision_is_made_while_someone_writes_or_without_a_name(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    page.keyboard.press("j")
+    page.click("#search")
+    page.keyboard.type("sdujkx?")
+    assert page.input_value("#search") == "sdujkx?"
+    assert page.locator("dialog[open]").count() == 0
+    page.fill("#search", "")
+
+    page.keyboard.press("Tab")
+    page.locator(".card >> nth=0").focus()
+    page.keyboard.press("s")
+    page.click("#reviewer-cancel")
+    assert len(names_shown(page)) == 3
+    assert "None yet" in page.inner_text("#decisions")
+
+
+def test_a_decision_is_taken_back_and_after_an_export_that_is_exported(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    decide(page, "s", "x")
+    assert len(names_shown(page)) == 3
+    assert "None yet" in page.inner_text("#decisions")
+
+    page.keyboard.press("d")
+    assert [d["decision"] for d in exported_decisions(page)] == ["DIFFERENT_PEOPLE"]
+    page.click("#toast button")
+    assert len(names_shown(page)) == 3
+    assert [d["decision"] for d in exported_decisions(page)] == ["UNDECIDED"]
+
+
+def test_a_pair_that_opens_again_says_why(desk: Desk) -> None:
+    reopened = recorded(
+        "Ann",
+        "Bea",
+        "DIFFERENT_PEOPLE",
+        standing="REOPENED",
+        why=["HIGHER_SIMILARITY", "NEW_PHOTOGRAPH"],
+        note="Not her.",
+    )
+    same = recorded("Ann", "Cleo", "SAME_PERSON")
+    gone = recorded("Xaver", "Yoko", "UNSURE")
+    page = desk.open(with_matches(MATCHES, decisions=[reopened, same, gone]))
+
+    assert names_shown(page) == [("Ann", "Bea"), ("Bea", "Dan")]
+    said = page.inner_text("#list .reopened")
+    assert "Opened again" in said
+    assert "by Kim on 20 Nov 2026" in said
+    assert "a higher similarity and a new photograph" in said
+    assert "Not her." in page.inner_text("#list .note")
+    assert "1 decision on pairs without a match" in page.inner_text("#elsewhere")
+
+
+def test_a_decision_of_this_browser_opens_again_when_the_evidence_has_grown(desk: Desk) -> None:
+    before = [("Ann", "Bea", 99.9), ("Ann", "Cleo", 99.8), ("Ann", "Dan", 99.7)]
+    page = desk.open(with_matches(before))
+    decide(page, "d", "d", "d")
+
+    page = desk.open(
+        with_matches(
+            [
+                ("Ann", "Bea", 99.901),  # no more, as people see it
+                ("Ann", "Cleo", 99.81),
+                ("Ann", "Dan", 99.7),
+                ("Ann", "Dan#2", 81.0),
+            ]
+        )
+    )
+    assert names_shown(page) == [("Ann", "Cleo"), ("Ann", "Dan")]
+    reasons = page.locator("#list .reopened").all_inner_texts()
+    assert reasons[0].endswith("there is a higher similarity.")
+    assert reasons[1].endswith("there is a new photograph.")
+
+
+def test_what_has_been_imported_is_no_longer_carried_along(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    decide(page, "s", "u")
+    first, second = exported_decisions(page)
+    imported = recorded("Ann", "Bea", "SAME_PERSON") | first
+    older = recorded("Ann", "Cleo", "DIFFERENT_PEOPLE")
+
+    page = desk.open(with_matches(MATCHES, decisions=[imported, older]))
+    assert exported_decisions(page) == [second]
+    choose(page, "same")
+    assert names_shown(page) == [("Ann", "Bea")]
+    choose(page, "unsure")
+    assert names_shown(page) == [("Ann", "Cleo")]
+
+
+def test_stacks_do_not_share_decisions_and_they_can_be_forgotten(desk: Desk) -> None:
+    page = desk.open(with_matches(MATCHES))
+    decide(page, "s")
+    assert len(names_shown(desk.open(with_matches(MATCHES, local=False)))) == 3
+    assert len(names_shown(desk.open(with_matches(MATCHES, stack="Other")))) == 3
+
+    page = desk.open(with_matches(MATCHES))
+    assert len(names_shown(page)) == 2
+    page.click("text=Forget my decisions")
+    page.click("#forget-yes")
+    assert len(names_shown(page)) == 3
+    assert page.evaluate("Object.values(localStorage).join()").count("Ann") == 0
+
+
+def test_a_browser_that_keeps_nothing_says_so_and_still_exports(desk: Desk) -> None:
+    desk.context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('denied') }})"
+    )
+    page = desk.open(with_matches(MATCHES))
+
+    assert "until this page is closed" in page.inner_text("#decisions")
+    decide(page, "s")
+    assert [d["decision"] for d in exported_decisions(page)] == ["SAME_PERSON"]

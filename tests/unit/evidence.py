@@ -1,0 +1,147 @@
+"""What the evidence page is made of, written by the code that the workflow runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from facematch.deployment import Deployment
+from functions.matching.decisions import Decided, Decision, decision_key
+from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
+from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.images import timestamp
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
+from functions.matching.reports import failure_key, match_rows, matches_key, report, report_key
+
+from .cloud import IMAGES, OUTPUT, THRESHOLD_PARAMETER, own_client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from functions.matching.images import UploadedImage
+
+    from .cloud import Cloud
+
+NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+
+
+class Album:
+    """Photographs with one face each, and what the workflow would write of them."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    def add(self, key: str, content: bytes = b"a photograph") -> UploadedImage:
+        return self.cloud.upload(f"images/{key}", content)
+
+    def report(
+        self,
+        image: UploadedImage,
+        matches: Mapping[UploadedImage, float] | None = None,
+        *,
+        faces: int = 1,
+        ago: timedelta = timedelta(0),
+        name: str | None = None,
+    ) -> None:
+        """Write the image's report and match rows, by the code that the workflow runs."""
+        written = report(
+            image,
+            IndexedFaces(
+                faces=tuple(
+                    Face(
+                        face_id=face_of(image) if n == 0 else f"{face_of(image)}-{n}",
+                        box=box_of(image),
+                        confidence=99,
+                        brightness=50,
+                        sharpness=50,
+                    )
+                    for n in range(faces)
+                ),
+                unindexed=(),
+                face_model_version="7.0",
+            ),
+            SearchResult(
+                matches=tuple(
+                    Match(
+                        searched_face_id=face_of(image),
+                        face_id=face_of(other),
+                        key=other.key,
+                        name=name_of(other),
+                        similarity=similarity,
+                        box=box_of(other),
+                    )
+                    for other, similarity in (matches or {}).items()
+                ),
+                left_out=0,
+                same_name=0,
+                unattributed=0,
+                searched_at=timestamp(datetime.now(UTC) - ago),
+            ),
+            name=name or name_of(image),
+            search_threshold=80,
+            notify_threshold=99,
+            execution_arn="arn",
+        )
+        self.cloud.write(report_key(image), written)
+        if rows := match_rows(written):
+            self.cloud.write(matches_key(image), *rows)
+
+    def fail(self, image: UploadedImage, status: FailureStatus, error: str | None = None) -> None:
+        rejected = status is FailureStatus.REJECTED
+        failure = Failure(
+            status=status,
+            step="IndexFaces",
+            error=error,
+            cause='{"errorMessage": "NOT_JPEG_OR_PNG"}' if rejected else None,
+            execution_arn="arn",
+            failed_at=datetime.now(UTC),
+        )
+        self.cloud.write(
+            failure_key(image), failure_record(image, failure, name_pattern=NAME_PATTERN)
+        )
+
+    def decide(
+        self, names: tuple[str, str], decided: Decided, similarity: float, *seen: UploadedImage
+    ) -> None:
+        decision = Decision(
+            name_a=names[0],
+            name_b=names[1],
+            decision=decided,
+            note="looked twice",
+            decided_by="Pat",
+            decided_at=datetime(2026, 1, 2, tzinfo=UTC),
+            similarity=similarity,
+            face_ids=frozenset(face_of(image) for image in seen),
+        )
+        self.cloud.write(decision_key(*names), decision.to_record(imported_at=datetime.now(UTC)))
+
+
+def name_of(image: UploadedImage) -> str:
+    name = name_in(image.key, NAME_PATTERN)
+    assert name
+    return name
+
+
+def face_of(image: UploadedImage) -> str:
+    return f"face-{image.digest}"
+
+
+def box_of(image: UploadedImage) -> Box:
+    """Another one for each photograph."""
+    return Box(int(image.digest[:4], 16) / 2**17, 0.2, 0.3, 0.4)
+
+
+def deployment_of(cloud: Cloud) -> Deployment:
+    """The stack whose resources the cloud holds."""
+    return Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={
+            "ImagesBucket": IMAGES,
+            "ImagePrefix": "images/",
+            "OutputBucket": OUTPUT,
+            "StateMachineArn": cloud.state_machine_arn,
+            "NotifyThresholdParameter": THRESHOLD_PARAMETER,
+        },
+        make_client=own_client,
+    )

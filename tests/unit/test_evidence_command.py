@@ -1,0 +1,145 @@
+"""The command `facematch dashboard`: where it writes, what it says, what it deletes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from facematch.cli import app
+from facematch.errors import Unusable
+from facematch.evidence import write
+
+from .evidence import Album, deployment_of
+from .test_evidence_pictures import file_of, with_face
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from facematch.deployment import Deployment
+
+    from .cloud import Cloud
+
+PHOTOGRAPH = file_of(with_face((400, 300), (40, 60, 80, 80)))
+
+
+@pytest.fixture
+def deployment(cloud: Cloud) -> Deployment:
+    """Ann and Bo look alike, and so does Cy, whose photograph is broken."""
+    album = Album(cloud)
+    ann, bo = album.add("Ann_1.jpg", PHOTOGRAPH), album.add("Bo_1.jpg", PHOTOGRAPH)
+    album.report(ann, {bo: 99.5, album.add("Cy_1.jpg", b"broken"): 98.0})
+    return deployment_of(cloud)
+
+
+@pytest.fixture
+def run(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Any]]:
+    """Run the command on the deployment; pages and their list are the test's own."""
+    monkeypatch.setattr(write, "Dashboards", functools.partial(write.Dashboards, tmp_path))
+    with (
+        patch("facematch.evidence.write.render", json.dumps),
+        patch(
+            "facematch.evidence.command.chosen",
+            lambda **o: replace(deployment, stack_name=o["stack"]),
+        ),
+    ):
+        yield lambda *arguments: CliRunner().invoke(app, ["dashboard", *arguments])
+
+
+def document(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / write.INDEX).read_text())
+    return found
+
+
+def test_it_says_what_was_written_what_is_missing_and_where(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    result = run("--to", str(tmp_path / "page"))
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "2 matches between 3 photographs.",
+        "1 photographs are shown without a picture: broken, or neither JPEG nor PNG.",
+        (tmp_path / "page" / "index.html").as_uri(),
+    ]
+
+
+def test_the_limit_and_the_minimum_are_obeyed(run: Callable[..., Any], tmp_path: Path) -> None:
+    limited = run("--to", str(tmp_path / "limited"), "--limit", "1")
+    run("--to", str(tmp_path / "strong"), "--min", "99")
+
+    assert "1 weaker matches are left out (--limit)" in limited.stdout
+    assert document(tmp_path / "limited")["left_out"] == 1
+    assert document(tmp_path / "strong")["left_out"] == 0
+    for page in ("limited", "strong"):
+        assert [similarity for *_, similarity in document(tmp_path / page)["matches"]] == [99.5]
+
+
+def test_without_a_folder_it_writes_and_deletes_those_of_the_stack_s_name(
+    run: Callable[..., Any], deployment: Deployment, tmp_path: Path
+) -> None:
+    for region in ("eu-west-1", "us-east-1"):
+        arn = f"arn:aws:states:{region}:111122223333:stateMachine:FaceMatching"
+        deployment.outputs["StateMachineArn"] = arn
+        assert run().exit_code == 0
+    folders = tmp_path / "dashboards" / "FaceMatching"
+    assert {path.name for path in folders.iterdir()} == {
+        "eu-west-1-111122223333",
+        "us-east-1-111122223333",
+    }
+    assert run("--to", str(tmp_path / "elsewhere")).exit_code == 0
+
+    with patch("facematch.evidence.command.chosen", None):  # deleting needs no credentials
+        assert run("--delete", "--stack", "Another").exit_code == 0
+        assert len(list(folders.iterdir())) == 2
+        assert run("--delete").exit_code == 0
+
+    assert list(folders.iterdir()) == []
+    assert (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--profile", "my team", "--region", "eu", "--stack", "X"]]
+)
+def test_the_page_names_the_command_that_reads_its_decisions(
+    run: Callable[..., Any], tmp_path: Path, options: list[str]
+) -> None:
+    assert run("--to", str(tmp_path / "page"), *options).exit_code == 0
+
+    command = shlex.split(document(tmp_path / "page")["decisions_command"])
+    assert command == ["facematch", "decisions", "import", "FILE", *options]
+
+
+def test_the_command_on_the_page_deletes_it(run: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "a page"
+    run("--to", str(folder))
+
+    result = run(*shlex.split(document(folder)["delete_command"])[2:])
+
+    assert result.exit_code == 0
+    assert not folder.exists()
+
+
+def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("facematch.evidence.")]:
+        if module != "facematch.evidence.command":
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+
+    result = run()
+
+    assert isinstance(result.exception, Unusable)
+    assert "'vl_convert'" in str(result.exception)
+    assert "face-matching[page]" in str(result.exception)
