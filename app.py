@@ -1,4 +1,4 @@
-"""The CDK app: reads the settings, makes the stack.
+"""The CDK app: reads the settings, makes the stacks.
 
 Run by the CDK command line (cdk.json says how), or by itself: ``python app.py`` writes the same
 template into the folder that CDK_OUTDIR names, without the command line, Docker or credentials.
@@ -42,7 +42,19 @@ def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> 
         context = json.loads((PROJECT / "cdk.json").read_text())["context"]
     made = cdk.App(context=context, outdir=outdir)
     settings = Settings.from_context(made.node.get_all_context())
-    FaceMatchingStack(made, settings.stack_name, settings=settings)
+    workflow = FaceMatchingStack(made, settings.stack_name, settings=settings)
+    if settings.quicksight_principal_arn:
+        # Here, because the module takes 0.3 to 1 s to import, and most synthesis needs none of it.
+        from workflow.quicksight import QuickSightStack  # noqa: PLC0415
+
+        QuickSightStack(
+            made,
+            f"{settings.stack_name}-QuickSight",
+            name=settings.stack_name,
+            database=workflow.analytics.database_name,
+            workgroup=workflow.analytics.workgroup_name,
+            principal_arn=settings.quicksight_principal_arn,
+        ).add_stack_dependency(workflow)
     return made
 
 
