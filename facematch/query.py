@@ -1,0 +1,355 @@
+"""Asks the records a question in SQL, through Athena: one of the saved ones, or one in a file.
+
+Through boto3 and not PyAthena: that makes its own client out of a session, so the guarded clients
+of a deployment, and those of the local cloud, could not be handed to it; and it passes parameters
+on as they are, so that the literals would be ours to write all the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from botocore.exceptions import ClientError
+from rich.table import Table
+
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Actionable, Unusable
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.terminal import messages, output, safe
+from functions.matching.notifications import printable
+from workflow.queries import Query, QueryError, queries, read_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facematch.deployment import Deployment
+    from workflow.queries import Parameter
+
+#: Characters of an execution parameter (Athena API Reference, StartQueryExecution).
+_PARAMETER_LIMIT: Final = 1024
+_FIRST_LOOK_SECONDS: Final = 0.05
+_LONGEST_WAIT_SECONDS: Final = 1.0
+#: A spreadsheet takes a cell that begins so for a formula (OWASP, CSV Injection), or for our guard.
+_FORMULA: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
+_RIGHTS: Final = (
+    "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
+    "docs/queries.md."
+)
+
+Value = str | float | bool | None
+
+_FROM_TEXT: Final[dict[str, Callable[[str], Value]]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("double", "float", "decimal"), float),
+    "boolean": lambda text: text == "true",
+}
+
+
+class QueryFailed(Actionable):
+    """Athena could not run the query; the text has its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query gave.
+
+    Attributes
+    ----------
+    columns
+        Athena's type by name, in order.
+    rows
+        Numbers and truth values as such; everything else as Athena writes it, dates and arrays too.
+    """
+
+    columns: dict[str, str]
+    rows: list[tuple[Value, ...]]
+
+
+def query(
+    name: Annotated[
+        str | None, typer.Argument(help="Of a query, or a file with SQL. None: list them.")
+    ] = None,
+    *,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="name=value; may be repeated.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Ask the records a question in SQL, and print the answer.
+
+    Parameters are bound, never pasted into the text.
+    """
+    if as_csv and as_json:
+        raise Unusable("Choose one of --csv and --json.")
+    if name is None:
+        _show_queries(as_json=as_json)
+        return
+    asked = found(name)
+    literals = bound(asked, param or [])
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
+    with messages.status("asking Athena"):
+        result = run(deployment, asked.sql, literals)
+    if as_json:
+        print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
+    elif as_csv:
+        write_csv(result)
+    else:
+        output.print(_table(result))
+        output.print("1 row." if len(result.rows) == 1 else f"{len(result.rows)} rows.")
+
+
+def found(name: str) -> Query:
+    """The query of that name, or in the file of that name.
+
+    Raises
+    ------
+    Unusable
+        When there is neither, or the file cannot be read.
+    """
+    known = queries()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if not path.is_file():
+        raise Unusable(
+            f"There is no query {printable(name)!r}, and no such file. Queries: "
+            f"{', '.join(known)}. What they answer: facematch query"
+        )
+    try:
+        return read_query(path)
+    except (QueryError, OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"The file cannot be read as a query. {error}") from None
+
+
+def bound(asked: Query, given: Sequence[str]) -> list[str]:
+    """The query's parameters as Athena takes them, in order.
+
+    Parameters
+    ----------
+    given
+        Each as ``name=value``.
+
+    Raises
+    ------
+    Unusable
+        When one is missing, unknown, given twice or impossible.
+    """
+    values: dict[str, str] = {}
+    names = [parameter.name for parameter in asked.parameters]
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in names or name in values:
+            known = ", ".join(names) or "none; a file declares its own, see docs/queries.md"
+            raise Unusable(
+                f"--param {printable(text)!r} is not one name=value of a parameter. Parameters of "
+                f"{asked.name}: {known}."
+            )
+        values[name] = value
+    return [_bound(asked, parameter, values) for parameter in asked.parameters]
+
+
+def _bound(asked: Query, parameter: Parameter, values: dict[str, str]) -> str:
+    value = values.get(parameter.name, parameter.default)
+    if value is None:
+        raise Unusable(
+            f"{asked.name} needs --param {parameter.name}=...: {parameter.meaning} "
+            f"({parameter.type})."
+        )
+    try:
+        text = literal(parameter.type, value)
+    except ValueError:
+        raise Unusable(
+            f"--param {parameter.name}={printable(value)} is no {parameter.type}."
+        ) from None
+    if len(text) > _PARAMETER_LIMIT:
+        raise Unusable(
+            f"--param {parameter.name} is too long: Athena takes {_PARAMETER_LIMIT:,} characters, "
+            "quotes included."
+        )
+    return text
+
+
+def literal(kind: str, value: str) -> str:
+    """A value as an SQL literal, which is what Athena wants of an execution parameter.
+
+    A text stands in single quotes, and each of its own is doubled (Amazon Athena User Guide, Use
+    parameterized queries; Trino documentation, Language, Types).
+
+    Raises
+    ------
+    ValueError
+        When the value is none of the kind, which is one of `workflow.queries.TYPES`.
+    """
+    if kind == "varchar":
+        return "'" + value.replace("'", "''") + "'"
+    if kind == "bigint":
+        return str(int(value))
+    if kind == "double":
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(value)
+        return f"{number:.17E}"  # with an exponent it is a double, without one a decimal
+    if kind == "date":
+        return f"DATE '{dt.date.fromisoformat(value).isoformat()}'"
+    if value.lower() not in {"true", "false"}:
+        raise ValueError(value)
+    return value.lower()
+
+
+def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Result:
+    """Run a query to its end.
+
+    Parameters
+    ----------
+    literals
+        One for each ``?``, as `literal` writes them.
+
+    Raises
+    ------
+    QueryFailed
+        With Athena's reason.
+    Unusable
+        When the stack has no workgroup yet.
+    """
+    if "AnalyticsWorkgroup" not in deployment.outputs:
+        raise Unusable("The stack was deployed before there were queries: deploy it again.")
+    athena = deployment.make_client("athena")
+    request: dict[str, Any] = {
+        "QueryString": sql,
+        "WorkGroup": deployment.outputs["AnalyticsWorkgroup"],
+        "QueryExecutionContext": {
+            "Catalog": "AwsDataCatalog",
+            "Database": deployment.outputs["AnalyticsDatabase"],
+        },
+    }
+    if literals:
+        request["ExecutionParameters"] = list(literals)
+    try:
+        query_id = athena.start_query_execution(**request)["QueryExecutionId"]
+        _wait(athena, query_id)
+        return _result(athena, query_id)
+    except ClientError as error:
+        hint = f" {_RIGHTS}" if "AccessDenied" in error.response["Error"]["Code"] else ""
+        raise QueryFailed(f"Athena refused: {error}{hint}") from None
+
+
+def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
+    pause = _FIRST_LOOK_SECONDS
+    ended = False
+    try:
+        while True:
+            execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            status = execution["Status"]
+            ended = status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}
+            if ended:
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_WAIT_SECONDS)
+    finally:
+        if not ended:  # interrupted: what it would still read costs money
+            athena.stop_query_execution(QueryExecutionId=query_id)
+    if status["State"] != "SUCCEEDED":
+        reason = printable(status.get("StateChangeReason") or "no reason given")
+        hint = f" {_RIGHTS}" if "access denied" in reason.lower() else ""
+        raise QueryFailed(f"The query ended {status['State']}: {reason}{hint}")
+
+
+def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
+    columns: dict[str, str] = {}
+    rows: list[tuple[Value, ...]] = []
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
+    for number, page in enumerate(pages):
+        found = page["ResultSet"]
+        if number == 0:
+            info = found["ResultSetMetadata"]["ColumnInfo"]
+            columns = {column["Name"]: column["Type"] for column in info}
+            if len(columns) < len(info):
+                raise QueryFailed("Two columns have the same name: give each one of its own (AS).")
+        for row in found["Rows"][1 if number == 0 else 0 :]:  # the first is the header
+            texts = [datum.get("VarCharValue") for datum in row["Data"]]
+            rows.append(
+                tuple(
+                    None if text is None else _FROM_TEXT.get(kind, str)(text)
+                    for text, kind in zip(texts, columns.values(), strict=True)
+                )
+            )
+    return Result(columns, rows)
+
+
+def write_csv(result: Result) -> None:
+    """Write the result to standard output as RFC 4180 has it.
+
+    People open it in a spreadsheet, and names come from outside: a text that a spreadsheet could
+    take for a formula gets a ``'`` in front. JSON has the exact text.
+    """
+    writer = csv.writer(sys.stdout)
+    writer.writerow(result.columns)
+    for row in result.rows:
+        writer.writerow(
+            f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+            for value in row
+        )
+
+
+def _table(result: Result) -> Table:
+    table = Table()
+    for name, kind in result.columns.items():
+        number = _FROM_TEXT.get(kind) in {int, float}
+        table.add_column(safe(name), justify="right" if number else "left", overflow="fold")
+    for row in result.rows:
+        table.add_row(*(safe(_shown(value)) for value in row))
+    return table
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):  # cut, never rounded up, as similarities are elsewhere
+        return f"{math.floor(value * 10_000 + 1e-6) / 10_000:.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _show_queries(*, as_json: bool) -> None:
+    if as_json:
+        listed = [
+            {
+                "name": known.name,
+                "meaning": known.meaning,
+                "parameters": [
+                    {"name": p.name, "type": p.type, "default": p.default, "meaning": p.meaning}
+                    for p in known.parameters
+                ],
+                "columns": [
+                    {"name": c.name, "type": c.type, "meaning": c.meaning} for c in known.columns
+                ],
+            }
+            for known in queries().values()
+        ]
+        print(json.dumps(listed, indent=2))
+        return
+    table = Table()
+    table.add_column("Query", no_wrap=True)
+    table.add_column("What it answers")
+    table.add_column("Parameters")
+    for known in queries().values():
+        parameters = [
+            f"{p.name}" + (f"={p.default}" if p.default else "") for p in known.parameters
+        ]
+        table.add_row(known.name, known.meaning, " ".join(parameters))
+    output.print(table)

@@ -1,0 +1,344 @@
+"""What our Athena adds to the emulator's, and that SQL and the command line see the same pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch.local.athena import Athena, Objects, athena_type, duckdb_type
+from facematch.matches import is_evidence, paired
+from functions.matching.decisions import Decided, Decision
+from functions.matching.errors import Reason
+from functions.matching.failures import FailureStatus
+from functions.matching.schema import TABLES
+from tests.pile import Photograph, Pile, at
+from workflow.queries import queries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StandInS3:
+    """The part of the emulator's S3 that we use: an index, and bodies on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.DATA_DIR = str(folder)
+        self.folder = folder / self.get_account_id() / "pile"
+        self._buckets: dict[str, dict[str, Any]] = {"pile": {"objects": {}}}
+        self.off_disk: dict[str, bytes] = {}
+
+    @staticmethod
+    def get_account_id() -> str:
+        return "000000000000"
+
+    def put(self, key: str, body: bytes) -> None:
+        path = self.folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        self.objects[key] = {"etag": str(hash(body))}
+
+    @property
+    def objects(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = self._buckets["pile"]["objects"]
+        return found
+
+    def _get_object_data(self, _bucket: str, key: str) -> bytes | None:
+        return self.off_disk.get(key)
+
+
+class StandInGlue:
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, Any]] = {}
+        for table in TABLES.values():
+            self.add(table.name, table.columns, ["dt"] if table.by_day else [])
+
+    def add(self, name: str, columns: dict[str, str], keys: list[str]) -> None:
+        self._tables[f"db/{name}"] = {
+            "Name": name,
+            "StorageDescriptor": {
+                "Columns": [{"Name": n, "Type": t} for n, t in columns.items()],
+                "Location": f"s3://pile/{name}/",
+                "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
+            },
+            "PartitionKeys": [{"Name": key, "Type": "string"} for key in keys],
+        }
+
+    def add_view(self, name: str, sql: str, columns: dict[str, str]) -> None:
+        document = {
+            "originalSql": sql,
+            "schema": "db",
+            "columns": [{"name": n, "type": t} for n, t in columns.items()],
+        }
+        text = base64.b64encode(json.dumps(document).encode()).decode()
+        self._tables[f"db/{name}"] = {
+            "Name": name,
+            "ViewOriginalText": f"/* Presto View: {text} */",
+            "StorageDescriptor": {},
+        }
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> StandInS3:
+    return StandInS3(tmp_path)
+
+
+@pytest.fixture
+def glue() -> StandInGlue:
+    return StandInGlue()
+
+
+@pytest.fixture
+def athena(glue: StandInGlue, s3: StandInS3) -> Athena:
+    return Athena(None, glue, s3)
+
+
+def ask(athena: Athena, sql: str) -> dict[str, Any]:
+    return asyncio.run(athena.run(sql, "db"))
+
+
+def fill(s3: StandInS3, made: Pile) -> None:
+    for key, body in made.objects.items():
+        s3.put(key, body)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("athena", ("_executions", "_workgroups", "_named_queries", "_data_catalogs")),
+        ("athena", ("_prepared_statements", "_tags", "error_response_json")),
+        ("glue", ("_tables",)),
+        ("s3", ("DATA_DIR", "_buckets", "get_account_id")),
+    ],
+)
+def test_what_is_used_of_the_emulator_beside_its_functions_is_there(
+    module: str, names: tuple[str, ...]
+) -> None:
+    found = importlib.import_module(f"ministack.services.{module}")
+
+    assert [name for name in names if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("hive", "duckdb"),
+    [
+        ("string", "VARCHAR"),
+        ("array<string>", "VARCHAR[]"),
+        ("struct<left:double,n:array<int>>", 'STRUCT("left" DOUBLE, "n" INTEGER[])'),
+        (
+            "array<struct<a:struct<b:boolean,c:bigint>,d:date>>",
+            'STRUCT("a" STRUCT("b" BOOLEAN, "c" BIGINT), "d" DATE)[]',
+        ),
+    ],
+)
+def test_a_type_of_the_catalog_is_read_whole(hive: str, duckdb: str) -> None:
+    assert duckdb_type(hive) == duckdb
+
+
+@pytest.mark.parametrize("hive", ["text", "array<text>", "array<string", "map<string,int>", ""])
+def test_a_type_that_is_not_known_is_refused(hive: str) -> None:
+    with pytest.raises(ValueError, match="NOT_SUPPORTED"):
+        duckdb_type(hive)
+
+
+@pytest.mark.parametrize(
+    ("duckdb", "athena"),
+    [
+        ("HUGEINT", "bigint"),
+        ("VARCHAR[]", "array"),
+        ("STRUCT(a INTEGER)[]", "array"),
+        ("STRUCT(a VARCHAR[])", "row"),
+        ("DECIMAL(2,1)", "decimal"),
+    ],
+)
+def test_a_results_column_has_athenas_type(duckdb: str, athena: str) -> None:
+    assert athena_type(duckdb) == athena
+
+
+def test_a_column_that_is_null_or_missing_everywhere_has_the_type_of_the_catalog(
+    athena: Athena, glue: StandInGlue, s3: StandInS3
+) -> None:
+    columns = {"a": "double", "b": "array<struct<c:int>>", "d": "boolean", "e": "string"}
+    glue.add("odd", columns, ["dt"])
+    s3.put("odd/dt=2026-11-22/1.json", b'{"a":null,"e":7,"unknown":1}\n')
+
+    found = ask(athena, "SELECT * FROM odd")
+
+    assert found["columns"] == ["a", "b", "d", "e", "dt"]
+    assert found["column_types"] == ["double", "array", "boolean", "varchar", "varchar"]
+    assert found["rows"] == [[None, None, None, "7", "2026-11-22"]]
+
+
+def test_a_table_without_objects_has_its_columns(athena: Athena) -> None:
+    found = ask(athena, "SELECT faces, dt FROM reports")
+
+    assert (found["column_types"], found["rows"]) == (["array", "varchar"], [])
+
+
+def test_objects_are_read_as_athena_reads_them(
+    athena: Athena, glue: StandInGlue, s3: StandInS3
+) -> None:
+    """All of a partition's, with many lines or none; no hidden one, none outside a partition."""
+    glue.add("odd", {"a": "string"}, ["dt"])
+    s3.put("odd/dt=2026-11-22/1.json", b'{"a":"1"}\n{"a":"2"}\n')
+    s3.put("odd/dt=2026-11-22/2.json", b'{"a":"3"}')
+    s3.put("odd/dt=2026-11-22/3.json", b"")
+    s3.put("odd/dt=2026-11-23/4.json", b'{"a":"\\u0000 \\" \xf0\x9f\x98\x80"}\n')
+    s3.put("odd/dt=2026-11-23/_hidden.json", b'{"a":"hidden"}')
+    s3.put("odd/5.json", b'{"a":"outside"}')
+    s3.put("odd/x=2026-11-23/6.json", b'{"a":"elsewhere"}')
+    s3.put("odder/dt=2026-11-23/7.json", b'{"a":"another"}')
+    # A key that fits no path is kept elsewhere.
+    s3.objects["odd/dt=2026-11-23/" + "x" * 300] = {"etag": "1"}
+    s3.off_disk["odd/dt=2026-11-23/" + "x" * 300] = b'{"a":"off"}'
+
+    found = ask(athena, "SELECT a, dt FROM odd ORDER BY dt, a")["rows"]
+
+    assert found == [
+        *(["1", "2026-11-22"], ["2", "2026-11-22"], ["3", "2026-11-22"]),
+        *(['\x00 " 😀', "2026-11-23"], ["off", "2026-11-23"]),
+    ]
+
+
+def test_only_a_partition_that_has_changed_is_read_again(s3: StandInS3) -> None:
+    objects = Objects(s3)
+    s3.put("odd/dt=2026-11-22/1.json", b"1\n")
+    s3.put("odd/dt=2026-11-23/2.json", b"2\n")
+    first = objects.files("s3://pile/odd/", ["dt"])
+
+    s3.put("odd/dt=2026-11-23/3.json", b"3\n")
+    second = objects.files("s3://pile/odd/", ["dt"])
+    del s3.objects["odd/dt=2026-11-22/1.json"]
+    third = objects.files("s3://pile/odd/", ["dt"])
+
+    assert [file.parent.name for file in first] == ["dt=2026-11-22", "dt=2026-11-23"]
+    assert second[0] == first[0]
+    assert second[1].read_text() == "2\n3\n"
+    assert third == second[1:]
+    assert not first[0].exists()
+    assert not first[1].exists()
+
+
+def test_a_view_is_its_query_and_may_use_another(athena: Athena, glue: StandInGlue) -> None:
+    glue.add_view("one", "SELECT count(*) AS n FROM reports", {"n": "bigint"})
+    glue.add_view("two", "SELECT n + 1 AS n FROM one", {"n": "bigint"})
+
+    assert ask(athena, 'SELECT n FROM "awsdatacatalog"."db"."two"')["rows"] == [["1"]]
+
+
+@pytest.mark.parametrize("columns", [{"n": "varchar"}, {"m": "bigint"}, {}])
+def test_a_view_whose_columns_are_not_the_declared_ones_is_stale(
+    athena: Athena, glue: StandInGlue, columns: dict[str, str]
+) -> None:
+    glue.add_view("one", "SELECT count(*) AS n FROM reports", columns)
+
+    with pytest.raises(ValueError, match="stale"):
+        ask(athena, "SELECT * FROM one")
+
+
+def test_numbers_and_nulls_are_trinos(athena: Athena) -> None:
+    (row,) = ask(athena, "SELECT 7 / 2, ARRAY['a', NULL], DATE '2026-11-22', true, 1.5E0")["rows"]
+    ordered = ask(athena, "SELECT x FROM (VALUES (1), (NULL), (2)) AS v (x) ORDER BY x DESC")
+
+    assert row == ["3", "[a, null]", "2026-11-22", "true", "1.5"]
+    assert ordered["rows"] == [["2"], ["1"], [None]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/hostname'",
+        "SELECT * FROM athena",  # not even a variable of ours
+        "COPY (SELECT 1) TO '/tmp/never'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "ATTACH '/tmp/never.db'",
+    ],
+)
+def test_a_query_reaches_nothing_but_the_tables(athena: Athena, sql: str) -> None:
+    with pytest.raises(Exception, match=r"disabled|SELECT only|does not exist"):
+        ask(athena, sql)
+
+
+def random_pile(
+    chance: random.Random,
+) -> tuple[Pile, list[dict[str, Any]], dict[str, dict[str, Any]], dict[Any, Decision]]:
+    """Photographs of five names, overwritten, rejected, matched and decided about at random.
+
+    Returns the pile and what the command line would read of it: match rows, the bucket's current
+    versions and the decisions.
+    """
+    made = Pile()
+    minutes = iter(chance.sample(range(200), 60))
+    keys = [f"images/{name}_{number}.jpg" for name in "ABCDE" for number in (1, 2)]
+    versions = [
+        Photograph(key, minute, f"v{number}")
+        for key in keys
+        for number, minute in enumerate(
+            sorted(next(minutes) for _ in range(chance.choice((1, 1, 2, 3))))
+        )
+    ]
+    current: dict[str, dict[str, Any]] = {}
+    for version in versions:
+        item = {"VersionId": version.version, "LastModified": at(version.minute)}
+        if version.key not in current or current[version.key]["LastModified"] < at(version.minute):
+            current[version.key] = item
+        if chance.random() < 0.1:
+            made.failed(version, FailureStatus.REJECTED, Reason.TOO_SMALL)
+            continue
+        searched = version.minute + chance.choice((0.5, 20.5, 100.5))
+        others = [v for v in versions if v.name != version.name and v.minute < searched]
+        found = chance.sample(others, min(len(others), chance.choice((0, 1, 3, 6))))
+        made.reported(
+            version,
+            *((other, chance.choice((80.0, 98.999, 99.0, 99.001, 99.99))) for other in found),
+            searched=searched,
+        )
+    for one, other in (("A", "B"), ("B", "C"), ("C", "D"), ("A", "D")):
+        seen = [v for v in versions if v.name in {one, other}]
+        made.decided(
+            one,
+            other,
+            chance.choice(list(Decided)),
+            similarity=chance.choice((98.999, 99.0, 99.99)),
+            on=chance.sample(seen, max(1, len(seen) - chance.choice((0, 0, 1, 3)))),
+        )
+    lines = {
+        kind: [
+            json.loads(line)
+            for key, body in made.objects.items()
+            if key.startswith(f"{kind}/")
+            for line in body.splitlines()
+        ]
+        for kind in ("matches", "decisions")
+    }
+    decisions = {
+        (decision.name_a, decision.name_b): decision
+        for decision in map(Decision.from_record, lines["decisions"])
+    }
+    return made, lines["matches"], current, decisions
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sql_sees_the_pairs_that_the_command_line_sees(
+    seed: int, athena: Athena, s3: StandInS3
+) -> None:
+    made, match_rows, current, decisions = random_pile(random.Random(seed))
+    fill(s3, made)
+
+    expected = paired((row for row in match_rows if is_evidence(row, current)), decisions)
+    found = ask(athena, queries()["pairs"].sql)
+
+    columns = ("name_a", "name_b", "similarity", "image_pairs", "standing")
+    places = [found["columns"].index(column) for column in columns]
+    assert [[row[place] for place in places] for row in found["rows"]] == [
+        [str(getattr(pair, column)) for column in columns] for pair in expected
+    ]
+    assert expected
+    assert {pair.standing for pair in expected} - {"UNDECIDED"}

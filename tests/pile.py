@@ -1,0 +1,162 @@
+"""Records of photographs, made by the workflow's own writer: for whatever reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from functions.matching.decisions import Decided, Decision, decision_key
+from functions.matching.errors import ImageRejected, Reason
+from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult, UnindexedFace
+from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.images import UploadedImage, timestamp
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
+from functions.matching.reports import (
+    failure_key,
+    json_lines,
+    match_rows,
+    matches_key,
+    report,
+    report_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MORNING = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+BOX = Box(0.25, 0.125, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One version of an object with one face; `minute` is that of its upload."""
+
+    key: str
+    minute: float = 0
+    version: str = "v1"
+
+    @property
+    def name(self) -> str | None:
+        return name_in(self.key, NAME_PATTERN)
+
+    @property
+    def face_id(self) -> str:
+        return f"face of {self.version} of {self.key}"
+
+    @property
+    def image(self) -> UploadedImage:
+        return UploadedImage(
+            bucket="photographs",
+            key=self.key,
+            version_id=self.version,
+            etag="d41d8cd98f00b204e9800998ecf8427e",
+            size=1024,
+            last_modified=at(self.minute),
+        )
+
+
+@dataclass
+class Pile:
+    """The output bucket's records, as bodies by key."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def reported(
+        self,
+        photograph: Photograph,
+        *found: tuple[Photograph, float],
+        searched: float | None = None,
+        faces: int = 1,
+        notify_threshold: float = 99.0,
+    ) -> None:
+        """Write the report of a photograph, searched a minute later, and its match rows."""
+        minute = photograph.minute + 1 if searched is None else searched
+        image = photograph.image
+        seen = [
+            Face(face_id=photograph.face_id, box=BOX, confidence=99.5, brightness=70, sharpness=80)
+        ]
+        matches = [
+            Match(
+                searched_face_id=photograph.face_id,
+                face_id=other.face_id,
+                key=other.key,
+                name=other.name or "",
+                similarity=similarity,
+                box=BOX,
+            )
+            for other, similarity in found
+        ]
+        made = report(
+            image,
+            IndexedFaces(
+                faces=tuple(seen[:faces]),
+                unindexed=(UnindexedFace(("LOW_SHARPNESS",), BOX),),
+                face_model_version="7.0",
+            ),
+            SearchResult(
+                matches=tuple(sorted(matches, key=lambda match: -match.similarity)),
+                left_out=0,
+                same_name=0,
+                unattributed=0,
+                searched_at=timestamp(at(minute)),
+            ),
+            name=photograph.name or "",
+            search_threshold=80.0,
+            notify_threshold=notify_threshold,
+            execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
+        )
+        self.objects[report_key(image)] = json_lines([made])
+        self.objects.pop(matches_key(image), None)
+        if rows := match_rows(made):
+            self.objects[matches_key(image)] = json_lines(rows)
+
+    def failed(
+        self, photograph: Photograph, status: FailureStatus, error: Reason | str | None = None
+    ) -> None:
+        """Write the failure record of a photograph, two minutes after its upload."""
+        image = photograph.image
+        cause = None
+        if isinstance(error, Reason):
+            cause, error = str(ImageRejected(error, image.digest)), "ImageRejected"
+        failure = Failure(
+            status=status,
+            step="IndexFaces",
+            error=error,
+            cause=cause,
+            execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
+            failed_at=at(photograph.minute + 2),
+        )
+        record = failure_record(image, failure, name_pattern=NAME_PATTERN)
+        self.objects[failure_key(image)] = json_lines([record])
+
+    def decided(
+        self,
+        name: str,
+        other: str,
+        decision: Decided,
+        *,
+        similarity: float,
+        on: Iterable[Photograph],
+    ) -> None:
+        """Write a person's decision, made on the faces of these photographs."""
+        made = Decision.from_record(
+            {
+                "name_a": name,
+                "name_b": other,
+                "decision": decision,
+                "note": "",
+                "decided_by": "Rita",
+                "decided_at": "2026-11-22T12:00:00.000Z",
+                "similarity": similarity,
+                "face_ids": [photograph.face_id for photograph in on],
+            }
+        )
+        record = made.to_record(imported_at=at(600))
+        self.objects[decision_key(name, other)] = json_lines([record])
+
+
+def at(minute: float) -> datetime:
+    """A moment of the pile's day, in minutes after its morning."""
+    return MORNING + timedelta(minutes=minute)

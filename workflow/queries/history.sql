@@ -1,0 +1,36 @@
+-- What became of an image? Each version of a key that has an outcome, newest first.
+--
+-- parameter: key varchar   of the object, as in the bucket
+-- column: uploaded_at varchar   UTC, ISO 8601
+-- column: version_id varchar   or null, without versioning
+-- column: status varchar   MATCHED, UNIQUE, NO_FACE, REJECTED, FAILED, TIMED_OUT or ABORTED
+-- column: reason varchar   of a failure
+-- column: name varchar   that the key carries
+-- column: outcome_at varchar   when it was searched, or failed
+-- column: matches bigint   that its report lists, under other names
+-- column: best_similarity double   of them, %; 0 when there is none
+-- column: notified boolean   whether it passed the notify threshold
+-- column: newest boolean   whether nothing newer has an outcome
+-- column: digest varchar   names its report or failure record
+-- column: execution_arn varchar   of the execution that wrote it
+-- uses: outcomes
+WITH of_the_key AS (
+    SELECT *, row_number() OVER (PARTITION BY digest ORDER BY has_report DESC) AS choice
+    FROM outcomes
+    WHERE key = ?
+),
+versions AS (
+    SELECT
+        *,
+        row_number() OVER (
+            ORDER BY uploaded_at DESC, superseded, has_report DESC, outcome_at DESC, digest
+        ) AS age
+    FROM of_the_key
+    WHERE choice = 1
+)
+SELECT
+    uploaded_at, version_id, status, reason, name, outcome_at, matches, best_similarity, notified,
+    age = 1 AS newest,
+    digest, execution_arn
+FROM versions
+ORDER BY age

@@ -1,0 +1,65 @@
+-- Which names may be one person? Each pair of names once, whichever side reported it, best first.
+--
+-- Counted are matches between versions that nothing has overwritten since. DIFFERENT_PEOPLE becomes
+-- REOPENED when there is a higher similarity than the person saw, to a hundredth of a per cent, or a
+-- face that the person did not see.
+--
+-- column: name_a varchar   first of the two names, in order
+-- column: name_b varchar   second
+-- column: similarity double   of the best pair of faces, %
+-- column: image_pairs bigint   pairs of photographs that support it
+-- column: photographs_a bigint   photographs of the first name that do
+-- column: photographs_b bigint   photographs of the second
+-- column: first_seen varchar   when the first of these matches was found; UTC, ISO 8601
+-- column: last_seen varchar   when the last was
+-- column: standing varchar   UNDECIDED, SAME_PERSON, DIFFERENT_PEOPLE, UNSURE or REOPENED
+-- column: decided_by varchar   who decided, or null
+-- column: decided_at varchar   when, or null
+-- uses: evidence
+WITH judged AS (
+    SELECT
+        e.name_a, e.name_b, e.key_a, e.key_b, e.similarity, e.searched_at,
+        d.decision, d.decided_by, d.decided_at,
+        d.similarity AS seen_similarity,
+        CASE WHEN contains(d.face_ids, e.face_a) AND contains(d.face_ids, e.face_b)
+            THEN 0 ELSE 1 END AS new_face
+    FROM evidence AS e
+    LEFT JOIN decisions AS d ON d.name_a = e.name_a AND d.name_b = e.name_b
+),
+by_photographs AS (
+    SELECT
+        name_a, name_b, key_a, key_b, decision, decided_by, decided_at, seen_similarity,
+        max(similarity) AS similarity,
+        max(new_face) AS new_face,
+        min(searched_at) AS first_seen,
+        max(searched_at) AS last_seen
+    FROM judged
+    GROUP BY name_a, name_b, key_a, key_b, decision, decided_by, decided_at, seen_similarity
+),
+by_names AS (
+    SELECT
+        name_a, name_b, decision, decided_by, decided_at, seen_similarity,
+        max(similarity) AS similarity,
+        count(*) AS image_pairs,
+        count(DISTINCT key_a) AS photographs_a,
+        count(DISTINCT key_b) AS photographs_b,
+        max(new_face) AS new_face,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen
+    FROM by_photographs
+    GROUP BY name_a, name_b, decision, decided_by, decided_at, seen_similarity
+)
+SELECT
+    name_a, name_b, similarity, image_pairs, photographs_a, photographs_b, first_seen, last_seen,
+    CASE
+        WHEN decision IS NULL THEN 'UNDECIDED'
+        WHEN decision = 'DIFFERENT_PEOPLE' AND (
+            new_face = 1
+            OR floor(similarity * 1e2 + 1e-9) > floor(seen_similarity * 1e2 + 1e-9)
+        ) THEN 'REOPENED'
+        ELSE decision
+    END AS standing,
+    CASE WHEN decision <> 'UNDECIDED' THEN decided_by END AS decided_by,
+    CASE WHEN decision <> 'UNDECIDED' THEN decided_at END AS decided_at
+FROM by_names
+ORDER BY similarity DESC, name_a, name_b

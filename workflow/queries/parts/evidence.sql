@@ -1,0 +1,18 @@
+-- Match rows that count: the row's own version is the newest of its key, and the other image has not
+-- been overwritten since the search. Each with its names in order, whichever side reported it. An
+-- image that has no outcome yet was there when it was found. SQL does not see deletions.
+-- uses: newest
+SELECT
+    m.pair_id,
+    CASE WHEN m.name < m.matched_name THEN m.name ELSE m.matched_name END AS name_a,
+    CASE WHEN m.name < m.matched_name THEN m.matched_name ELSE m.name END AS name_b,
+    CASE WHEN m.name < m.matched_name THEN m.key ELSE m.matched_key END AS key_a,
+    CASE WHEN m.name < m.matched_name THEN m.matched_key ELSE m.key END AS key_b,
+    CASE WHEN m.name < m.matched_name THEN m.face_id ELSE m.matched_face_id END AS face_a,
+    CASE WHEN m.name < m.matched_name THEN m.matched_face_id ELSE m.face_id END AS face_b,
+    m.similarity,
+    m.searched_at
+FROM matches AS m
+INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
+LEFT JOIN newest AS other ON other.key = m.matched_key
+WHERE other.uploaded_at IS NULL OR other.uploaded_at <= m.searched_at

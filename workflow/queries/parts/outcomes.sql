@@ -1,0 +1,27 @@
+-- Every version that has an outcome: a report, or a failure record where there is no report (a
+-- report wins over a failure, and for a moment both may be there: has_report says which is which).
+SELECT
+    key, digest, version_id, uploaded_at, dt, name, status,
+    CAST(NULL AS varchar) AS reason,
+    searched_at AS outcome_at,
+    CAST(faces_in_image AS bigint) AS faces,
+    CAST(other_name_matches AS bigint) AS matches,
+    best_similarity,
+    notified,
+    execution_arn,
+    1 AS has_report,
+    0 AS superseded
+FROM reports
+UNION ALL
+SELECT
+    key, digest, version_id, uploaded_at, dt, name, status,
+    reason,
+    failed_at AS outcome_at,
+    CAST(NULL AS bigint) AS faces,
+    CAST(NULL AS bigint) AS matches,
+    CAST(NULL AS double) AS best_similarity,
+    CAST(NULL AS boolean) AS notified,
+    execution_arn,
+    0 AS has_report,
+    CASE WHEN reason = 'SUPERSEDED' THEN 1 ELSE 0 END AS superseded
+FROM failures
