@@ -24,11 +24,16 @@ from facematch import deployment as deployments
 from facematch import operate
 from facematch.audit import audit
 from facematch.backfill import backfill
+from facematch.collection import collection_app
+from facematch.decisions import decisions_app
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.destroy import destroy
 from facematch.errors import Actionable
+from facematch.evidence.command import dashboard
+from facematch.forget import forget
 from facematch.matches import matches as find_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.query import query
 from facematch.simulate import simulate
 from facematch.terminal import fail, messages, output, pairs_table, progress, safe
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
@@ -47,6 +52,8 @@ local_app = typer.Typer(
     help="The local cloud: the whole workflow on this machine.", no_args_is_help=True
 )
 app.add_typer(local_app, name="local")
+app.add_typer(decisions_app, name="decisions")
+app.add_typer(collection_app, name="collection")
 for command in (
     operate.status,
     operate.executions,
@@ -55,8 +62,11 @@ for command in (
     operate.replay,
     audit,
     backfill,
+    query,
     simulate,
+    dashboard,
     destroy,
+    forget,
 ):
     app.command()(command)
 
@@ -182,7 +192,10 @@ def matches(
     region: Region = None,
     stack: Stack = DEFAULT_STACK_NAME,
 ) -> None:
-    """Show who matches whom: each pair of names once, with its best pair of photographs."""
+    """Show who matches whom: each pair of names once, with its best pair of photographs.
+
+    Pairs that people have decided about are shown apart.
+    """
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     threshold = deployment.notify_threshold() if minimum is None else minimum
     with messages.status("reading the match rows"):
@@ -190,11 +203,17 @@ def matches(
     if as_json:
         print(json.dumps([asdict(pair) for pair in pairs], indent=2))
     elif pairs:
-        output.print(pairs_table(pairs))
+        waiting = [pair for pair in pairs if pair.is_open]
+        decided = [pair for pair in pairs if not pair.is_open]
+        if waiting:
+            output.print(pairs_table(waiting))
         output.print(
-            f"{len(pairs)} pairs of names from {threshold:g} % up: candidates for a person's "
+            f"{len(waiting)} pairs of names from {threshold:g} % up: candidates for a person's "
             "judgement, not a verdict."
         )
+        if decided:
+            output.print()
+            output.print(pairs_table(decided, title=f"{len(decided)} decided"))
     else:
         output.print(f"No pair of names from {threshold:g} % up.")
 

@@ -66,6 +66,11 @@ class Deployment:
         return self.outputs["StateMachineArn"]
 
     @property
+    def removal_state_machine_arn(self) -> str:
+        """Of the state machine that takes out what left the bucket."""
+        return self.outputs["RemovalStateMachineArn"]
+
+    @property
     def name_pattern(self) -> re.Pattern[str]:
         """Finds a person's name in a key."""
         return compiled_name_pattern(self.outputs["NamePattern"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 STATUSES: Final = ("RUNNING", "SUCCEEDED", *ENDED_BADLY)
 
-_NAME: Final = re.compile(r"(?P<version>.*-(?P<digest>[0-9a-f]{32}))(?:-r(?P<attempt>\d+))?")
+_NAME: Final = re.compile(
+    r"(?P<version>.*-(?P<digest>[0-9a-f]{32})(?P<removal>-d)?)(?:-r(?P<attempt>\d+))?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +37,8 @@ class Execution:
         Of the object version; None for an execution that the starter did not start.
     attempt
         0 for the first, N for the one named ``-rN``.
+    of_removal
+        Whether it takes out what left the bucket, rather than taking in what came.
     """
 
     arn: str
@@ -44,6 +49,7 @@ class Execution:
     version_name: str
     digest: str | None
     attempt: int
+    of_removal: bool = False
     redrives: int = 0
 
     @classmethod
@@ -59,36 +65,43 @@ class Execution:
             version_name=found["version"] if found else item["name"],
             digest=found["digest"] if found else None,
             attempt=int(found["attempt"] or 0) if found else 0,
+            of_removal=bool(found and found["removal"]),
             redrives=item.get("redriveCount", 0),
         )
 
 
 class Executions:
-    """Asks Step Functions about the executions of one deployment."""
+    """Asks Step Functions about the executions of one deployment: of uploads and of removals."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.client = deployment.make_client("stepfunctions")
-        self.state_machine_arn = deployment.state_machine_arn
+        self._matching = deployment.state_machine_arn
+        self._removals = deployment.removal_state_machine_arn
 
     def arn(self, name: str) -> str:
         """Of the execution of that name; an ARN is returned as it is."""
         if name.startswith("arn:"):
             return name
-        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return f"{self.state_machine_of(name).replace(':stateMachine:', ':execution:')}:{name}"
+
+    def state_machine_of(self, name: str) -> str:
+        """ARN of the state machine to which an execution of that name, or ARN, belongs."""
+        found = _NAME.fullmatch(name.rpartition(":")[2])
+        return self._removals if found and found["removal"] else self._matching
 
     def listed(
         self, *, statuses: tuple[str, ...] = STATUSES, since: datetime | None = None
     ) -> Iterator[Execution]:
-        """Executions of these statuses, newest first within each.
+        """Executions of these statuses, of uploads and then of removals, newest first within each.
 
         Parameters
         ----------
         since
             Only those that were started later.
         """
-        for status in statuses:
+        for machine, status in itertools.product((self._matching, self._removals), statuses):
             pages = self.client.get_paginator("list_executions").paginate(
-                stateMachineArn=self.state_machine_arn, statusFilter=status
+                stateMachineArn=machine, statusFilter=status
             )
             for page in pages:
                 for item in page["executions"]:

@@ -38,6 +38,11 @@ class Records:
             for lines in pool.map(self._lines, keys):
                 yield from lines
 
+    def read_each(self, keys: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Each record's key and lines; one that has been deleted meanwhile has none."""
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            yield from pool.map(lambda key: (key, self._lines(key)), keys)
+
     def _lines(self, key: str) -> list[dict[str, Any]]:
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from facematch.errors import Unusable
 from facematch.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
 from facematch.records import Records
-from functions.matching.images import UploadedImage
+from functions.matching.images import Removal, UploadedImage
 from functions.matching.keys import replay_name
 from functions.matching.pace import Pace
 
@@ -161,9 +161,7 @@ class Replayer:
             Told of each execution that has been looked at.
         """
         plan = Plan()
-        definition = self._executions.client.describe_state_machine(
-            stateMachineArn=self._executions.state_machine_arn
-        )["definition"]
+        definitions: dict[str, str] = {}
         for execution in self._candidates(selection, plan):
             seen()
             described = self._executions.described(execution.arn)
@@ -172,7 +170,10 @@ class Replayer:
             elif was_rejected(described) and not selection.include_rejected:
                 plan.leave_out("rejected: the image is at fault (--include-rejected)")
             elif self._is_selected(selection, execution, described):
-                plan.replays.append(self._planned(execution, described, definition))
+                machine = self._executions.state_machine_of(execution.name)
+                if machine not in definitions:
+                    definitions[machine] = self._definition(machine)
+                plan.replays.append(self._planned(execution, described, definitions[machine]))
         if not selection.names:
             self._plan_forgotten(selection, plan)
         return plan
@@ -227,8 +228,8 @@ class Replayer:
         found = self._executions.described(self._executions.arn(name))
         if found is None:
             raise Unusable(
-                f"There is no execution {name!r} in {self._executions.state_machine_arn}. Step "
-                "Functions forgets executions after 90 days; --all replays those from their "
+                f"There is no execution {name!r} in {self._executions.state_machine_of(name)}. "
+                "Step Functions forgets executions after 90 days; --all replays those from their "
                 "failure records."
             )
         return Execution.listed(found)
@@ -260,6 +261,11 @@ class Replayer:
             attempt=execution.attempt + 1,
         )
 
+    def _definition(self, state_machine_arn: str) -> str:
+        client = self._executions.client
+        described = client.describe_state_machine(stateMachineArn=state_machine_arn)
+        return str(described["definition"])
+
     def _definition_of(self, arn: str) -> str | None:
         client = self._executions.client
         try:
@@ -278,7 +284,10 @@ class Replayer:
                 continue
             if self._executions.described(arn) is not None:
                 continue
-            image = UploadedImage(
+            of_removal = (
+                self._executions.state_machine_of(arn) != self._deployment.state_machine_arn
+            )
+            image = (Removal if of_removal else UploadedImage)(
                 bucket=record["bucket"],
                 key=record["key"],
                 version_id=record["version_id"],
@@ -325,7 +334,7 @@ class Replayer:
             name = replay_name(replay.version_name, attempt)
             try:
                 started = client.start_execution(
-                    stateMachineArn=self._executions.state_machine_arn,
+                    stateMachineArn=self._executions.state_machine_of(name),
                     name=name,
                     input=replay.input,
                 )

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
-from functions.matching.images import UploadedImage, timestamp
+from functions.matching.images import Removal, UploadedImage, timestamp
 from functions.matching.keys import decoded_key
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 class MessageNotUnderstood(Exception):  # noqa: N818 - reads as what happened
     """A message in the queue that is not an S3 event of ours; it ends as a dead letter."""
+
+
+#: Bytes. S3's limit for a key and for a version id (Amazon S3 User Guide); the rest is shorter.
+_LONGEST_TEXT: Final = 1024
+#: What a bigint of the tables holds: a larger one would make the whole table unreadable.
+_LARGEST_NUMBER: Final = 2**63 - 1
+#: Families of S3 events that tell of an object which left: by somebody, or by its lifecycle.
+_REMOVALS: Final = frozenset({"ObjectRemoved", "LifecycleExpiration"})
 
 
 class Road(StrEnum):
@@ -67,11 +75,11 @@ class ObjectCreated:
         )
 
 
-def created_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCreated]:
-    """The new objects in the body of an SQS message that S3 sent.
+def changed_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCreated | Removal]:
+    """The new and the removed objects in the body of an SQS message that S3 sent.
 
-    `s3:TestEvent` (which S3 sends when a notification is set up), folder markers and events of
-    other kinds are nothing to do.
+    `s3:TestEvent` (which S3 sends when a notification is set up), folder markers (empty objects
+    whose keys end in a slash) and events of other kinds are nothing to do.
 
     Parameters
     ----------
@@ -84,22 +92,22 @@ def created_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCr
         Without the key, which carries a name, in its text.
     """
     event = _json_object(body)
-    if event.get("Event") == "s3:TestEvent":
+    if event.get("Event") == "s3:TestEvent" and "Records" not in event:
         return
     if not isinstance(event.get("Records"), list) or not event["Records"]:
         raise MessageNotUnderstood("no Records in it, so not an S3 event")
     road = _road(event)
     for record in S3Event(event).records:
-        created = _created_object(record, road)
-        if created is None:
+        changed = _changed_object(record, road)
+        if changed is None:
             continue
-        if created.bucket != bucket or not created.key.startswith(prefix):
+        if changed.bucket != bucket or not changed.key.startswith(prefix):
             raise MessageNotUnderstood("an event about an object that is not in the images bucket")
-        yield created
+        yield changed
 
 
 def created_message(created: ObjectCreated) -> str:
-    """The message that S3 would have sent of the object, and back by `created_objects`.
+    """The message that S3 would have sent of the object, and back by `changed_objects`.
 
     For a version that the queue has lost. The backfill's state machine writes the same in JSONata
     (workflow/backfill.py).
@@ -139,20 +147,30 @@ def _road(event: dict[str, Any]) -> Road:
     raise MessageNotUnderstood("it is marked as ours, but not as a backfill marks it")
 
 
-def _created_object(record: S3EventRecord, road: Road) -> ObjectCreated | None:
+def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Removal | None:
     try:
-        if not record.event_name.startswith("ObjectCreated:"):
+        family = record.event_name.partition(":")[0]
+        if family not in {"ObjectCreated", *_REMOVALS}:
             return None
         described = record.s3.get_object
         key = decoded_key(described.key)
-        if key.endswith("/"):
+        if key.endswith("/") and (family in _REMOVALS or described.size == 0):
             return None
+        if family in _REMOVALS:
+            return Removal(
+                bucket=_text(record.s3.bucket.name),
+                key=_text(key),
+                version_id=_text(described.version_id) if described.version_id else None,
+                etag=_text(described["sequencer"]),
+                size=0,
+                last_modified=datetime.fromisoformat(record.event_time).astimezone(UTC),
+            )
         return ObjectCreated(
             bucket=_text(record.s3.bucket.name),
             key=_text(key),
             version_id=_text(described.version_id) if described.version_id else None,
             etag=_text(described.etag),
-            size=int(described.size),
+            size=_size(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
             road=road,
         )
@@ -191,6 +209,14 @@ def _json_object(body: str) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    # Half a surrogate pair, which JSON can spell and UTF-8 cannot, is a ValueError here.
+    if not isinstance(value, str) or not 0 < len(value.encode()) <= _LONGEST_TEXT:
         raise TypeError("text expected")
     return value
+
+
+def _size(value: Any) -> int:  # noqa: ANN401 - it is JSON
+    size = int(value)
+    if not 0 <= size <= _LARGEST_NUMBER:
+        raise ValueError("size expected")
+    return size

@@ -18,7 +18,7 @@ from functions.aws.executions import Executions
 from functions.events import ExecutionEnded
 from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, failure_record
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, image_or_removal
 from functions.matching.settings import FailureSettings
 from functions.observability import logger, metrics, working_on
 
@@ -73,7 +73,7 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
     if execution.get("error") == ImageRejected.__name__:
         logger.info("recorded by the state machine itself")
         return {"recorded": False}
-    image = UploadedImage.from_payload(json.loads(execution["input"]))
+    image = image_or_removal(json.loads(execution["input"]))
     failure = Failure(
         status=FailureStatus(execution["status"]),
         step=executions.last_step(ended.execution_arn),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -9,18 +10,26 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection
+from functions.aws.register import FaceRegisters
+from functions.matching.errors import ImageRejected, Unavailable
 from functions.matching.images import UploadedImage
 from functions.matching.rejection import insist_on_usable
 from functions.matching.settings import IndexSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from functions.matching.faces import IndexedFaces
+    from functions.matching.register import Register
+
 settings = IndexSettings.from_environment()
-images = ImagesBucket(client("s3"))
+s3 = client("s3")
+images = ImagesBucket(s3)
+registers = FaceRegisters(s3, settings.output_bucket)
 collection = FaceCollection(client("rekognition"), settings.collection_id)
 
 
@@ -32,9 +41,52 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     working_on(image)
     insist_on_usable(image, settings.name_pattern)
     images.insist_on_current(image)
+    began = time.time()
     indexed = collection.index(
         image, max_faces=settings.max_faces, quality_filter=settings.quality_filter
     )
+    register = join(image, indexed, began)
+    insist_on_still_current(image)
+    if len(register.entries) > 1:
+        release_older_versions(image)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
     logger.info("indexed", faces=len(indexed.faces), unindexed=len(indexed.unindexed))
     return indexed.to_payload()
+
+
+def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> Register:
+    """Enter the version's faces; first end a removal that was stopped in the middle, if there is.
+
+    Raises
+    ------
+    Unavailable
+        When faces of the key were leaving: the image has to be indexed again.
+    """
+    try:
+        return registers.join(image, [face.face_id for face in indexed.faces], indexed_after=began)
+    except Unavailable:
+        registers.release(image, collection, leaving=lambda _: (), forget=False)
+        raise
+
+
+def insist_on_still_current(image: UploadedImage) -> None:
+    """Take the version's faces back out if it was deleted or overwritten while it was indexed."""
+    try:
+        images.insist_on_current(image)
+    except ImageRejected:
+        registers.release(image, collection, leaving=lambda _: [image.digest], forget=True)
+        raise
+
+
+def release_older_versions(image: UploadedImage) -> None:
+    """Take out what older versions of the key have put in, but for what this one has too."""
+
+    def older(register: Register) -> Iterable[str]:
+        return (
+            digest
+            for digest, entry in register.entries.items()
+            if digest != image.digest and entry.face_ids
+        )
+
+    faces = registers.release(image, collection, leaving=older, forget=False)
+    metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)

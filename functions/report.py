@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions.aws.buckets import OutputBucket
+from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.parameters import NotifyThreshold
 from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
+from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.images import UploadedImage
 from functions.matching.keys import name_in
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 settings = ReportSettings.from_environment()
-output = OutputBucket(client("s3"), settings.output_bucket)
+s3 = client("s3")
+images = ImagesBucket(s3)
+output = OutputBucket(s3, settings.output_bucket)
 threshold = NotifyThreshold(
     client("ssm"),
     settings.notify_threshold_parameter,
@@ -53,6 +56,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         judged=judged,
     )
     key = output.write_report(image, written)
+    insist_on_not_deleted(image)
     verdict = Verdict(
         status=Outcome(written["status"]),
         best_similarity=written["best_similarity"],
@@ -77,3 +81,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         reopened=len(judged.reopened),
     )
     return verdict.to_payload()
+
+
+def insist_on_not_deleted(image: UploadedImage) -> None:
+    """Take the report back if the image was deleted while it was on its way.
+
+    The removal may have looked for a report before there was one. The report of a version that was
+    overwritten stays: it says what was true of it.
+    """
+    if images.version(image.bucket, image.key, None) is None:
+        output.delete_report(image.day, image.digest)
+        raise ImageRejected(Reason.GONE, image.digest)

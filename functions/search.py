@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
-from functions.aws.collection import FaceCollection
+from functions.aws.collection import FaceCollection, FaceNotFound
+from functions.matching.errors import Unavailable
 from functions.matching.faces import IndexedFaces
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.matches import judged
@@ -16,11 +18,15 @@ from functions.matching.settings import SearchSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from functions.matching.faces import FoundFace
+
 settings = SearchSettings.from_environment()
+images = ImagesBucket(client("s3"))
 collection = FaceCollection(client("rekognition"), settings.collection_id)
 
 
@@ -32,12 +38,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     working_on(image)
     indexed = IndexedFaces.from_payload(event["index"])
     searched = judged(
-        {
-            face.face_id: collection.look_alikes(
-                face.face_id, search_threshold=settings.search_threshold
-            )
-            for face in indexed.faces
-        },
+        look_alikes(image, indexed),
         own_key=image.key,
         name_pattern=settings.name_pattern,
         max_matches=settings.max_matches,
@@ -52,3 +53,25 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         best_similarity=searched.best_similarity,
     )
     return searched.to_payload()
+
+
+def look_alikes(image: UploadedImage, indexed: IndexedFaces) -> dict[str, Sequence[FoundFace]]:
+    """Of each indexed face, by its id.
+
+    Raises
+    ------
+    ImageRejected
+        When a face is not there any more, because the image was deleted or overwritten.
+    Unavailable
+        When a face is not there yet.
+    """
+    try:
+        return {
+            face.face_id: collection.look_alikes(
+                face.face_id, search_threshold=settings.search_threshold
+            )
+            for face in indexed.faces
+        }
+    except FaceNotFound as error:
+        images.insist_on_current(image)
+        raise Unavailable(str(error)) from None

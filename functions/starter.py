@@ -15,7 +15,8 @@ from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.turns import SharedTurns
-from functions.events import MessageNotUnderstood, Road, created_objects
+from functions.events import MessageNotUnderstood, Road, changed_objects
+from functions.matching.images import Removal
 from functions.matching.pace import Pace
 from functions.matching.settings import StarterSettings
 from functions.observability import logger, metrics, working_on
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from functions.events import ObjectCreated
 
 settings = StarterSettings.from_environment()
 s3 = client("s3")
@@ -46,27 +49,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def start_executions(record: SQSRecord) -> None:
-    """Start an execution for each new object that one message tells of."""
+    """Start an execution for each object that one message tells of, new or removed."""
     logger.set_correlation_id(None)  # the one before was another image
     try:
-        for created in created_objects(
+        for changed in changed_objects(
             record.body, bucket=settings.images_bucket, prefix=settings.image_prefix
         ):
-            image = (
-                images.version(created.bucket, created.key, created.version_id) or created.as_gone()
-            )
-            working_on(image)
-            if created.road is Road.BACKFILL and output.has_report(image):
-                metrics.add_metric("AlreadyReported", MetricUnit.Count, 1)
-                logger.info("has a report already")
-                continue
-            pace.wait()
-            begin = executions.start_again if created.road is Road.AGAIN else executions.start
-            started = begin(image, settings.state_machine_arn)
-            metrics.add_metric(
-                "ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1
-            )
-            logger.info("execution started" if started else "has an execution already")
+            if isinstance(changed, Removal):
+                start_removal(changed)
+            else:
+                start_matching(changed)
     except MessageNotUnderstood as error:
         metrics.add_metric("MessagesNotUnderstood", MetricUnit.Count, 1)
         logger.error("message not understood", message_id=record.message_id, why=str(error))
@@ -79,3 +71,29 @@ def start_executions(record: SQSRecord) -> None:
             error=type(error).__name__,
         )
         raise
+
+
+def start_matching(created: ObjectCreated) -> None:
+    """Start the execution of a new object version, whichever road its message came by."""
+    image = images.version(created.bucket, created.key, created.version_id) or created.as_gone()
+    working_on(image)
+    if created.road is Road.BACKFILL and output.has_report(image):
+        metrics.add_metric("AlreadyReported", MetricUnit.Count, 1)
+        logger.info("has a report already")
+        return
+    pace.wait()
+    begin = executions.start_again if created.road is Road.AGAIN else executions.start
+    count_start(started=begin(image, settings.state_machine_arn))
+
+
+def start_removal(removal: Removal) -> None:
+    """Start the execution that takes a removed object's faces and report out."""
+    working_on(removal)
+    pace.wait(settings.turns_of_a_removal)
+    count_start(started=executions.start(removal, settings.removal_state_machine_arn))
+
+
+def count_start(*, started: bool) -> None:
+    """Count a start, or the event that came again."""
+    metrics.add_metric("ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1)
+    logger.info("execution started" if started else "has an execution already")

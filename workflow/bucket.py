@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
@@ -11,6 +11,16 @@ from workflow.acknowledge import acknowledge
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+
+#: What was overwritten or deleted is needed as long as its execution can be redriven (14 days)
+#: after having waited in the queue (10 days); after that it would only be a photograph of somebody
+#: that was meant to be gone.
+_OLDER_VERSIONS: Final = s3.LifecycleRule(
+    id="OlderVersions",
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    expired_object_delete_marker=True,
+)
 
 
 def data_bucket(
@@ -37,7 +47,8 @@ def data_bucket(
             s3.LifecycleRule(
                 id="IncompleteUploads",
                 abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
-            )
+            ),
+            *([_OLDER_VERSIONS] if versioned else []),
         ],
         removal_policy=removal_policy(retain_data=retain_data),
     )

@@ -15,6 +15,8 @@ from functions.matching.errors import ImageRejected
 from workflow.acknowledge import acknowledge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_cdk import aws_sns as sns
     from aws_cdk import aws_stepfunctions as sfn
 
@@ -33,7 +35,7 @@ class Failures(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        state_machine: sfn.StateMachine,
+        state_machines: Sequence[sfn.StateMachine],
         failure: Function,
         topic: sns.Topic,
     ) -> None:
@@ -58,7 +60,7 @@ class Failures(Construct):
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [state_machine.state_machine_arn],
+                    "stateMachineArn": [machine.state_machine_arn for machine in state_machines],
                     "$or": [
                         {
                             "status": ["FAILED"],

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 #: other. An estimate, 0.1 s, and as much again to spare: with too few starters they could not keep
 #: the rate, while one more waits for its turn and costs cents (docs/pace.md).
 _SECONDS_A_START: Final = 0.2
+#: Expiry by a lifecycle is an event of its own (Amazon S3 User Guide, Event types).
+_EVENTS: Final = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
 #: Lambda allows no smaller MaximumConcurrency of an SQS event source.
 _FEWEST_STARTERS: Final = 2
 _LARGEST_BATCH: Final = 10
@@ -70,6 +71,12 @@ class Intake(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
         )
         self.images = data_bucket(self, "Images", retain_data=settings.retain_data, versioned=True)
+        if settings.image_expiration_days:
+            self.images.add_lifecycle_rule(
+                id="Photographs",
+                prefix=settings.image_prefix or None,
+                expiration=cdk.Duration.days(settings.image_expiration_days),
+            )
         self._notify_queue()
         self.pace = self._pace_table()
         self.starter = Function(
@@ -90,30 +97,40 @@ class Intake(Construct):
         self.starter.allow("dynamodb:UpdateItem", on=[self.pace.table_arn])
         # No batching window: a lone upload starts at once, and under a burst batches are full
         # without waiting. The visibility timeout would have to grow by it.
-        self.starter.function.add_event_source(
-            sources.SqsEventSource(
-                self.queue,
-                batch_size=batch_size,
-                max_concurrency=starters,
-                report_batch_item_failures=True,
-            )
+        self.starter.function.add_event_source_mapping(
+            "Queue",
+            event_source_arn=self.queue.queue_arn,
+            batch_size=batch_size,
+            max_concurrency=starters,
+            report_batch_item_failures=True,
+        )
+        # What Lambda's poller needs (AWSLambdaSQSQueueExecutionRole); the CDK would grant more.
+        self.starter.allow(
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            on=[self.queue.queue_arn],
         )
         self.grant_read_images(self.starter)
 
-    def start(self, state_machine: sfn.StateMachine) -> None:
-        """Let the starter start executions of the state machine."""
-        arn = state_machine.state_machine_arn
-        self.starter.function.add_environment("STATE_MACHINE_ARN", arn)
-        self.starter.allow("states:StartExecution", on=[arn])
+    def start(self, *, matching: sfn.StateMachine, removals: sfn.StateMachine) -> None:
+        """Let the starter start an execution for each new object, and for each that left."""
+        for variable, machine in (
+            ("STATE_MACHINE_ARN", matching),
+            ("REMOVAL_STATE_MACHINE_ARN", removals),
+        ):
+            self.starter.function.add_environment(variable, machine.state_machine_arn)
+            self.starter.allow("states:StartExecution", on=[machine.state_machine_arn])
 
-    def grant_read_images(self, function: Function) -> None:
-        """Let a function read images.
+    def grant_read_images(self, function: Function, *, older_versions: bool = True) -> None:
+        """Let a function read images, or only what is current.
 
         Without s3:ListBucket S3 answers 403 for an object that is gone, and not 404
         (Amazon S3 API Reference, HeadObject).
         """
         images = self.images.arn_for_objects(f"{self._settings.image_prefix}*")
-        function.allow("s3:GetObject", "s3:GetObjectVersion", on=[images])
+        actions = ["s3:GetObject", *(["s3:GetObjectVersion"] if older_versions else [])]
+        function.allow(*actions, on=[images])
         function.allow("s3:ListBucket", on=[self.images.bucket_arn])
         acknowledge(
             function.role,
@@ -139,7 +156,7 @@ class Intake(Construct):
         return table
 
     def _notify_queue(self) -> None:
-        """Tell the queue of every new object, without the custom resource of the L2 construct.
+        """Tell the queue of each object that came or left, without an L2's custom resource.
 
         The queue's policy must exist before the bucket is created, since S3 tries it out with a
         test event; and it cannot name the bucket, whose name is generated after it.
@@ -162,7 +179,7 @@ class Intake(Construct):
         bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             queue_configurations=[
                 s3.CfnBucket.QueueConfigurationProperty(
-                    event="s3:ObjectCreated:*",
+                    event=event,
                     queue=self.queue.queue_arn,
                     filter=s3.CfnBucket.NotificationFilterProperty(
                         s3_key=s3.CfnBucket.S3KeyFilterProperty(rules=[prefix])
@@ -170,6 +187,7 @@ class Intake(Construct):
                     if self._settings.image_prefix
                     else None,
                 )
+                for event in _EVENTS
             ]
         )
         bucket.node.add_dependency(self.queue.node.find_child("Policy"))

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
+from workflow.acknowledge import acknowledge
+
 if TYPE_CHECKING:
-    from aws_cdk import aws_iam as iam
+    from collections.abc import Sequence
+
     from constructs import Construct
+
+    from workflow.function import Function
 
 #: For log delivery and X-Ray, which take no resource (AWS Step Functions Developer Guide, IAM
 #: policies for logging and for tracing).
@@ -73,3 +79,29 @@ def logged_machine(
     )
     machine.node.add_dependency(role)
     return machine
+
+
+def machine_role(scope: Construct, functions: Sequence[Function], *, description: str) -> iam.Role:
+    """Make the role of a state machine that calls these functions, and nothing else."""
+    role = iam.Role(
+        scope,
+        "Role",
+        assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+        description=description,
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=["lambda:InvokeFunction"],
+            resources=[function.function.function_arn for function in functions],
+        )
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(actions=list(LOG_AND_TRACE_ACTIONS), resources=["*"])
+    )
+    acknowledge(
+        role,
+        rule="AwsSolutions-IAM5[Resource::*]",
+        reason="Log delivery and X-Ray, which take no resource (AWS Step Functions Developer "
+        "Guide, IAM policies for logging and for tracing).",
+    )
+    return role

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.matching.errors import ImageRejected
-from workflow.acknowledge import acknowledge
-from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
+from workflow.machine import logged_machine, machine_role
 from workflow.step import catch_rejection, lambda_step
 
 if TYPE_CHECKING:
@@ -151,36 +149,13 @@ class Matching(Construct):
             name=name,
             comment="Is this face already here under another name?",
             start=index_faces,
-            role=self._role([index, search, report, notify, failure]),
+            role=machine_role(
+                self,
+                [index, search, report, notify, failure],
+                description="Of the state machine",
+            ),
             timeout=cdk.Duration.hours(1),
         )
-
-    def _role(self, functions: list[Function]) -> iam.Role:
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-            description="Of the state machine",
-        )
-        role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["lambda:InvokeFunction"],
-                resources=[function.function.function_arn for function in functions],
-            )
-        )
-        role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=list(LOG_AND_TRACE_ACTIONS),
-                resources=["*"],
-            )
-        )
-        acknowledge(
-            role,
-            rule="AwsSolutions-IAM5[Resource::*]",
-            reason="Log delivery and X-Ray, which take no resource (AWS Step Functions Developer "
-            "Guide, IAM policies for logging and for tracing).",
-        )
-        return role
 
 
 def _with(name: str) -> str:

@@ -104,6 +104,15 @@ def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value in (None, "") else read(value)
 
 
+#: A user's name may itself have a '/' in it (role/session). Namespaces and names by QuickSight's
+#: RegisterUser and CreateGroup, the length by its ResourcePermission.
+_QUICKSIGHT_PRINCIPAL: Final = _text(
+    r"(?=.{1,256}\Z)arn:aws[a-z-]*:quicksight:[a-z0-9-]+:[0-9]{12}:(user|group)"
+    r"/[A-Za-z0-9._-]{1,64}/[\x20-\xff]+",
+    "the ARN of a QuickSight user or group, as "
+    "arn:aws:quicksight:us-east-1:111122223333:group/default/managers",
+)
+
 _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 
 SETTINGS: Final[dict[str, Setting]] = {
@@ -176,6 +185,27 @@ SETTINGS: Final[dict[str, Setting]] = {
         default=True,
         meaning="Keep the buckets and the face collection when the stack is deleted",
     ),
+    "image_expiration_days": Setting(
+        read=_or_none(_whole(1, 36500, " days")),
+        default=None,
+        meaning="Days after which photographs are deleted; their faces and reports go with them",
+    ),
+    "report_expiration_days": Setting(
+        read=_or_none(_whole(1, 36500, " days")),
+        default=None,
+        meaning="Days after which reports and match rows are deleted; not before the photographs",
+    ),
+    "failure_expiration_days": Setting(
+        read=_or_none(_whole(1, 36500, " days")),
+        default=None,
+        meaning="Days after which failure records are deleted; not before the photographs",
+    ),
+    "quicksight_principal_arn": Setting(
+        read=_or_none(_QUICKSIGHT_PRINCIPAL),
+        default=None,
+        meaning="QuickSight user or group that owns the dashboard; adds the stack "
+        "<stack_name>-QuickSight",
+    ),
 }
 
 #: The CDK's own keys look like ``@aws-cdk/core:...``, ``aws:cdk:...``, ``availability-zones:...``.
@@ -199,6 +229,10 @@ class Settings:
     notification_email: str | None
     alarm_email: str | None
     retain_data: bool
+    image_expiration_days: int | None
+    report_expiration_days: int | None
+    failure_expiration_days: int | None
+    quicksight_principal_arn: str | None
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Self:
@@ -222,6 +256,14 @@ class Settings:
                 f"search_threshold ({values['search_threshold']:g}): a match that no report lists "
                 "cannot notify. Raise the first or lower the second."
             )
+        for name in ("report_expiration_days", "failure_expiration_days"):
+            images, records = values["image_expiration_days"], values[name]
+            if records is not None and (images is None or records < images):
+                raise SettingError(
+                    f"{name} is {records}, and image_expiration_days is {images or 'not set'}: a "
+                    "photograph would stay longer than its outcome, and `facematch audit` would "
+                    "call it lost. Let photographs expire no later than their records."
+                )
         return cls(**values)
 
 

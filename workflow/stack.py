@@ -10,6 +10,7 @@ from aws_cdk import aws_ssm as ssm
 
 from workflow.acknowledge import acknowledge
 from workflow.alarms import Alarms
+from workflow.analytics import Analytics
 from workflow.backfill import Backfill
 from workflow.bucket import data_bucket, removal_policy
 from workflow.dashboard import OperatorsDashboard
@@ -17,6 +18,7 @@ from workflow.failures import Failures
 from workflow.function import Function, FunctionCode
 from workflow.intake import Intake
 from workflow.matching import Matching
+from workflow.removal import Removals
 from workflow.topics import Topics
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ class FaceMatchingStack(cdk.Stack):
         self.collection = self._collection()
         self.threshold = self._notify_threshold()
         self.output = data_bucket(self, "Output", retain_data=settings.retain_data, versioned=False)
+        for kind, days in (
+            ("reports", settings.report_expiration_days),
+            ("matches", settings.report_expiration_days),
+            ("failures", settings.failure_expiration_days),
+        ):
+            if days:
+                self.output.add_lifecycle_rule(
+                    id=kind.title(), prefix=f"{kind}/", expiration=cdk.Duration.days(days)
+                )
         self.topics = Topics(
             self,
             "Topics",
@@ -54,7 +65,7 @@ class FaceMatchingStack(cdk.Stack):
         self.intake = Intake(self, "Intake", code=self._code, settings=settings)
 
         index, search, report = self._index(), self._search(), self._report()
-        notify, failure = self._notify(), self._failure()
+        notify, failure, removal = self._notify(), self._failure(), self._removal()
         self.matching = Matching(
             self,
             "Matching",
@@ -66,7 +77,12 @@ class FaceMatchingStack(cdk.Stack):
             failure=failure,
             settle_seconds=settings.settle_seconds,
         )
-        self.intake.start(self.matching.state_machine)
+        self.removals = Removals(
+            self, "Removals", name=f"{settings.stack_name}-removal", removal=removal
+        )
+        self.intake.start(
+            matching=self.matching.state_machine, removals=self.removals.state_machine
+        )
         self._skip_reported()
         self.backfill = Backfill(
             self,
@@ -80,11 +96,11 @@ class FaceMatchingStack(cdk.Stack):
         self.failures = Failures(
             self,
             "Failures",
-            state_machine=self.matching.state_machine,
+            state_machines=[self.matching.state_machine, self.removals.state_machine],
             failure=failure,
             topic=self.topics.failures,
         )
-        functions = [self.intake.starter, index, search, report, notify, failure]
+        functions = [self.intake.starter, index, search, report, notify, failure, removal]
         self.alarms = Alarms(
             self,
             "Alarms",
@@ -105,6 +121,9 @@ class FaceMatchingStack(cdk.Stack):
             functions={function.module: function for function in functions},
             alarms=self.alarms,
         )
+        self.analytics = Analytics(
+            self, "Analytics", stack_name=settings.stack_name, output=self.output
+        )
         self._outputs()
 
     def _skip_reported(self) -> None:
@@ -121,6 +140,7 @@ class FaceMatchingStack(cdk.Stack):
             "Adds the faces of one uploaded image to the collection",
             {
                 "COLLECTION_ID": self.collection.collection_id,
+                "OUTPUT_BUCKET": self.output.bucket_name,
                 "MAX_FACES": str(self._settings.max_faces),
                 "QUALITY_FILTER": self._settings.quality_filter,
                 "NAME_PATTERN": self._settings.name_pattern,
@@ -128,7 +148,10 @@ class FaceMatchingStack(cdk.Stack):
         )
         # Rekognition reads the image with the rights of whoever calls IndexFaces.
         self.intake.grant_read_images(index)
-        index.allow("rekognition:IndexFaces", on=[self.collection.attr_arn])
+        index.allow(
+            "rekognition:IndexFaces", "rekognition:DeleteFaces", on=[self.collection.attr_arn]
+        )
+        self._allow_registers(index)
         return index
 
     def _search(self) -> Function:
@@ -144,6 +167,7 @@ class FaceMatchingStack(cdk.Stack):
             },
         )
         search.allow("rekognition:SearchFaces", on=[self.collection.attr_arn])
+        self.intake.grant_read_images(search)
         return search
 
     def _report(self) -> Function:
@@ -159,10 +183,11 @@ class FaceMatchingStack(cdk.Stack):
             },
         )
         self._allow_records(report, "s3:PutObject", "reports", "matches")
-        self._allow_records(report, "s3:DeleteObject", "matches", "failures")
+        self._allow_records(report, "s3:DeleteObject", "reports", "matches", "failures")
         self._allow_records(report, "s3:GetObject", "decisions")
         report.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
         report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
+        self.intake.grant_read_images(report, older_versions=False)
         return report
 
     def _notify(self) -> Function:
@@ -179,6 +204,22 @@ class FaceMatchingStack(cdk.Stack):
         notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self.topics.key.key_arn])
         return notify
 
+    def _removal(self) -> Function:
+        removal = self._function(
+            "Removal",
+            "removal",
+            "Takes the faces and the report of a removed image out",
+            {
+                "COLLECTION_ID": self.collection.collection_id,
+                "OUTPUT_BUCKET": self.output.bucket_name,
+            },
+        )
+        self.intake.grant_read_images(removal, older_versions=False)
+        removal.allow("rekognition:DeleteFaces", on=[self.collection.attr_arn])
+        self._allow_registers(removal)
+        self._allow_records(removal, "s3:DeleteObject", "reports", "matches", "failures")
+        return removal
+
     def _failure(self) -> Function:
         failure = self._function(
             "Failure",
@@ -193,19 +234,20 @@ class FaceMatchingStack(cdk.Stack):
         self._allow_records(failure, "s3:DeleteObject", "failures")
         self._allow_records(failure, "s3:GetObject", "reports")
         failure.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
-        executions = self.format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{self._settings.stack_name}:*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        failure.allow("states:DescribeExecution", "states:GetExecutionHistory", on=[executions])
-        acknowledge(
-            failure.role,
-            rule="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:"
-            f"<AWS::AccountId>:execution:{self._settings.stack_name}:*]",
-            reason="Any execution of the one state machine: their names are not known before.",
-        )
+        for machine in (self._settings.stack_name, f"{self._settings.stack_name}-removal"):
+            executions = self.format_arn(
+                service="states",
+                resource="execution",
+                resource_name=f"{machine}:*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            failure.allow("states:DescribeExecution", "states:GetExecutionHistory", on=[executions])
+            acknowledge(
+                failure.role,
+                rule="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:"
+                f"<AWS::AccountId>:execution:{machine}:*]",
+                reason="Any execution of the one state machine: their names are not known before.",
+            )
         return failure
 
     def _function(
@@ -220,6 +262,12 @@ class FaceMatchingStack(cdk.Stack):
             environment=environment,
             timeout=_STEP_TIMEOUT,
         )
+
+    def _allow_registers(self, function: Function) -> None:
+        """Let a function change the registers of the keys, by conditional writes."""
+        self._allow_records(function, "s3:GetObject", "indexed")
+        self._allow_records(function, "s3:PutObject", "indexed")
+        function.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
 
     def _allow_records(self, function: Function, action: str, *kinds: str) -> None:
         function.allow(action, on=[self.output.arn_for_objects(f"{kind}/*") for kind in kinds])
@@ -260,6 +308,7 @@ class FaceMatchingStack(cdk.Stack):
             "StartsPerSecond": f"{self._settings.starts_per_second or 'auto'}",
             "OutputBucket": self.output.bucket_name,
             "StateMachineArn": self.matching.state_machine.state_machine_arn,
+            "RemovalStateMachineArn": self.removals.state_machine.state_machine_arn,
             "BackfillStateMachineArn": self.backfill.state_machine.state_machine_arn,
             "QueueUrl": self.intake.queue.queue_url,
             "DeadLetterQueueUrl": self.intake.dead_letters.queue_url,
@@ -269,6 +318,8 @@ class FaceMatchingStack(cdk.Stack):
             "AlarmTopicArn": self.topics.alarms.topic_arn,
             "PaceTable": self.intake.pace.table_name,
             "NotifyThresholdParameter": self.threshold.parameter_name,
+            "AnalyticsDatabase": self.analytics.database.ref,
+            "AnalyticsWorkgroup": self.analytics.workgroup.ref,
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

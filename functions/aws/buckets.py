@@ -11,7 +11,14 @@ from functions.aws.clients import availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.images import UploadedImage
-from functions.matching.reports import failure_key, json_lines, match_rows, matches_key, report_key
+from functions.matching.reports import (
+    failure_key,
+    json_lines,
+    match_rows,
+    matches_key,
+    record_key,
+    report_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,6 +124,15 @@ class OutputBucket:
             self._delete(failure_key(image))
             return False
         return True
+
+    def delete_report(self, day: str, digest: str) -> None:
+        """Delete the report and the match rows of a version."""
+        for kind in ("matches", "reports"):
+            self._delete(record_key(kind, day, digest))
+
+    def delete_failure(self, image: UploadedImage) -> None:
+        """Delete the failure record of an attempt that has succeeded since."""
+        self._delete(failure_key(image))
 
     def has_report(self, image: UploadedImage) -> bool:
         """Whether the version has a report."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 #: As many look-alikes as SearchFaces gives (Amazon Rekognition API Reference): the photographs
 #: under a person's own name must not crowd out the one under another.
 _MOST_LOOK_ALIKES: Final = 4096
+#: As many as DeleteFaces takes.
+_MOST_REMOVED_AT_ONCE: Final = 4096
+
+
+class FaceNotFound(Exception):  # noqa: N818 - reads as what happened
+    """A face is not in the collection: not yet, since AWS promises no time, or not any more."""
 
 
 class FaceCollection:
@@ -86,13 +92,48 @@ class FaceCollection:
             face_model_version=answer["FaceModelVersion"],
         )
 
+    def remove(self, face_ids: Sequence[str]) -> int:
+        """Take faces out; those that are not there any more are no trouble.
+
+        Returns
+        -------
+        int
+            How many left.
+
+        Raises
+        ------
+        Unavailable
+            When Rekognition throttles or fails, or says that it could not delete some.
+        """
+        left = 0
+        for start in range(0, len(face_ids), _MOST_REMOVED_AT_ONCE):
+            with availability():
+                answer = self._rekognition.delete_faces(
+                    CollectionId=self._id,
+                    FaceIds=list(face_ids[start : start + _MOST_REMOVED_AT_ONCE]),
+                )
+            kept = [
+                face
+                for face in answer.get("UnsuccessfulFaceDeletions", [])
+                if set(face["Reasons"]) != {"FACE_NOT_FOUND"}
+            ]
+            if kept:
+                reasons = sorted({reason for face in kept for reason in face["Reasons"]})
+                raise Unavailable(
+                    f"DeleteFaces left {len(kept)} faces in the collection: {', '.join(reasons)}"
+                )
+            left += len(answer["DeletedFaces"])
+        return left
+
     def look_alikes(self, face_id: str, *, search_threshold: float) -> Sequence[FoundFace]:
         """Faces at least `search_threshold` % similar to an indexed one, best first.
 
         Raises
         ------
+        FaceNotFound
+            When the face is not there: not yet, or not any more.
         Unavailable
-            When Rekognition throttles or fails, or cannot find the face yet.
+            When Rekognition throttles or fails.
         """
         try:
             with availability():
@@ -103,8 +144,7 @@ class FaceCollection:
                     MaxFaces=_MOST_LOOK_ALIKES,
                 )
         except self._rekognition.exceptions.InvalidParameterException:
-            # AWS documents no delay before an indexed face can be found, and promises none.
-            raise Unavailable(f"the face {face_id} cannot be found in the collection") from None
+            raise FaceNotFound(f"the face {face_id} cannot be found in the collection") from None
         return [
             FoundFace(
                 face_id=match["Face"]["FaceId"],

@@ -104,6 +104,46 @@ class UploadedImage:
         return json.dumps(self.to_payload(), sort_keys=True, separators=(",", ":"))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal(UploadedImage):
+    """An object version, or a whole object, that left the images bucket.
+
+    It goes the way of an image, in a state machine of its own, and like one it has an execution,
+    and a failure record if that fails. `version_id` is the removed version's or the delete
+    marker's, `etag` the event's sequencer, `last_modified` the time of the event.
+    """
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return super(Removal, cls).from_payload(payload)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON, which tells a removal from an upload."""
+        return {**UploadedImage.to_payload(self), "removed": True}
+
+    @property
+    def digest(self) -> str:
+        """Of the removal: not that of the version which was removed."""
+        return keys.version_digest(self.bucket, self.key, f"removed:{self.version_id or self.etag}")
+
+    @property
+    def removed_digest(self) -> str:
+        """Of the version that was removed, if it was one and not a delete marker that was set."""
+        return keys.version_digest(self.bucket, self.key, self.version_id or "")
+
+    @property
+    def execution_name(self) -> str:
+        """That of an image, with ``-d`` behind it."""
+        return f"{keys.execution_name(self.key, self.digest)}{keys.REMOVAL_SUFFIX}"
+
+
+def image_or_removal(payload: dict[str, Any]) -> UploadedImage:
+    """What an execution's input is about."""
+    kind = Removal if payload.get("removed") is True else UploadedImage
+    return kind.from_payload(payload)
+
+
 def timestamp(moment: datetime) -> str:
     """UTC in ISO 8601 with milliseconds, as in ``2026-11-22T11:15:07.000Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,7 +21,9 @@ EXECUTION_NAME_LIMIT: Final = 80
 #: Labeled Faces in the Wild data set names its files: ``images/x/Ann_Lee_0003.jpg`` → ``Ann_Lee``.
 DEFAULT_NAME_PATTERN: Final = r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z"
 
-_REPLAY_SUFFIX_ROOM: Final = len("-r9999")
+#: Of the execution for an object that was removed.
+REMOVAL_SUFFIX: Final = "-d"
+_REPLAY_SUFFIX_ROOM: Final = len(f"{REMOVAL_SUFFIX}-r9999")
 _DIGEST_LENGTH: Final = 32
 _SLUG_LIMIT: Final = EXECUTION_NAME_LIMIT - _DIGEST_LENGTH - 1 - _REPLAY_SUFFIX_ROOM
 
@@ -131,7 +133,8 @@ def execution_name(key: str, digest: str) -> str:
     """Name of the execution for a version: readable slug of the base name, then the digest.
 
     Step Functions allows 80 characters of ``0-9 A-Z a-z - _`` (StartExecution, name). The slug is
-    cut so that the suffix of a replay (``-r1``) fits too; the digest alone makes it unique.
+    cut so that the suffixes of a removal (``-d``) and of a replay (``-r1``) fit too; the digest
+    alone makes it unique.
     """
     stem = PurePosixPath(key).stem
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()

@@ -47,11 +47,17 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
 
-    def wait(self) -> None:
-        """Return when the next call may be made."""
+    def wait(self, turns: int = 1) -> None:
+        """Return when the next call may be made.
+
+        Parameters
+        ----------
+        turns
+            How many of the others it counts for.
+        """
         if not self._interval:
             return
-        turn = self._turns.take(self._clock(), self._interval)
+        turn = self._turns.take(self._clock(), turns * self._interval)
         left = turn - self._clock()
         if left > 0:
             self._sleep(left)

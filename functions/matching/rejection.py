@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def insist_on_usable(image: UploadedImage, name_pattern: re.Pattern[str]) -> None:
     """Raise `ImageRejected` for what the key and the size already tell."""
-    if name_in(image.key, name_pattern) is None:
+    if name_in(image.key, name_pattern) is None or image.key.endswith("/"):
         raise ImageRejected(Reason.UNNAMED, image.digest)
     if external_image_id(image.key) is None:
         raise ImageRejected(Reason.KEY_UNUSABLE, image.digest)

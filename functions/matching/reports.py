@@ -16,6 +16,8 @@ from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
     from functions.matching.images import UploadedImage
 
@@ -76,17 +78,17 @@ class Verdict:
 
 def report_key(image: UploadedImage) -> str:
     """Of the version's report in the output bucket."""
-    return _record_key("reports", image)
+    return record_key("reports", image.day, image.digest)
 
 
 def matches_key(image: UploadedImage) -> str:
     """Of the version's match rows in the output bucket."""
-    return _record_key("matches", image)
+    return record_key("matches", image.day, image.digest)
 
 
 def failure_key(image: UploadedImage) -> str:
     """Of the version's failure record in the output bucket."""
-    return _record_key("failures", image)
+    return record_key("failures", image.day, image.digest)
 
 
 def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
@@ -153,6 +155,38 @@ def report(
     }
 
 
+def without_matches(
+    report: dict[str, Any], forgotten: Callable[[str, str], bool], *, forgotten_name: str | None
+) -> dict[str, Any]:
+    """The report as if it had never seen some images: what a person's forgetting leaves of it.
+
+    Parameters
+    ----------
+    forgotten
+        Whether a match is one of them, given its key and its name.
+    forgotten_name
+        Whose name leaves the lists of names too; None when only images are forgotten.
+    """
+    faces = [
+        {**face, "matches": [m for m in face["matches"] if not forgotten(m["key"], m["name"])]}
+        for face in report["faces"]
+    ]
+    matches = [match for face in faces for match in face["matches"]]
+    silenced = [name for name in report["silenced_names"] if name != forgotten_name]
+    still_open = (m["similarity"] for m in matches if m["name"] not in silenced)
+    lost_all = report["status"] == Outcome.MATCHED and not matches
+    return {
+        **report,
+        "faces": faces,
+        "status": Outcome.UNIQUE if lost_all else report["status"],
+        "best_similarity": max((match["similarity"] for match in matches), default=0.0),
+        "best_open_similarity": max(still_open, default=0.0),
+        "silenced_names": silenced,
+        "reopened_names": [name for name in report["reopened_names"] if name != forgotten_name],
+        "other_name_matches": len(matches),
+    }
+
+
 def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row for each match of a report, so that no query has to unnest.
 
@@ -204,8 +238,9 @@ def image_columns(image: UploadedImage) -> dict[str, Any]:
     }
 
 
-def _record_key(kind: str, image: UploadedImage) -> str:
-    return f"{kind}/dt={image.day}/{image.digest}.json"
+def record_key(kind: str, day: str, digest: str) -> str:
+    """Of a version's record of a kind: reports, matches or failures."""
+    return f"{kind}/dt={day}/{digest}.json"
 
 
 def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]:

@@ -87,8 +87,9 @@ MATCHES: Final = Table(
     name="matches",
     columns={
         "schema_version": "int",
-        **{name: kind for name, kind in _IMAGE.items() if name not in {"etag", "size"}},
+        **{name: _IMAGE[name] for name in ("digest", "bucket", "key", "version_id")},
         "name": "string",
+        "uploaded_at": "string",
         "searched_at": "string",
         "search_threshold": "double",
         "notify_threshold": "double",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,8 @@ from functions.matching.keys import compiled_name_pattern
 #: (Guidelines and quotas in Amazon Rekognition).
 REKOGNITION_QUOTA: Final = {"us-east-1": 50.0, "us-west-2": 50.0, "eu-west-1": 50.0}
 OTHER_REGIONS_QUOTA: Final = 5.0
+#: DeleteFaces calls per second and account, in every region.
+DELETE_FACES_QUOTA: Final = 5.0
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.
 #: By measurement: docs/pace.md.
 QUOTA_SHARE: Final = 0.96
@@ -57,10 +60,18 @@ class StarterSettings(_FromEnvironment):
     image_prefix: str = field(metadata={"may_be_empty": True})
     output_bucket: str
     state_machine_arn: str
+    removal_state_machine_arn: str
     starts_per_second: str
     pace_table: str
     max_faces: int
     aws_region: str
+
+    @property
+    def turns_of_a_removal(self) -> int:
+        """How many starts a removal counts for, since DeleteFaces has a quota of its own."""
+        if math.isinf(self.rate):
+            return 1
+        return max(1, math.ceil(self.rate / paced(DELETE_FACES_QUOTA, 1)))
 
     @property
     def rate(self) -> float:
@@ -75,9 +86,18 @@ class IndexSettings(_FromEnvironment):
     """Of the index step."""
 
     collection_id: str
+    output_bucket: str
     max_faces: int
     quality_filter: str
     name_pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemovalSettings(_FromEnvironment):
+    """Of the removal step."""
+
+    output_bucket: str
+    collection_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

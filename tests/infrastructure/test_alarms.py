@@ -224,7 +224,7 @@ def test_the_dashboard_shows_rate_queue_durations_and_failures(template: Templat
         (f"<{prefix}{part}", statistic)
         for prefix, part in (
             *(("Intake", "Starter"), ("", "Index"), ("", "Search")),
-            *(("", "Report"), ("", "Notify"), ("", "Failure")),
+            *(("", "Report"), ("", "Notify"), ("", "Failure"), ("", "Removal")),
         )
         for statistic in ("p50", "p95")
     }

@@ -23,6 +23,7 @@ SETTINGS_OF = {
     "report": function_settings.ReportSettings,
     "notify": function_settings.NotifySettings,
     "failure": function_settings.FailureSettings,
+    "removal": function_settings.RemovalSettings,
 }
 OF_THE_RUNTIME = {"AWS_REGION"}
 KEPT = ("AWS::S3::Bucket", "AWS::Rekognition::Collection")
@@ -82,16 +83,18 @@ def test_buckets_are_private_encrypted_and_refuse_plain_http(template: Template)
         assert properties["LifecycleConfiguration"]["Rules"]
 
 
-def test_every_new_object_below_the_prefix_is_told_to_the_queue(
+def test_every_object_that_comes_or_leaves_below_the_prefix_is_told_to_the_queue(
     synthesise: Callable[..., Template],
 ) -> None:
     template = synthesise(image_prefix="people/new/")
     images = template.properties("AWS::S3::Bucket", "IntakeImages")
     (name,) = [n for n in template.of_type("AWS::S3::Bucket") if n.startswith("IntakeImages")]
 
-    (told,) = images["NotificationConfiguration"]["QueueConfigurations"]
-    assert told["Event"] == "s3:ObjectCreated:*"
-    assert told["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "people/new/"}]
+    told = images["NotificationConfiguration"]["QueueConfigurations"]
+    events = {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"}
+    assert {one["Event"] for one in told} == events
+    rules = [{"Name": "prefix", "Value": "people/new/"}]
+    assert all(one["Filter"]["S3Key"]["Rules"] == rules for one in told)
     assert images["VersioningConfiguration"] == {"Status": "Enabled"}
     # S3 sends a test message when the notification is made: the queue must admit it by then.
     assert any(d.startswith("IntakeQueuePolicy") for d in template.resources[name]["DependsOn"])
@@ -210,6 +213,9 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template)
         "OutputBucket",
         "StateMachineArn",
         "BackfillStateMachineArn",
+        "RemovalStateMachineArn",
+        "AnalyticsDatabase",
+        "AnalyticsWorkgroup",
         "QueueUrl",
         "DeadLetterQueueUrl",
         "CollectionId",

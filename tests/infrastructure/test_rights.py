@@ -13,6 +13,15 @@ IMAGES = "<IntakeImages13CC7F5D.Arn>"
 OUTPUT = "<OutputAB65CDDE.Arn>"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+READ_CURRENT_IMAGES = {
+    ("s3:GetObject", f"{IMAGES}/images/*"),
+    ("s3:ListBucket", IMAGES),
+}
+REGISTERS = {
+    ("s3:GetObject", f"{OUTPUT}/indexed/*"),
+    ("s3:PutObject", f"{OUTPUT}/indexed/*"),
+    ("s3:ListBucket", OUTPUT),
+}
 READ_IMAGES = {
     ("s3:GetObject", f"{IMAGES}/images/*"),
     ("s3:GetObjectVersion", f"{IMAGES}/images/*"),
@@ -22,18 +31,32 @@ RIGHTS = {
     "starter": READ_IMAGES
     | {
         ("states:StartExecution", "<state machine>"),
+        ("states:StartExecution", "<removals>"),
         ("dynamodb:UpdateItem", "<pace>"),
         ("s3:GetObject", f"{OUTPUT}/reports/*"),
         ("s3:ListBucket", OUTPUT),
         ("sqs:ReceiveMessage", "<queue>"),
-        ("sqs:ChangeMessageVisibility", "<queue>"),
-        ("sqs:GetQueueUrl", "<queue>"),
         ("sqs:DeleteMessage", "<queue>"),
         ("sqs:GetQueueAttributes", "<queue>"),
     },
-    "index": READ_IMAGES | {("rekognition:IndexFaces", "<Collection.Arn>")},
-    "search": {("rekognition:SearchFaces", "<Collection.Arn>")},
-    "report": {
+    "index": READ_IMAGES
+    | REGISTERS
+    | {
+        ("rekognition:IndexFaces", "<Collection.Arn>"),
+        ("rekognition:DeleteFaces", "<Collection.Arn>"),
+    },
+    "search": READ_IMAGES | {("rekognition:SearchFaces", "<Collection.Arn>")},
+    "removal": READ_CURRENT_IMAGES
+    | REGISTERS
+    | {
+        ("rekognition:DeleteFaces", "<Collection.Arn>"),
+        ("s3:DeleteObject", f"{OUTPUT}/reports/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+    },
+    "report": READ_CURRENT_IMAGES
+    | {
+        ("s3:DeleteObject", f"{OUTPUT}/reports/*"),
         ("s3:PutObject", f"{OUTPUT}/reports/*"),
         ("s3:PutObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
@@ -54,8 +77,32 @@ RIGHTS = {
         ("s3:ListBucket", OUTPUT),
         ("states:DescribeExecution", "<executions>"),
         ("states:GetExecutionHistory", "<executions>"),
+        ("states:DescribeExecution", "<executions of removals>"),
+        ("states:GetExecutionHistory", "<executions of removals>"),
         ("sqs:SendMessage", "<undelivered>"),
     },
+}
+
+
+#: By a state machine; the backfill's, which calls none, is in test_backfill.py.
+CALLED = {
+    "Matching": {"index", "search", "report", "notify", "failure"},
+    "Removals": {"removal"},
+}
+#: Neither log delivery nor X-Ray has a resource to name.
+LOG_DELIVERY_AND_TRACES = {
+    ("logs:CreateLogDelivery", "*"),
+    ("logs:GetLogDelivery", "*"),
+    ("logs:UpdateLogDelivery", "*"),
+    ("logs:DeleteLogDelivery", "*"),
+    ("logs:ListLogDeliveries", "*"),
+    ("logs:PutResourcePolicy", "*"),
+    ("logs:DescribeResourcePolicies", "*"),
+    ("logs:DescribeLogGroups", "*"),
+    ("xray:PutTraceSegments", "*"),
+    ("xray:PutTelemetryRecords", "*"),
+    ("xray:GetSamplingRules", "*"),
+    ("xray:GetSamplingTargets", "*"),
 }
 
 
@@ -64,7 +111,9 @@ def rights(template: Template, role: str) -> set[tuple[str, str]]:
     aliases = {
         "MatchingStateMachine": "<state machine>",
         "IntakeQueue": "<queue>",
+        "<RemovalsStateMachine": "<removals>",
         ":execution:FaceMatching:*": "<executions>",
+        ":execution:FaceMatching-removal:*": "<executions of removals>",
         "parameter<NotifyThreshold": "<parameter>",
         "<TopicsMatches": "<matches>",
         "<TopicsKey": "<key>",
@@ -91,6 +140,12 @@ def role_of(template: Template, module: str) -> str:
     return role
 
 
+def role_of_machine(template: Template, part: str) -> str:
+    machine = template.properties("AWS::StepFunctions::StateMachine", part)
+    role: str = machine["RoleArn"]["Fn::GetAtt"][0]
+    return role
+
+
 @pytest.mark.parametrize("module", RIGHTS)
 def test_a_function_has_exactly_these_rights(template: Template, module: str) -> None:
     found = rights(template, role_of(template, module))
@@ -111,23 +166,26 @@ def test_every_function_has_a_role_of_its_own_without_managed_policies(template:
         assert "ManagedPolicyArns" not in role["Properties"]
 
 
-def test_the_state_machine_calls_these_functions_and_no_version_of_them(
-    template: Template,
+@pytest.mark.parametrize("machine", CALLED)
+def test_a_state_machine_calls_these_functions_and_no_version_of_them(
+    template: Template, machine: str
 ) -> None:
-    (role,) = [name for name in template.of_type("AWS::IAM::Role") if name.startswith("Matching")]
     called = {
-        resource for action, resource in rights(template, role) if action == "lambda:InvokeFunction"
+        ("lambda:InvokeFunction", f"<{name}.Arn>")
+        for name, function in template.of_type("AWS::Lambda::Function").items()
+        if function["Properties"]["Handler"].split(".")[1] in CALLED[machine]
     }
 
-    modules = ("index", "search", "report", "notify", "failure")
-    names = [
-        name
-        for name, function in template.of_type("AWS::Lambda::Function").items()
-        if function["Properties"]["Handler"].split(".")[1] in modules
-    ]
-    assert called == {f"<{name}.Arn>" for name in names}
-    on_everything = {action for action, resource in rights(template, role) if resource == "*"}
-    assert all(action.startswith(("logs:", "xray:")) for action in on_everything)
+    assert len(called) == len(CALLED[machine])
+    assert rights(template, role_of_machine(template, machine)) == called | LOG_DELIVERY_AND_TRACES
+
+
+def test_every_role_is_of_a_function_or_of_a_state_machine(template: Template) -> None:
+    roles = {role_of(template, module) for module in RIGHTS} | {
+        role_of_machine(template, machine) for machine in (*CALLED, "Backfill")
+    }
+
+    assert set(template.of_type("AWS::IAM::Role")) == roles
 
 
 def test_no_right_has_a_wildcard_in_its_action(template: Template) -> None:

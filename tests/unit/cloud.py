@@ -145,16 +145,22 @@ class Cloud:
         self.version_bucket("Enabled")
         self.set_threshold("99")
         self.topic_arn: str = self.sns.create_topic(Name="Matches")["TopicArn"]
-        self.state_machine_arn: str = self.stepfunctions.create_state_machine(
-            name="FaceMatching",
-            definition='{"StartAt":"Done","States":{"Done":{"Type":"Succeed"}}}',
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/FaceMatching",
-        )["stateMachineArn"]
+        self.state_machine_arn, self.removal_state_machine_arn = (
+            str(
+                self.stepfunctions.create_state_machine(
+                    name=name,
+                    definition='{"StartAt":"Done","States":{"Done":{"Type":"Succeed"}}}',
+                    roleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}",
+                )["stateMachineArn"]
+            )
+            for name in ("FaceMatching", "FaceMatching-removal")
+        )
         monkeypatch.setattr("functions.aws.clients.boto3.client", self._client)
         environment = {
             "IMAGES_BUCKET": IMAGES,
             "IMAGE_PREFIX": "images/",
             "STATE_MACHINE_ARN": self.state_machine_arn,
+            "REMOVAL_STATE_MACHINE_ARN": self.removal_state_machine_arn,
             "STARTS_PER_SECOND": "1000",
             "PACE_TABLE": PACE_TABLE,
             "MAX_FACES": "1",
@@ -192,7 +198,16 @@ class Cloud:
 
     def forget_handlers(self) -> None:
         """Let the next import read the environment anew."""
-        for name in ("starter", "index", "search", "report", "notify", "failure", "observability"):
+        for name in (
+            "starter",
+            "index",
+            "search",
+            "report",
+            "notify",
+            "failure",
+            "removal",
+            "observability",
+        ):
             sys.modules.pop(f"functions.{name}", None)
 
     def _client(self, service: str, **options: Any) -> Any:

@@ -43,7 +43,7 @@ class _Stored:
 
 @dataclass
 class FakeRekognition:
-    """The two operations that the functions call, and the client's `exceptions`.
+    """The operations that the functions call, and the client's `exceptions`.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ class FakeRekognition:
     s3: Any
     real: Any
     collections: dict[str, dict[str, _Stored]] = field(default_factory=dict)
+    #: Faces that cannot be deleted, with the reason.
+    held: dict[str, str] = field(default_factory=dict)
     _failures: deque[tuple[str, str]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -116,6 +118,22 @@ class FakeRekognition:
             "SearchedFaceId": request["FaceId"],
             "FaceMatches": alike[: request.get("MaxFaces", 80)],
             "FaceModelVersion": "7.0",
+        }
+
+    def delete_faces(self, **request: Any) -> dict[str, Any]:
+        collection = self._collection("DeleteFaces", request)
+        there = [face_id for face_id in request["FaceIds"] if face_id in collection]
+        kept = {face_id: [self.held[face_id]] for face_id in there if face_id in self.held}
+        absent = {i: ["FACE_NOT_FOUND"] for i in request["FaceIds"] if i not in there}
+        deleted = [face_id for face_id in there if face_id not in kept]
+        for face_id in deleted:
+            del collection[face_id]
+        return {
+            "DeletedFaces": deleted,
+            "UnsuccessfulFaceDeletions": [
+                {"FaceId": face_id, "Reasons": reasons}
+                for face_id, reasons in {**kept, **absent}.items()
+            ],
         }
 
     def _collection(self, operation: str, request: dict[str, Any]) -> dict[str, _Stored]:

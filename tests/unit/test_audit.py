@@ -13,7 +13,7 @@ from facematch import audit as module
 from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
 from facematch.deployment import Deployment
 from facematch.errors import Unusable
-from functions.events import Road, created_objects
+from functions.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import UploadedImage
 from functions.matching.reports import failure_key, report_key
 
@@ -284,7 +284,8 @@ def sent(cloud: Cloud, deployment: Deployment) -> list[tuple[str, str | None]]:
     ).get("Messages"):
         for message in messages:
             if message["Body"].startswith("{"):
-                (created,) = created_objects(message["Body"], bucket=IMAGES, prefix="images/")
+                (created,) = changed_objects(message["Body"], bucket=IMAGES, prefix="images/")
+                assert isinstance(created, ObjectCreated)
                 assert created.road is Road.BACKFILL
                 read.append((created.key, created.version_id))
     return read

@@ -13,8 +13,8 @@ from functions.events import (
     MessageNotUnderstood,
     ObjectCreated,
     Road,
+    changed_objects,
     created_message,
-    created_objects,
 )
 
 from .cloud import IMAGES, failed_messages, sqs_event
@@ -43,7 +43,7 @@ objects = st.builds(
 @given(created=objects)
 def test_a_message_is_read_as_it_was_written(created: ObjectCreated) -> None:
     body = created_message(created)
-    assert list(created_objects(body, bucket=IMAGES, prefix="images/")) == [created]
+    assert list(changed_objects(body, bucket=IMAGES, prefix="images/")) == [created]
     assert body.isascii()  # SQS refuses some characters
 
 
@@ -64,7 +64,7 @@ def test_what_s3_sends_bears_no_mark(image: UploadedImage) -> None:
 def test_a_mark_that_is_not_a_backfills_is_not_understood(mark: Any) -> None:
     message = {**json.loads(backfill_body("images/Ann.jpg")), "facematch": mark}
     with pytest.raises(MessageNotUnderstood):
-        list(created_objects(json.dumps(message), bucket=IMAGES, prefix="images/"))
+        list(changed_objects(json.dumps(message), bucket=IMAGES, prefix="images/"))
 
 
 def backfill_body(key: str, *, again: bool = False, version_id: str | None = None) -> str:

@@ -17,6 +17,8 @@ from .strategies import json_values
 
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 DEFAULTS = Settings.from_context({})
+MANAGERS = "arn:aws:quicksight:us-east-1:111122223333:group/default/managers"
+ANN = "arn:aws-us-gov:quicksight:us-gov-west-1:111122223333:user/default/Role/ann@example.org"
 
 IMPOSSIBLE: dict[str, list[Any]] = {
     "stack_name": ["", "1st", "a_b", "a b", "x" * 51, "name\n", None, 7],
@@ -32,6 +34,19 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "notification_email": ["nobody", "a@b", "a b@c.de", "@", 7],
     "alarm_email": ["nobody", "a@b", "a@b.de, c@d.de", 7],
     "retain_data": ["yes", "1", 1, "", None, "on"],
+    "image_expiration_days": ["0", 0, -1, 1.5, "a year", True],
+    "report_expiration_days": ["0", 0, -1, 1.5, "a year", True],
+    "failure_expiration_days": ["0", 0, -1, 1.5, "a year", True],
+    "quicksight_principal_arn": [
+        "managers",
+        "arn:aws:iam::111122223333:user/ann",
+        "arn:aws:quicksight:us-east-1:111122223333:namespace/default",  # everybody
+        "arn:aws:quicksight:us-east-1:1111:group/default/managers",
+        "arn:aws:quicksight:us-east-1:111122223333:group/managers",
+        MANAGERS + "\n",
+        MANAGERS + "s" * 200,
+        7,
+    ],
 }
 ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "stack_name": [("Faces-2", "Faces-2"), ("x" * 50, "x" * 50)],
@@ -47,6 +62,10 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "notification_email": [("a@b.de", "a@b.de"), ("", None), (None, None)],
     "alarm_email": [("ops+faces@example.com", "ops+faces@example.com"), (None, None)],
     "retain_data": [("true", True), ("false", False), ("False", False), (True, True)],
+    "image_expiration_days": [("365", 365), (1, 1), ("", None), (None, None)],
+    "report_expiration_days": [("", None), (None, None)],
+    "failure_expiration_days": [("", None), (None, None)],
+    "quicksight_principal_arn": [(MANAGERS, MANAGERS), (ANN, ANN), ("", None), (None, None)],
 }
 
 
@@ -92,6 +111,15 @@ def test_anything_else_is_accepted_or_refused_with_a_sentence(name: str, value: 
     except SettingError as error:
         refused = str(error)
     assert not refused or refused.startswith((f"{name} is ", "notify_threshold is "))
+
+
+@pytest.mark.parametrize("name", ["report_expiration_days", "failure_expiration_days"])
+def test_no_outcome_expires_before_its_photograph(name: str) -> None:
+    kept = Settings.from_context({"image_expiration_days": "30", name: "30"})
+    assert getattr(kept, name) == 30
+    for context in ({name: 30}, {name: 29, "image_expiration_days": 30}):
+        with pytest.raises(SettingError, match=f"^{name} is "):
+            Settings.from_context(context)
 
 
 @pytest.mark.parametrize("key", ["max_face", "Max_faces", "threshold", "name-pattern", ""])

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "IMAGES_BUCKET": "images",
     "IMAGE_PREFIX": "images/",
     "STATE_MACHINE_ARN": "arn",
+    "REMOVAL_STATE_MACHINE_ARN": "arn-of-removals",
     "STARTS_PER_SECOND": "auto",
     "PACE_TABLE": "table",
     "MAX_FACES": "3",

@@ -91,9 +91,7 @@ def test_without_versioning_the_object_is_known_by_its_etag(cloud: Cloud) -> Non
     assert image.version_id is None
 
 
-@pytest.mark.parametrize(
-    "name", ["sqs_s3_test_event.json", "sqs_s3_delete.json", "sqs_s3_folder_marker.json"]
-)
+@pytest.mark.parametrize("name", ["sqs_s3_test_event.json", "sqs_s3_folder_marker.json"])
 def test_what_is_no_new_image_is_ignored(cloud: Cloud, name: str) -> None:
     event = event_file(name)
     assert failed_messages(event, cloud.run("starter", event)) == []

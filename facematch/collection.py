@@ -1,0 +1,215 @@
+"""Whether the face collection and the images bucket agree.
+
+No face without an image, no indexed image without its face. Executions that are on their way are
+left out: they are between the two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from facematch.audit import image_listed
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.executions import Executions
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.records import Records
+from facematch.terminal import messages, output, safe
+from facematch.upload import current_versions
+from functions.aws.collection import FaceCollection
+from functions.events import ObjectCreated, Road, created_message
+from functions.matching.keys import key_of
+from functions.matching.register import Register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facematch.deployment import Deployment
+    from functions.matching.images import UploadedImage
+
+_DISAGREE: Final = 1
+_LISTED_FACES: Final = 4096
+_SHOWN: Final = 20
+
+collection_app = typer.Typer(
+    help="The face collection against the images bucket.", no_args_is_help=True
+)
+
+
+@dataclass(slots=True)
+class Disagreements:
+    """What the collection and the bucket disagree about.
+
+    Attributes
+    ----------
+    faces
+        In the collection.
+    orphans
+        Faces without an image, by id: of a photograph that was deleted or overwritten.
+    faceless
+        Current versions whose face is not in the collection, by key.
+    foreign
+        Faces that something else put in: counted, and never touched.
+    on_their_way
+        Left out, since their execution runs.
+    """
+
+    faces: int = 0
+    orphans: dict[str, str] = field(default_factory=dict)
+    faceless: dict[str, UploadedImage] = field(default_factory=dict)
+    foreign: int = 0
+    on_their_way: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self.orphans or self.faceless)
+
+
+class CollectionCheck:
+    """Compares, and mends, in one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._s3 = deployment.make_client("s3")
+        self._rekognition = deployment.make_client("rekognition")
+        self._collection_id = deployment.outputs["CollectionId"]
+        self._executions = Executions(deployment)
+
+    def compare(self) -> Disagreements:
+        """List both and compare.
+
+        The registers say which faces a version was given; they are read after the collection was
+        listed, so that a face which comes meanwhile is in none of them.
+        """
+        found = Disagreements()
+        bucket = self._deployment.images_bucket
+        faces = dict(self._faces(found))
+        registered = self._registered()
+        current = {
+            item["Key"]: image_listed(bucket, item)
+            for item in current_versions(self._s3, bucket, self._deployment.image_prefix)
+        }
+        by_key: dict[str, set[str]] = defaultdict(set)
+        for face_id, key in faces.items():
+            by_key[key].add(face_id)
+        for key in current.keys() | by_key.keys():
+            image = current.get(key)
+            owned = registered.get(image.digest) if image else frozenset()
+            orphans = by_key[key] - (owned or frozenset())
+            missing = (owned or frozenset()) - by_key[key]
+            if not (orphans or missing):
+                continue
+            if image and self._runs(image):
+                found.on_their_way += 1
+                continue
+            found.orphans.update(dict.fromkeys(orphans, key))
+            if image and missing:
+                found.faceless[key] = image
+        return found
+
+    def mend(self, found: Disagreements) -> None:
+        """Take orphans out, and send images without their face through the queue again."""
+        FaceCollection(self._rekognition, self._collection_id).remove(sorted(found.orphans))
+        sqs = self._deployment.make_client("sqs")
+        for image in found.faceless.values():
+            created = ObjectCreated(
+                bucket=image.bucket,
+                key=image.key,
+                version_id=image.version_id,
+                etag=image.etag,
+                size=image.size,
+                event_time=image.last_modified,
+                road=Road.AGAIN,
+            )
+            sqs.send_message(
+                QueueUrl=self._deployment.outputs["QueueUrl"], MessageBody=created_message(created)
+            )
+
+    def _faces(self, found: Disagreements) -> Iterator[tuple[str, str]]:
+        pages = self._rekognition.get_paginator("list_faces").paginate(
+            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
+        )
+        for page in pages:
+            for face in page["Faces"]:
+                found.faces += 1
+                try:
+                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
+                except ValueError:
+                    found.foreign += 1
+
+    def _registered(self) -> dict[str, frozenset[str]]:
+        """Faces that each version was given, by its digest."""
+        records = Records(self._deployment)
+        return {
+            digest: frozenset(entry.face_ids)
+            for record in records.read(list(records.keys("indexed")))
+            for digest, entry in Register.from_record(record).entries.items()
+        }
+
+    def _runs(self, image: UploadedImage) -> bool:
+        described = self._executions.described(self._executions.arn(image.execution_name))
+        return bool(described and described["status"] == "RUNNING")
+
+
+@collection_app.command("check")
+def check(
+    *,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Take out faces without an image; index again what has lost its face."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Compare the collection with the bucket: no face without an image, no image without its face.
+
+    Exit code 1 when they disagree and --fix was not given.
+    """
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
+    checking = CollectionCheck(deployment)
+    with messages.status("listing faces, registers and images"):
+        found = checking.compare()
+    if fix and found.any:
+        checking.mend(found)
+    if as_json:
+        document: dict[str, Any] = asdict(found)
+        print(json.dumps({**document, "faceless": sorted(found.faceless), "mended": fix}))
+    else:
+        _show(found, mended=fix)
+    if found.any and not fix:
+        raise typer.Exit(_DISAGREE)
+
+
+def _show(found: Disagreements, *, mended: bool) -> None:
+    output.print(
+        f"{found.faces:,} faces: {len(found.orphans):,} without an image, and "
+        f"{len(found.faceless):,} images without their face."
+    )
+    for what, keys in (
+        ("a face without an image", list(found.orphans.values())),
+        ("without its face", list(found.faceless)),
+    ):
+        for key in keys[:_SHOWN]:
+            output.print(safe(f"  {what}: {key}"))
+        if len(keys) > _SHOWN:
+            output.print(f"  and {len(keys) - _SHOWN:,} more")
+    if found.foreign:
+        output.print(f"{found.foreign:,} were put in by something else, and are left alone.")
+    if found.on_their_way:
+        output.print(f"{found.on_their_way:,} are on their way, and were left out.")
+    if found.any and mended:
+        output.print(
+            "Taken out, and sent through the queue again. Look once more when it is empty."
+        )
+    elif found.any:
+        output.print("Mend it with --fix.")

@@ -1,0 +1,499 @@
+"""Forget a person or a photograph: find everything about them, delete what can be deleted.
+
+First the photographs, so that nothing can bring the rest back: an execution that is on its way
+takes back what it has written when its image is gone. Then the faces and the records; at last
+everything is looked for again. Safe to interrupt and to repeat.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import unicodedata
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import unquote_plus
+
+import typer
+from rich.table import Table
+
+from facematch.audit import image_listed
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Actionable, Unusable
+from facematch.evidence.write import Dashboards
+from facematch.executions import Executions
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.records import Records
+from facematch.terminal import messages, output, safe
+from functions.aws.collection import FaceCollection
+from functions.matching.errors import Unavailable
+from functions.matching.images import timestamp
+from functions.matching.keys import key_of, name_in
+from functions.matching.register import register_key
+from functions.matching.reports import json_lines, without_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from facematch.deployment import Deployment
+    from functions.matching.images import UploadedImage
+
+#: Where results of queries and inventories lie, either of which may name anybody.
+_MAY_NAME_ANYBODY: Final = ("athena-results/", "inventory/")
+#: Where it is written down that somebody was forgotten, and not who.
+AUDIT_PREFIX: Final = "forgotten/"
+_MOST_DELETED_AT_ONCE: Final = 1000
+_LISTED_FACES: Final = 4096
+_ATTEMPTS: Final = 5
+_ROUNDS: Final = 3
+_PATIENCE_SECONDS: Final = 900
+_HISTORY_DAYS: Final = 90
+#: How long a dead letter stays unseen by others, so that each is looked at once.
+_LOOKED_AT_SECONDS: Final = 300
+
+#: What each kind of thing is called where people see it, in the order in which it is deleted.
+KINDS: Final = {
+    "versions": "object versions and delete markers",
+    "faces": "faces in the collection",
+    "records": "reports, match rows and failure records",
+    "mentions": "records of other people that mention them",
+    "decisions": "decisions about them",
+    "registers": "registers of their faces",
+    "results": "results of queries and inventories, which may name anybody",
+    "dead_letters": "dead letters",
+    "dashboards": "evidence pages on this machine, which may show anybody",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is to be forgotten: a name with all its photographs, or the photographs under one key.
+
+    Attributes
+    ----------
+    name
+        NFC-normalised; None when only a key is forgotten.
+    """
+
+    name: str | None
+    key: str | None
+
+    @classmethod
+    def named(cls, name: str) -> Person:
+        """A name, written in either Unicode form."""
+        return cls(unicodedata.normalize("NFC", name), None)
+
+    def is_meant(self, key: str, name: str | None) -> bool:
+        """Whether a photograph is theirs, given its key and the name that it carries."""
+        return name == self.name if self.name is not None else key == self.key
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything about a person.
+
+    Attributes
+    ----------
+    versions
+        Arguments of DeleteObjects.
+    images
+        Object versions that had executions, for the histories of those.
+    records
+        Keys in the output bucket of what is theirs alone.
+    mentions
+        Key and new lines of what is about others too.
+    dead_letters
+        Receipt handles.
+    unread_letters
+        Dead letters in which no key can be found, and so nobody.
+    """
+
+    versions: list[dict[str, str]] = field(default_factory=list)
+    images: list[UploadedImage] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    faces: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    mentions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    decisions: list[str] = field(default_factory=list)
+    registers: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
+    unread_letters: int = 0
+    dashboards: list[Path] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        return {kind: len(getattr(self, kind)) for kind in KINDS}
+
+    def is_about_them(self) -> bool:
+        """Whether anything is left that is certainly about them."""
+        counts = self.counts()
+        return any(counts[kind] for kind in KINDS if kind not in {"results", "dashboards"})
+
+
+class Forgetting:
+    """Finds and deletes, in one deployment."""
+
+    def __init__(
+        self, deployment: Deployment, person: Person, dashboards: Dashboards | None = None
+    ) -> None:
+        self._deployment = deployment
+        self._person = person
+        self._s3 = deployment.make_client("s3")
+        self._sqs = deployment.make_client("sqs")
+        self._rekognition = deployment.make_client("rekognition")
+        self._collection_id = deployment.outputs["CollectionId"]
+        self._records = Records(deployment)
+        self._executions = Executions(deployment)
+        self._dashboards = dashboards or Dashboards()
+
+    def find(self) -> Found:
+        """Everything that there is now."""
+        found = Found()
+        self._find_versions(found)
+        for face_id, key in self._faces():
+            if self._person.is_meant(key, self._name(key)):
+                found.faces.append(face_id)
+                found.keys.add(key)
+        self._find_records(found)
+        self._find_decisions(found)
+        bucket = self._deployment.images_bucket
+        found.registers = [
+            key
+            for key in (register_key(bucket, key) for key in sorted(found.keys))
+            if self._exists(key)
+        ]
+        for prefix in _MAY_NAME_ANYBODY:
+            found.results += list(self._listed(prefix))
+        self._find_dead_letters(found)
+        found.dashboards = self._pages()
+        return found
+
+    def delete(self, found: Found) -> Counter[str]:
+        """Delete what was found; how many of each kind.
+
+        Raises
+        ------
+        Actionable
+            When something cannot be deleted; repeating goes on.
+        """
+        deleted: Counter[str] = Counter()
+        images, out = self._deployment.images_bucket, self._deployment.output_bucket
+        self._delete_versions(images, found.versions)
+        deleted["versions"] = len(found.versions)
+        deleted["faces"] = self._delete_faces(found.faces)
+        for key, lines in found.mentions.items():
+            if lines:
+                self._s3.put_object(
+                    Bucket=out,
+                    Key=key,
+                    Body=json_lines(lines),
+                    ContentType="application/x-ndjson",
+                )
+        emptied = [key for key, lines in found.mentions.items() if not lines]
+        deleted["mentions"] = len(found.mentions)
+        for kind in ("records", "decisions", "registers", "results"):
+            keys = getattr(found, kind)
+            self._delete_versions(out, [{"Key": key} for key in keys])
+            deleted[kind] = len(keys)
+        self._delete_versions(out, [{"Key": key} for key in emptied])
+        for handle in found.dead_letters:
+            self._sqs.delete_message(
+                QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
+            )
+        deleted["dead_letters"] = len(found.dead_letters)
+        for folder in found.dashboards:
+            self._dashboards.delete(folder)
+        deleted["dashboards"] = len(found.dashboards)
+        return deleted
+
+    def wait_until_quiet(self, images: Iterable[UploadedImage]) -> None:
+        """Wait for executions about these versions, which write until they notice."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for image in images:
+            arn = self._executions.arn(image.execution_name)
+            while (described := self._executions.described(arn)) and (
+                described["status"] == "RUNNING"
+            ):
+                if time.monotonic() > deadline:
+                    raise Actionable(
+                        f"The execution {arn} still runs. Stop it, or repeat the command when it "
+                        "has ended: until then it may write about them."
+                    )
+                time.sleep(0.5)
+
+    def histories(self, images: Iterable[UploadedImage]) -> tuple[int, datetime | None]:
+        """How many executions Step Functions keeps about them, and until when at most."""
+        ends = []
+        for image in images:
+            described = self._executions.described(self._executions.arn(image.execution_name))
+            if described:
+                ends.append(described.get("stopDate") or datetime.now(UTC))
+        return len(ends), max(ends) + timedelta(days=_HISTORY_DAYS) if ends else None
+
+    def write_audit_line(self, deleted: Counter[str]) -> str:
+        """Write down that somebody was forgotten, when and by whom, and not who; its key."""
+        moment = datetime.now(UTC)
+        caller = self._deployment.make_client("sts").get_caller_identity()["Arn"]
+        record = {
+            "schema_version": 1,
+            "forgotten_at": timestamp(moment),
+            "by": caller,
+            "what": "name" if self._person.name is not None else "key",
+            "deleted": dict(deleted),
+        }
+        key = f"{AUDIT_PREFIX}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
+        self._s3.put_object(
+            Bucket=self._deployment.output_bucket, Key=key, Body=json_lines([record])
+        )
+        return key
+
+    def _find_versions(self, found: Found) -> None:
+        bucket = self._deployment.images_bucket
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=self._person.key or self._deployment.image_prefix
+        )
+        for page in pages:
+            for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                if not self._person.is_meant(item["Key"], self._name(item["Key"])):
+                    continue
+                found.keys.add(item["Key"])
+                found.versions.append({"Key": item["Key"], "VersionId": item["VersionId"]})
+                if "ETag" in item:
+                    found.images.append(image_listed(bucket, item))
+
+    def _faces(self) -> Iterator[tuple[str, str]]:
+        """Id and key of every face that this project has put into the collection."""
+        pages = self._rekognition.get_paginator("list_faces").paginate(
+            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
+        )
+        for page in pages:
+            for face in page["Faces"]:
+                try:
+                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
+                except ValueError:
+                    continue
+
+    def _find_records(self, found: Found) -> None:
+        for kind in ("reports", "matches", "failures"):
+            keys = list(self._records.keys(kind))
+            for key, lines in self._records.read_each(keys):
+                if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
+                    found.records.append(key)
+                    found.keys.update(line["key"] for line in lines)
+                elif kind != "failures":
+                    left = [self._without(kind, line) for line in lines]
+                    changed = [line for line in left if line is not None]
+                    if changed != lines:
+                        found.mentions[key] = changed
+
+    def _without(self, kind: str, line: dict[str, Any]) -> dict[str, Any] | None:
+        """What of somebody else's record is left; None: nothing."""
+        if kind == "matches":
+            meant = self._person.is_meant(line["matched_key"], line["matched_name"])
+            return None if meant else line
+        return without_matches(line, self._person.is_meant, forgotten_name=self._person.name)
+
+    def _find_decisions(self, found: Found) -> None:
+        faces = set(found.faces)
+        for key, lines in self._records.read_each(list(self._records.keys("decisions"))):
+            for line in lines:
+                if self._person.name in {line["name_a"], line["name_b"]}:
+                    found.decisions.append(key)
+                elif self._person.name is None and faces & set(line["face_ids"]):
+                    left = sorted(set(line["face_ids"]) - faces)
+                    if left:
+                        found.mentions[key] = [{**line, "face_ids": left}]
+                    else:
+                        found.decisions.append(key)
+
+    def _find_dead_letters(self, found: Found) -> None:
+        """Look at each dead letter once; those that are not theirs can be received again at once.
+
+        Only a key that can be read out of a letter decides: part of a name in its text may be
+        somebody else's.
+        """
+        queue = self._deployment.outputs["DeadLetterQueueUrl"]
+        others = []
+        while received := self._sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=_LOOKED_AT_SECONDS
+        ).get("Messages"):
+            for message in received:
+                keys = list(_keys_in(message["Body"]))
+                found.unread_letters += not keys
+                if any(self._person.is_meant(key, self._name(key)) for key in keys):
+                    found.dead_letters.append(message["ReceiptHandle"])
+                else:
+                    others.append(message["ReceiptHandle"])
+        for handle in others:
+            self._sqs.change_message_visibility(
+                QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0
+            )
+
+    def _delete_faces(self, face_ids: list[str]) -> int:
+        collection = FaceCollection(self._rekognition, self._collection_id)
+        trouble: Unavailable | None = None
+        for attempt in range(_ATTEMPTS):
+            try:
+                return collection.remove(face_ids)
+            except Unavailable as error:
+                trouble = error
+                time.sleep(2**attempt)
+        raise Actionable(
+            f"Not all of {len(face_ids)} faces left the collection {self._collection_id}: "
+            f"{trouble}. Repeat the command; the photographs are deleted already."
+        )
+
+    def _delete_versions(self, bucket: str, versions: list[dict[str, str]]) -> None:
+        for start in range(0, len(versions), _MOST_DELETED_AT_ONCE):
+            answer = self._s3.delete_objects(
+                Bucket=bucket,
+                Delete={
+                    "Objects": versions[start : start + _MOST_DELETED_AT_ONCE],
+                    "Quiet": True,
+                },
+            )
+            if errors := answer.get("Errors"):
+                raise Actionable(
+                    f"{len(errors)} objects of {bucket} were not deleted "
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Repeat the command."
+                )
+
+    def _listed(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._deployment.output_bucket, Prefix=prefix
+        )
+        for page in pages:
+            yield from (item["Key"] for item in page.get("Contents", []))
+
+    def _exists(self, key: str) -> bool:
+        return key in self._listed(key)
+
+    def _pages(self) -> list[Path]:
+        return [
+            Path(page["folder"])
+            for page in self._dashboards.listed()
+            if page["stack"] == self._deployment.stack_name
+            and page["local"] == self._deployment.local
+        ]
+
+    def _name(self, key: str) -> str | None:
+        return name_in(key, self._deployment.name_pattern)
+
+
+def _keys_in(body: str) -> Iterator[str]:
+    """Every object key in a message, however deep, in both of the forms that S3 writes."""
+    try:
+        waiting = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            key = value.get("key")
+            if isinstance(key, str):
+                yield from {key, unquote_plus(key)}
+
+
+def forget(
+    *,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the person, as the keys carry it.")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Of one photograph.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Delete everything about a person, or about one photograph, wherever it is kept.
+
+    All versions of the photographs, faces, reports, what other people's reports say of them,
+    failure records, decisions, dead letters, results of queries, evidence pages on this machine.
+    Says what AWS keeps and for how long. Safe to interrupt and to repeat.
+    """
+    if (name is None) == (key is None):
+        raise Unusable("Say who is to be forgotten: --name NAME, or --key KEY for one photograph.")
+    deployment = chosen(local=local, profile=profile, region=region, stack=stack)
+    forgetting = Forgetting(
+        deployment, Person.named(name) if name is not None else Person(None, key)
+    )
+    with messages.status("looking for everything about them"):
+        found = forgetting.find()
+    if dry_run:
+        _show(found.counts(), "There is", as_json=as_json)
+        return
+    if not found.is_about_them():
+        _show(found.counts(), "There is", as_json=as_json)
+        if not as_json:
+            output.print("Nothing about them is left, so nothing was deleted.")
+        return
+    if not (yes or as_json):
+        _show(found.counts(), "There is", as_json=False)
+        typer.confirm("Delete all of it, for ever?", abort=True)
+    _delete_all(forgetting, found, as_json=as_json)
+
+
+def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
+    deleted: Counter[str] = Counter()
+    images = found.images
+    for _ in range(_ROUNDS):
+        with messages.status("deleting"):
+            deleted += forgetting.delete(found)
+        with messages.status("waiting for executions about them"):
+            forgetting.wait_until_quiet(images)
+        with messages.status("looking again"):
+            found = forgetting.find()
+        if not found.is_about_them():
+            break
+    else:
+        raise Actionable(
+            "Something still writes about them: is somebody uploading their photographs? Stop "
+            f"that, and repeat the command. Left: {_in_words(found.counts())}."
+        )
+    line = forgetting.write_audit_line(deleted)
+    count, until = forgetting.histories(images)
+    _show(deleted, "Deleted", as_json=as_json)
+    if as_json:
+        return
+    output.print(safe(f"Written down, without the name: {line}"))
+    output.print("What AWS keeps:")
+    for sentence in (
+        f"Step Functions keeps {count} executions, with the key in their input and name"
+        + (f", until {until:%Y-%m-%d} at the latest." if until else "."),
+        "The removals of the photographs are executions too, and kept for 90 days.",
+        "A message about a removal stays in the queue until it is processed.",
+        "QuickSight, if there is a dashboard, shows imported data until its next refresh, the "
+        "next night; refresh the data sets to be done at once.",
+        "Notifications that were sent stay where they were received.",
+        *(
+            [f"{found.unread_letters} dead letters hold no key that can be read, and stay."]
+            if found.unread_letters
+            else []
+        ),
+    ):
+        output.print(safe(f"  {sentence}"))
+
+
+def _show(counts: dict[str, int] | Counter[str], title: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({kind: counts.get(kind, 0) for kind in KINDS}))
+        return
+    table = Table(title=title, title_justify="left", show_header=False)
+    for kind, words in KINDS.items():
+        table.add_row(f"{counts.get(kind, 0):,}", words)
+    output.print(table)
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {KINDS[kind]}" for kind, count in counts.items() if count)

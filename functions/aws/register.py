@@ -1,0 +1,134 @@
+"""The registers of the keys, in the output bucket, changed by conditional writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from functions.aws.clients import availability, error_code
+from functions.matching.errors import Unavailable
+from functions.matching.register import Register, register_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from mypy_boto3_s3 import S3Client
+
+    from functions.aws.collection import FaceCollection
+    from functions.matching.images import UploadedImage
+
+_ABSENT: Final = frozenset({"404", "NoSuchKey"})
+#: Somebody else wrote between our look and our write (Amazon S3 User Guide, Conditional writes).
+_OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_ATTEMPTS: Final = 5
+
+
+class FaceRegisters:
+    """What the collection holds of each key."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def join(
+        self, image: UploadedImage, face_ids: Collection[str], *, indexed_after: float
+    ) -> Register:
+        """Enter the version with its faces.
+
+        A key's first version costs one write; only when that finds a register is it read.
+
+        Raises
+        ------
+        Unavailable
+            When faces of the key are leaving or have left since `indexed_after`, or when S3
+            throttles or fails.
+        """
+        first = Register({}).joined_by(image, face_ids, indexed_after=indexed_after)
+        if self._write(register_key(image.bucket, image.key), first, None):
+            return first
+        return self._change(
+            image,
+            lambda register: register.joined_by(image, face_ids, indexed_after=indexed_after),
+        )
+
+    def release(
+        self,
+        image: UploadedImage,
+        collection: FaceCollection,
+        *,
+        leaving: Callable[[Register], Iterable[str]],
+        forget: bool,
+        before_forgetting: Callable[[str, str], None] = lambda _day, _digest: None,
+    ) -> int:
+        """Take the faces of some of the key's versions out of the collection.
+
+        Can be stopped at any point and repeated: what was leaving leaves then.
+
+        Parameters
+        ----------
+        image
+            Any version of the key.
+        leaving
+            Chooses the versions, by their digests, from what the register says now.
+        forget
+            Whether the versions leave altogether, with their records.
+        before_forgetting
+            Deletes the records of a version, given its day and digest.
+
+        Returns
+        -------
+        int
+            How many faces left.
+        """
+        marked = self._change(image, lambda register: register.with_leaving(set(leaving(register))))
+        gone = {digest: entry for digest, entry in marked.entries.items() if entry.leaving}
+        if not gone:
+            return 0
+        left = collection.remove(marked.leaving_faces())
+        if forget:
+            for digest, entry in gone.items():
+                before_forgetting(entry.day, digest)
+        forgotten = set(gone) if forget else set()
+        left_at = time.time()
+        self._change(
+            image,
+            lambda register: register.without_leaving(forget=forgotten, left_at=left_at),
+        )
+        return left
+
+    def _change(self, image: UploadedImage, change: Callable[[Register], Register]) -> Register:
+        key = register_key(image.bucket, image.key)
+        for _ in range(_ATTEMPTS):
+            register, etag = self._read(key)
+            changed = change(register)
+            if changed == register or self._write(key, changed, etag):
+                return changed
+        raise Unavailable("the register of the key is being changed by others again and again")
+
+    def _read(self, key: str) -> tuple[Register, str | None]:
+        try:
+            with availability():
+                found = self._s3.get_object(Bucket=self._bucket, Key=key)
+                return Register.from_record(json.loads(found["Body"].read())), found["ETag"]
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return Register({}), None
+            raise
+
+    def _write(self, key: str, register: Register, etag: str | None) -> bool:
+        """Write it unless somebody else has since; `etag` None: unless there is one."""
+        body = json.dumps(register.to_record(), separators=(",", ":")).encode()
+        try:
+            with availability():
+                if etag:
+                    self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, IfMatch=etag)
+                else:
+                    self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
+        except ClientError as error:
+            if error_code(error) in _OVERTAKEN:
+                return False
+            raise
+        return True

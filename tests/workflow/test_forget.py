@@ -1,0 +1,148 @@
+"""Forgetting a person who is known in every way that the product knows people."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch.evidence.write import Dashboards
+from facematch.forget import AUDIT_PREFIX, Forgetting, Person
+from tests.workflow.conftest import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from functions.matching.images import UploadedImage
+    from tests.workflow.conftest import Workflow
+
+NAME = "Una Füred"
+
+
+@pytest.fixture
+def forgotten(workflow: Workflow, tmp_path: Path) -> Forgetting:
+    # As a Mac writes the name: decomposed.
+    return Forgetting(workflow.deployment, Person.named("Una Fu\u0308red"), Dashboards(tmp_path))
+
+
+def everything(workflow: Workflow) -> str:
+    """All keys and contents of both buckets and of the collection, as one text."""
+    parts: list[str] = []
+    for bucket in (workflow.deployment.images_bucket, workflow.deployment.output_bucket):
+        listed = workflow.s3.list_object_versions(Bucket=bucket)
+        items = listed.get("Versions", []) + listed.get("DeleteMarkers", [])
+        parts += [item["Key"] for item in items]
+        if bucket == workflow.deployment.output_bucket:
+            for item in listed.get("Versions", []):
+                body = workflow.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                parts.append(body.decode(errors="replace"))
+    faces = workflow.cloud.client("rekognition").list_faces(
+        CollectionId=workflow.deployment.outputs["CollectionId"]
+    )
+    parts += [face["ExternalImageId"] for face in faces["Faces"]]
+    return "\n".join(parts)
+
+
+def upload(workflow: Workflow, key: str, photograph: str) -> UploadedImage:
+    image = workflow.upload(key, workflow.photograph(photograph))
+    workflow.finished(image)
+    return image
+
+
+def decide(workflow: Workflow, one: str, other: str) -> None:
+    decision = {"name_a": one, "name_b": other, "face_ids": ["f"], "decision": "UNSURE"}
+    workflow.s3.put_object(
+        Bucket=workflow.deployment.output_bucket,
+        Key=f"decisions/{one[:1]}{other[:1]}.json",
+        Body=json.dumps(decision).encode(),
+    )
+
+
+def test_everything_about_a_person_goes_and_nothing_about_others(
+    workflow: Workflow, forgotten: Forgetting
+) -> None:
+    other = upload(workflow, "Vic_Stays_0001.jpg", "obama.jpg")
+    upload(workflow, f"{NAME}_0001.jpg", "obama2.jpg")
+    upload(workflow, f"{NAME}_0001.jpg", "obama3.jpg")  # another version
+    third = upload(workflow, "Wes_Stays_0001.jpg", "obama_partial_face.jpg")
+    broken = workflow.upload(f"{NAME}_0002.jpg", b"not a photograph")
+    workflow.failure(broken)
+    namesake = upload(workflow, f"{NAME} Junior_0001.jpg", "biden.jpg")
+    decide(workflow, NAME, "Vic_Stays")
+    decide(workflow, "Vic_Stays", "Wes_Stays")
+    mentioned = [row["matched_name"] for row in workflow.records("matches", third)]
+    assert sorted(mentioned) == sorted([NAME, "Vic_Stays"])
+    others_own = workflow.report(other)
+
+    found = forgotten.find()
+    assert len(found.versions) == 3
+    assert found.mentions
+    deleted = forgotten.delete(found)
+    forgotten.wait_until_quiet(found.images)
+
+    left = eventually(lambda: _without(NAME, everything(workflow)))
+    assert f"{NAME} Junior_0001.jpg" in left
+    assert workflow.report(namesake)["name"] == f"{NAME} Junior"
+    assert workflow.report(other) == others_own
+    corrected = workflow.report(third)
+    (row,) = workflow.records("matches", third)
+    assert row["matched_name"] == "Vic_Stays"
+    assert corrected["status"] == "MATCHED"
+    assert corrected["other_name_matches"] == 1
+    assert corrected["best_similarity"] == row["similarity"]
+    assert "decisions/VW.json" in left
+    assert deleted["versions"] == 3
+    assert not forgotten.find().is_about_them()
+
+    line = forgotten.write_audit_line(deleted)
+    assert line.startswith(AUDIT_PREFIX)
+    assert _without(NAME, everything(workflow))
+    workflow.s3.delete_object(Bucket=workflow.deployment.output_bucket, Key="decisions/VW.json")
+
+
+def _without(name: str, text: str) -> str | None:
+    """The text, once the person, apart from the namesake, is not in it."""
+    rest = text.replace(f"{name} Junior", "")
+    return None if name in rest or "Una_F" in rest or "Una F" in rest else text
+
+
+def test_one_photograph_is_forgotten_and_the_others_of_the_person_stay(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    first = upload(workflow, "Xia_One_0001.jpg", "obama.jpg")
+    second = upload(workflow, "Xia_One_0002.jpg", "obama2.jpg")
+    forgetting = Forgetting(workflow.deployment, Person(None, first.key), Dashboards(tmp_path))
+
+    forgetting.delete(forgetting.find())
+    forgetting.wait_until_quiet([first])
+
+    assert workflow.records("reports", first) == []
+    assert workflow.report(second)
+    assert not forgetting.find().is_about_them()
+
+
+def test_dead_letters_about_the_person_go_and_those_about_a_namesake_stay(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    sqs = workflow.cloud.client("sqs")
+    queue = workflow.deployment.outputs["DeadLetterQueueUrl"]
+
+    def letter(key: str) -> str:
+        return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
+
+    bodies = [letter("images/Yan%2BOne_1.jpg"), letter("images/Yan%2BOneida_1.jpg"), "Yan+One"]
+    for body in bodies:
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
+    forgetting = Forgetting(workflow.deployment, Person.named("Yan+One"), Dashboards(tmp_path))
+
+    found = forgetting.find()
+    assert (len(found.dead_letters), found.unread_letters) == (1, 1)
+    forgetting.delete(found)
+
+    left: list[Any] = []
+    while received := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        left += [message["Body"] for message in received]
+        for message in received:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert sorted(left) == sorted(bodies[1:])

@@ -1,0 +1,105 @@
+"""Photographs that are deleted and overwritten, on their way through the deployed workflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from facematch.collection import CollectionCheck
+from facematch.executions import Execution
+from facematch.replay import Replayer, Selection
+from tests.workflow.conftest import eventually
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Workflow
+
+
+def face_ids(workflow: Workflow) -> set[str]:
+    listed = workflow.cloud.client("rekognition").list_faces(
+        CollectionId=workflow.deployment.outputs["CollectionId"]
+    )
+    return {face["FaceId"] for face in listed["Faces"]}
+
+
+def removals(workflow: Workflow, key: str, status: str) -> list[dict[str, Any]]:
+    """Executions for what was removed of the key."""
+    name = key.rpartition("/")[2].partition(".")[0]
+    listed = workflow.stepfunctions.list_executions(
+        stateMachineArn=workflow.deployment.removal_state_machine_arn, statusFilter=status
+    )
+    return [e for e in listed["executions"] if e["name"].startswith(f"{name}-")]
+
+
+def test_a_deleted_photograph_takes_its_face_and_report_with_it(workflow: Workflow) -> None:
+    kept = workflow.upload("Kim_Stay_0001.jpg", workflow.photograph("obama2.jpg"))
+    workflow.finished(kept)
+    image = workflow.upload("Lea_Gone_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(image)
+    assert len(face_ids(workflow)) == 2
+    assert workflow.records("matches", image)
+
+    workflow.s3.delete_object(Bucket=image.bucket, Key=image.key)
+
+    (execution,) = eventually(lambda: removals(workflow, image.key, "SUCCEEDED") or None)
+    assert Execution.listed(execution).of_removal
+    assert len(face_ids(workflow)) == 1
+    assert workflow.records("reports", image) == workflow.records("matches", image) == []
+    assert workflow.records("reports", kept)
+
+
+def test_an_overwritten_photograph_leaves_only_the_face_of_the_new_one(workflow: Workflow) -> None:
+    first = workflow.upload("Max_Over_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(first)
+    before = face_ids(workflow)
+    second = workflow.upload("Max_Over_0001.jpg", workflow.photograph("biden.jpg"))
+    assert workflow.finished(second)["status"] == "SUCCEEDED"
+
+    assert len(face_ids(workflow)) == 1
+    assert face_ids(workflow).isdisjoint(before)
+    assert workflow.records("reports", first)
+
+
+def test_a_removal_that_failed_is_replayed(workflow: Workflow) -> None:
+    image = workflow.upload("Nia_Late_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(image)
+    workflow.configure("Removal", COLLECTION_ID="no-such-collection")
+    try:
+        workflow.s3.delete_object(Bucket=image.bucket, Key=image.key)
+        (failed,) = eventually(lambda: removals(workflow, image.key, "FAILED") or None)
+    finally:
+        collection = workflow.deployment.outputs["CollectionId"]
+        workflow.configure("Removal", COLLECTION_ID=collection)
+    assert face_ids(workflow)
+
+    replayer = Replayer(workflow.deployment)
+    plan = replayer.plan(Selection(names=(failed["name"],)))
+    (result,) = replayer.run(plan, done=lambda _: None)
+
+    assert result.succeeded
+    assert face_ids(workflow) == set()
+    assert workflow.records("reports", image) == []
+
+
+def test_the_collection_is_checked_against_the_bucket_and_mended(workflow: Workflow) -> None:
+    check = CollectionCheck(workflow.deployment)
+    image = workflow.upload("Ora_Lost_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(image)
+    assert not check.compare().any
+    (face_id,) = face_ids(workflow)
+    rekognition = workflow.cloud.client("rekognition")
+    collection = workflow.deployment.outputs["CollectionId"]
+    rekognition.delete_faces(CollectionId=collection, FaceIds=[face_id])
+    stray = workflow.photograph("biden.jpg")
+    for external_id in ("images::Pia_Stray_0001.jpg", "somebody elses".replace(" ", ":x")):
+        rekognition.index_faces(
+            CollectionId=collection, Image={"Bytes": stray}, ExternalImageId=external_id
+        )
+
+    found = check.compare()
+    assert list(found.faceless) == [image.key]
+    assert list(found.orphans.values()) == ["images/Pia_Stray_0001.jpg"]
+    assert found.foreign == 1
+    check.mend(found)
+
+    eventually(lambda: None if check.compare().any else True)
+    assert face_id in face_ids(workflow)
+    assert len(face_ids(workflow)) == 2
