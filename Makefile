@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 NODE_BIN := $(shell pwd)/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format synth deploy clean lock
+.PHONY: help setup demo test chaos lint format synth deploy clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
@@ -24,7 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu it is a package of its own: apt install python3-venv"; exit 1; }
 	@echo "Installing into .venv (a minute or two, the first time) ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --prefer-binary \
-		-c constraints.txt -e '.[cdk,local,dev]'
+		--require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on yours)
@@ -32,6 +33,9 @@ demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on 
 
 test: setup ## every test: units, infrastructure, local cloud, the executed workflow
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
+	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)
 
 lint: setup ## ruff, mypy and the import contracts of the rooms
 	@$(BIN)/ruff check .
@@ -57,4 +61,5 @@ clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out,
 
 lock: setup ## make constraints.txt anew from pyproject.toml (needs uv)
 	@(sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.11 --all-extras \
-		--no-annotate --no-header --quiet pyproject.toml) > constraints.new && mv constraints.new constraints.txt
+		--generate-hashes --no-annotate --no-header --quiet pyproject.toml) > constraints.new && \
+		mv constraints.new constraints.txt

@@ -76,6 +76,11 @@ class LocalCloud:
         Shortens the waits between retries and in Settle, for tests.
     calls_per_second
         Quota of the Rekognition endpoint, of IndexFaces and of SearchFaces each; None: no quota.
+    enforce_permissions
+        Refuse what a function's role does not allow, in the emulator and in the endpoint.
+    faults
+        File of what goes wrong on purpose (facematch.local.faults); each time is written down in
+        `fault_log`.
     say
         Told what is being done.
     """
@@ -87,12 +92,16 @@ class LocalCloud:
         overrides: Mapping[str, Any] | None = None,
         wait_scale: float = 1.0,
         calls_per_second: float | None = None,
+        enforce_permissions: bool = False,
+        faults: Path | None = None,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.home = home
+        self._faults = ("--faults", str(faults), str(self.fault_log)) if faults else ()
         self._overrides = overrides
         self._wait_scale = wait_scale
         self._quota = [f"--calls-per-second={calls_per_second:g}"] if calls_per_second else []
+        self._enforce_permissions = enforce_permissions
         self._say = say
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._lock: IO[str] | None = None
@@ -106,6 +115,11 @@ class LocalCloud:
     def __exit__(self, *_error: object) -> None:
         """Stop."""
         self.stop()
+
+    @property
+    def fault_log(self) -> Path:
+        """Where each fault that was made is written down; not there before the first."""
+        return self.home.logs / "faults.jsonl"
 
     def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401
         """A client of this local cloud; `options` are botocore's Config's."""
@@ -163,10 +177,13 @@ class LocalCloud:
             endpoint=f"http://127.0.0.1:{port}", rekognition=f"http://127.0.0.1:{rekognition_port}"
         )
         environment = emulator.environment(
-            port=port, state=self.home.state, wait_scale=self._wait_scale
+            port=port,
+            state=self.home.state,
+            wait_scale=self._wait_scale,
+            enforce_permissions=self._enforce_permissions,
         )
         self._say("starting the emulator and the face engine")
-        self._spawn("emulator", environment, "--port", str(port))
+        self._spawn("emulator", environment, "--port", str(port), *self._faults)
         self._spawn(
             "rekognition",
             environment,
@@ -174,6 +191,8 @@ class LocalCloud:
             *("--database", str(self.home.database), "--workers", str(_FACE_WORKERS)),
             "--watch-stdin",
             *self._quota,
+            *self._faults,
+            *(("--iam-endpoint", machine.endpoint) if self._enforce_permissions else ()),
         )
         self._say("synthesising the template")
         try:
@@ -228,7 +247,7 @@ class LocalCloud:
 def reset(home: Home) -> None:
     """Delete everything that a local cloud has kept: images, faces, reports, executions."""
     with home.lock():
-        for folder in (home.state, home.logs):
+        for folder in (home.state, home.logs, home.folder / "dashboard"):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -131,6 +131,10 @@ class CollectionStore:
     ----------
     path
         The database file; it and its folders are made when they are missing.
+    findable_after
+        Seconds after which a search finds a face that was added; on AWS nobody knows them.
+    clock
+        Seconds; must never go backwards.
 
     Raises
     ------
@@ -139,7 +143,15 @@ class CollectionStore:
         the disk fails. What was not committed is not in memory either.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        findable_after: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._findable_after = findable_after
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, check_same_thread=False, timeout=1)
@@ -258,6 +270,8 @@ class CollectionStore:
             with self._database:
                 self._database.executemany(_ADD_FACE, rows)
             for face, embedding in zip(faces, embeddings, strict=True):
+                if self._findable_after and face.face_id not in gallery.rows:
+                    gallery.hidden_until[face.face_id] = self._clock() + self._findable_after
                 gallery.put(face.face_id, embedding)
 
     def list_faces(
@@ -320,6 +334,7 @@ class CollectionStore:
             gallery = self._gallery(collection_id)
             if searched_id not in gallery.rows:
                 raise FaceNotFoundError(searched_id)
+            gallery.show(self._clock())
             found = {
                 near_id: percent
                 for near_id, cosine in gallery.nearest(searched_id, limit)
@@ -352,6 +367,7 @@ class _Gallery:
         self._matrix = np.empty((max(256, expected), EMBEDDING_SIZE), np.float32)
         self.face_ids: list[str] = []
         self.rows: dict[str, int] = {}
+        self.hidden_until: dict[str, float] = {}
 
     def put(self, new_id: str, embedding: Floats) -> None:
         row = self.rows.get(new_id)
@@ -366,18 +382,24 @@ class _Gallery:
     def drop(self, old_id: str) -> None:
         """The last row moves into the gap."""
         row = self.rows.pop(old_id)
+        self.hidden_until.pop(old_id, None)
         last_id = self.face_ids.pop()
         if last_id != old_id:
             self._matrix[row] = self._matrix[len(self.face_ids)]
             self.face_ids[row] = last_id
             self.rows[last_id] = row
 
+    def show(self, now: float) -> None:
+        """Let those be found that have been hidden long enough."""
+        self.hidden_until = {old: at for old, at in self.hidden_until.items() if at > now}
+
     def nearest(self, searched_id: str, limit: int) -> list[tuple[str, float]]:
         """Ids and cosines of the `limit` other faces with the largest cosines, best first."""
         row = self.rows[searched_id]
         cosines = self._matrix[: len(self.face_ids)] @ self._matrix[row]
-        cosines[row] = -np.inf
-        limit = min(limit, len(cosines) - 1)
+        left_out = {row, *(self.rows[hidden] for hidden in self.hidden_until)}
+        cosines[list(left_out)] = -np.inf
+        limit = min(limit, len(cosines) - len(left_out))
         if limit == 0:
             return []
         best = np.argpartition(-cosines, limit - 1)[:limit]

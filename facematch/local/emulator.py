@@ -14,16 +14,19 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from facematch.local.athena import Athena
 from facematch.local.distributed_map import DistributedMap
+from facematch.local.faults import FaultyFunctions, Injector
 from facematch.local.parent import end_with_parent
+from facematch.local.permissions import PolicyDesk
 from facematch.local.redrive import Redrives
 from facematch.local.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 #: Dummy credentials; MiniStack takes any.
 CREDENTIALS: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -135,7 +138,23 @@ PRIVATE_NAMES: Final = (
         "ministack.services.s3",
         "_get_object_data",
         ("bucket_name", "key", "version_id"),
-        "reads an inventory for a Distributed Map",
+        "reads an inventory for a Distributed Map, and records for Athena",
+    ),
+    PrivateName(
+        "ministack.services.s3",
+        "_put_object",
+        ("bucket_name", "key", "body", "headers"),
+        "writes the results of Athena",
+    ),
+    *(
+        PrivateName("ministack.services.athena", name, parameters, "Athena on our own catalog")
+        for name, parameters in {
+            "_start_query_execution": ("data",),
+            "_execute_query": ("query_id", "query", "database", "ddl", "catalog"),
+            "_run_duckdb": ("query", "database", "catalog"),
+            "_save_query_results": ("query_id",),
+            "get_state": (),
+        }.items()
     ),
     PrivateName(
         "ministack.app",
@@ -144,20 +163,79 @@ PRIVATE_NAMES: Final = (
         "snapshots, so that a crash loses little",
     ),
     PrivateName("ministack.core.persistence", "save_state", ("service", "data"), "snapshots"),
+    PrivateName(
+        "ministack.core.iam_evaluator",
+        "enforce",
+        ("access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"),
+        "what a caller of the Rekognition endpoint may do",
+    ),
+    PrivateName(
+        "ministack.core.iam_actions",
+        "s3_additional_checks",
+        ("method", "path", "headers", "body", "query_params"),
+        "tells only who may list a bucket that an object is not there",
+    ),
 )
 
 
-def install() -> None:
-    """Put our differences into MiniStack, before it serves anything."""
-    from ministack.core import lambda_runtime  # noqa: PLC0415 - reads the environment at import
-    from ministack.services import lambda_svc, s3, stepfunctions  # noqa: PLC0415
+def install(faults: FaultyFunctions | None = None) -> None:
+    """Put our differences into MiniStack, before it serves anything.
 
+    Parameters
+    ----------
+    faults
+        Made on purpose: a test's.
+    """
+    # They read the environment at import.
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
+    from ministack.services import athena, glue, lambda_svc, s3, stepfunctions  # noqa: PLC0415
+
+    iam_evaluator._request_origin = _Loopback()
+    _hide_absence(iam_actions, s3)
+    if faults:
+        faults.install(lambda_runtime)  # first: an error that is never told has no name
     _name_exceptions(lambda_runtime, lambda_svc)
     _bound_invocations(lambda_svc)
     redrives = Redrives(stepfunctions)
     redrives.install()
     DistributedMap(stepfunctions, s3).install()
+    Athena(athena, glue, s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
+
+
+class _Loopback:
+    """Where every request comes from: this machine. Plain http counts as TLS on the way.
+
+    So the policies that deny whatever comes without TLS stay as they are, and are kept.
+    """
+
+    def get(self) -> tuple[str, bool]:
+        """The address, and whether the transport is secure."""
+        return "127.0.0.1", True
+
+    def set(self, origin: tuple[str, bool]) -> None:
+        """Stay as it is, whatever a request says."""
+
+
+def _hide_absence(iam_actions: Any, s3: Any) -> None:  # noqa: ANN401 - modules
+    """Answer 403 for an object that is not there, unless the caller may list the bucket.
+
+    As S3 does (Amazon S3 API Reference, GetObject and HeadObject).
+    """
+    additional_checks = iam_actions.s3_additional_checks
+
+    def checks_and_listing(
+        method: str, path: str, headers: object, body: bytes, query_params: dict[str, Any]
+    ) -> list[tuple[str, str]]:
+        checks: list[tuple[str, str]] = additional_checks(method, path, headers, body, query_params)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if method in {"GET", "HEAD"} and key and not query_params.keys() - {"versionId"}:
+            (version,) = query_params.get("versionId", [None])
+            if s3._get_object_data(bucket, key, version) is None:
+                checks.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+        return checks
+
+    iam_actions.s3_additional_checks = checks_and_listing
 
 
 def error_name(trace: str, message: str) -> str | None:
@@ -276,7 +354,9 @@ def _leave_messages_in_the_queue(
         redrives.resume = counted(redrives.resume)
 
 
-def environment(*, port: int, state: Path, wait_scale: float = 1.0) -> dict[str, str]:
+def environment(
+    *, port: int, state: Path, wait_scale: float = 1.0, enforce_permissions: bool = False
+) -> dict[str, str]:
     """The environment of the emulator's process, and so of the functions'.
 
     Nothing of the user's own AWS configuration is passed on.
@@ -289,6 +369,8 @@ def environment(*, port: int, state: Path, wait_scale: float = 1.0) -> dict[str,
         Folder in which everything is kept.
     wait_scale
         Shortens the waits between retries, for tests.
+    enforce_permissions
+        Refuse what a function's role, or the policy of a queue, topic or bucket, does not allow.
     """
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE")
     return {
@@ -304,6 +386,7 @@ def environment(*, port: int, state: Path, wait_scale: float = 1.0) -> dict[str,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "GATEWAY_PORT": str(port),
         "DOCKER_HOST": "unix:///nonexistent",
+        "AUTH": "true" if enforce_permissions else "false",
         "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # waiting for a slot must not count as throttling
         "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "1",
@@ -321,11 +404,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until the parent closes our standard input, or SIGTERM."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--faults", nargs=2, type=Path, metavar=("PLAN", "LOG"))
     options = parser.parse_args(arguments)
     _insist_on_own_environment(os.environ)
     end_with_parent()
-    install()
-    asyncio.run(_serve(options.port))
+    injector = Injector.told(options.faults)
+    faults = FaultyFunctions(injector) if injector else None
+    install(faults)
+    asyncio.run(_serve(options.port, faults))
 
 
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
@@ -333,11 +419,11 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, faults: FaultyFunctions | None) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after MiniStack's own preparations
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack import app as ministack  # noqa: PLC0415
-    from ministack.core import persistence  # noqa: PLC0415
+    from ministack.core import iam_evaluator, persistence  # noqa: PLC0415
 
     snapshots = Snapshots(ministack, persistence)
     snapshots.start()
@@ -346,7 +432,8 @@ async def _serve(port: int) -> None:
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     config.graceful_timeout = 2
-    await serve(snapshots.app, config)
+    desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
+    await serve(faults.in_front_of(desk.app) if faults else desk.app, config)
 
 
 if __name__ == "__main__":

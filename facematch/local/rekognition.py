@@ -39,6 +39,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
@@ -80,6 +81,8 @@ from facematch.local.faces import (
     QualityFilter,
     check_model_files,
 )
+from facematch.local.faults import FaultyCalls, Injector, called_at_rekognition
+from facematch.local.permissions import Permissions
 from facematch.quota import TokenBucket
 
 if TYPE_CHECKING:
@@ -194,6 +197,36 @@ class CallsPerSecond:
             )
 
 
+class CallersRights:
+    """A guard: a caller may do what the policies of its role allow.
+
+    Rekognition reads an image with the rights of whoever calls it, too (Amazon Rekognition
+    Developer Guide, Troubleshooting: InvalidS3ObjectException).
+    """
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+
+    def __call__(self, call: Call) -> None:
+        """Refuse the call if its caller lacks a right for it."""
+        authorization = call.headers.get("authorization", "")
+        collection = call.parameters.get("CollectionId")
+        refused = self._permissions.refusal(
+            authorization,
+            f"rekognition:{call.operation}",
+            _arn(collection) if collection else "*",
+        )
+        if refused:
+            raise RekognitionError(refused.code, refused.message)
+        s3_object = call.parameters.get("Image", {}).get("S3Object", {})
+        if {"Bucket", "Name"} <= s3_object.keys() and self._permissions.refusal(
+            authorization,
+            "s3:GetObjectVersion" if "Version" in s3_object else "s3:GetObject",
+            f"arn:aws:s3:::{s3_object['Bucket']}/{s3_object['Name']}",
+        ):
+            raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE)
+
+
 # --- The protocol -----------------------------------------------------------------------------
 
 
@@ -265,9 +298,11 @@ class _Reading:
         if not isinstance(value, list):
             _refuse_type(value, "a list")
         self._bounds(shape, len(value), "length", "...", path)
+        # What is beyond the bounds is not looked at: it can be millions of members.
+        within = islice(value, shape.metadata.get("max"))
         return [
             self.value(shape.member, item, f"{path}.{number}.member")
-            for number, item in enumerate(value, start=1)
+            for number, item in enumerate(within, start=1)
         ]
 
     def _map(self, shape: MapShape, value: object, path: str) -> Parameters:
@@ -278,7 +313,7 @@ class _Reading:
             self.value(shape.key, key, f"{path}.key"): self.value(
                 shape.value, item, f"{path}.value"
             )
-            for key, item in value.items()
+            for key, item in islice(value.items(), shape.metadata.get("max"))
         }
 
     def _string(self, shape: StringShape, value: object, path: str) -> str:
@@ -948,8 +983,11 @@ def _serve(options: argparse.Namespace) -> int:
             f"{address} cannot be used ({error.strerror}). Stop what listens there, or choose "
             "another --port."
         ) from None
+    injector = Injector.told(options.faults)
     try:
-        store = CollectionStore(options.database)
+        store = CollectionStore(
+            options.database, findable_after=injector.plan.findable_after if injector else 0.0
+        )
     except (sqlite3.Error, OSError) as error:
         raise _CannotStartError(
             f"The database {options.database} cannot be used ({error}). Perhaps another endpoint "
@@ -962,11 +1000,13 @@ def _serve(options: argparse.Namespace) -> int:
         endpoint = Endpoint(
             Rekognition(store, workers, S3Images(options.s3_endpoint, indexing_limit)),
             indexing_limit=indexing_limit,
-            guards=[CallsPerSecond(options.calls_per_second)] if options.calls_per_second else [],
+            guards=_guards(options),
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                endpoint.app,
+                FaultyCalls(endpoint.app, injector, called_at_rekognition)
+                if injector
+                else endpoint.app,
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -990,6 +1030,13 @@ def _serve(options: argparse.Namespace) -> int:
         workers.close()
         store.close()
     return 0
+
+
+def _guards(options: argparse.Namespace) -> Iterable[Guard]:
+    if options.iam_endpoint:
+        yield CallersRights(Permissions(options.iam_endpoint))
+    if options.calls_per_second:
+        yield CallsPerSecond(options.calls_per_second)
 
 
 def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
@@ -1023,6 +1070,18 @@ def _parser() -> argparse.ArgumentParser:
         "--calls-per-second",
         type=_rate,
         help="a quota, of IndexFaces and of SearchFaces each; without it there is none",
+    )
+    parser.add_argument(
+        "--iam-endpoint",
+        type=_loopback_url,
+        help="the emulator to ask what a caller may do; without it everybody may do everything",
+    )
+    parser.add_argument(
+        "--faults",
+        nargs=2,
+        type=Path,
+        metavar=("PLAN", "LOG"),
+        help="what goes wrong on purpose, and where each time is written down",
     )
     parser.add_argument(
         "--watch-stdin", action="store_true", help="stop when the standard input ends"

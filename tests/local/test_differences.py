@@ -49,6 +49,7 @@ def test_what_is_changed_is_in_the_table_and_nothing_else_is_changed(
         ("AWS::Rekognition::Collection",),
         ("AWS::CloudWatch::Alarm",),
         ("AWS::CloudWatch::Dashboard",),
+        ("AWS::Athena::NamedQuery",),
         arn_of_the_collection,
         ("Outputs", "CollectionId"),
         ("Parameters",),
@@ -85,7 +86,7 @@ def test_every_function_is_told_the_endpoints_of_this_machine(template: dict[str
         if resource["Type"] == "AWS::Lambda::Function"
     ]
 
-    assert len(functions) == 6
+    assert len(functions) == 7
     for function in functions:
         variables = function["Environment"]["Variables"]
         assert variables["FACEMATCH_LOCAL"] == "1"

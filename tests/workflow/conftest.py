@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -156,12 +157,18 @@ class Workflow:
         """Subscribe a queue to a topic; what is returned reads what has arrived so far."""
         sqs, sns = self.cloud.client("sqs"), self.cloud.client("sns")
         queue = sqs.create_queue(QueueName=f"subscriber-{time.monotonic_ns()}")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-        sns.subscribe(
-            TopicArn=self.deployment.outputs[topic_output],
-            Protocol="sqs",
-            Endpoint=arn["Attributes"]["QueueArn"],
-        )
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        admitted = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [admitted]})
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+        sns.subscribe(TopicArn=self.deployment.outputs[topic_output], Protocol="sqs", Endpoint=arn)
         received: list[dict[str, Any]] = []
 
         def read() -> list[dict[str, Any]]:
@@ -187,29 +194,35 @@ def eventually(look: Callable[[], T | None], patience: float = PATIENCE_SECONDS)
     pytest.fail(f"nothing within {patience} s")
 
 
+@contextmanager
+def workflow_on(cloud: LocalCloud) -> Iterator[Workflow]:
+    """The workflow that a local cloud has deployed."""
+    running = cloud.running
+    assert running
+    stacks = cloud.client("cloudformation").describe_stacks(StackName=running.stack_name)
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks["Stacks"][0]["Outputs"]}
+    with FaultyRekognition(running.rekognition) as rekognition:
+        made = Workflow(
+            cloud=cloud,
+            deployment=Deployment(
+                stack_name=running.stack_name,
+                local=True,
+                outputs=outputs,
+                make_client=cloud.client,
+            ),
+            rekognition=rekognition,
+            photographs=fetch_photographs(),
+        )
+        for part in ("Index", "Search"):
+            made.configure(part, AWS_ENDPOINT_URL_REKOGNITION=rekognition.url)
+        yield made
+
+
 @pytest.fixture(scope="session")
 def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
     home = Home(tmp_path_factory.mktemp("cloud"))
-    with LocalCloud(home, wait_scale=WAIT_SCALE) as cloud:
-        running = cloud.running
-        assert running
-        stacks = cloud.client("cloudformation").describe_stacks(StackName=running.stack_name)
-        outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks["Stacks"][0]["Outputs"]}
-        with FaultyRekognition(running.rekognition) as rekognition:
-            made = Workflow(
-                cloud=cloud,
-                deployment=Deployment(
-                    stack_name=running.stack_name,
-                    local=True,
-                    outputs=outputs,
-                    make_client=cloud.client,
-                ),
-                rekognition=rekognition,
-                photographs=fetch_photographs(),
-            )
-            for part in ("Index", "Search"):
-                made.configure(part, AWS_ENDPOINT_URL_REKOGNITION=rekognition.url)
-            yield made
+    with LocalCloud(home, wait_scale=WAIT_SCALE) as cloud, workflow_on(cloud) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

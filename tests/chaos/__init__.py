@@ -1,0 +1,1 @@
+"""Runs under fault plans, each compared with a clean run."""
