@@ -29,7 +29,7 @@ from facematch.terminal import messages, output, progress, safe
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
-from functions.matching.keys import replay_name
+from functions.matching.keys import is_folder_marker, replay_name
 from functions.matching.reports import failure_key, report_key
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class Auditor:
             yield [
                 image_listed(bucket, item)
                 for item in page.get("Versions", [])
-                if not item["Key"].endswith("/")  # a folder marker
+                if not is_folder_marker(item["Key"], item["Size"])
             ]
 
     def _running(self) -> Iterator[str]:

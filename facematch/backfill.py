@@ -19,6 +19,7 @@ from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records, digest_of
 from facematch.terminal import messages, output, progress, safe
 from facematch.upload import current_versions
+from functions.matching.keys import is_folder_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,7 @@ class Backfiller:
             ledger.add_versions(
                 image_listed(bucket, each(item))
                 for item in current_versions(s3, bucket, below)
-                if not item["Key"].endswith("/")
+                if not is_folder_marker(item["Key"], item["Size"])
             )
             reports = Records(self._deployment).keys("reports")
             ledger.add_known((digest_of(each(key)) for key in reports), Found.REPORTED)

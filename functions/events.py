@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
 from functions.matching.images import Removal, UploadedImage, timestamp
-from functions.matching.keys import decoded_key
+from functions.matching.keys import decoded_key, is_folder_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
             return None
         described = record.s3.get_object
         key = decoded_key(described.key)
-        if key.endswith("/") and (family in _REMOVALS or described.size == 0):
+        if is_folder_marker(key, 0 if family in _REMOVALS else described.size):
             return None
         if family in _REMOVALS:
             return Removal(

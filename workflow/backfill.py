@@ -65,9 +65,10 @@ _INVENTORIED: Final = """{%
 _IS_IMAGE: Final = """{%% (
     $key := $decodeUrlComponent($replace($states.input.key, "+", "%%20"));
     $prefix := %(prefix)s;
+    $size := $exists($states.input.size) ? $number($states.input.size) : 0;
     $states.input.bucket = %(bucket)s
         and $substring($key, 0, $length($prefix)) = $prefix
-        and $substring($key, -1) != "/"
+        and $not($substring($key, -1) = "/" and $size = 0)
         and $not($states.input.isDeleteMarker = true)
 ) %%}"""
 

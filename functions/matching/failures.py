@@ -63,7 +63,7 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
         "Convert it to JPEG or PNG and upload it again.",
     ),
     Reason.TOO_LARGE: (
-        f"is larger than Rekognition accepts ({MAX_IMAGE_BYTES:,} bytes)",
+        f"is larger than Rekognition accepts ({MAX_IMAGE_BYTES:,} bytes), or has too many pixels",
         "Scale it down or compress it, and upload it again.",
     ),
     Reason.TOO_SMALL: (
@@ -177,6 +177,6 @@ def error_message(cause: str) -> str:
     """The message out of a Lambda task's cause, which is the error as JSON."""
     try:
         error = json.loads(cause)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cause
     return str(error.get("errorMessage", cause)) if isinstance(error, dict) else cause

@@ -112,6 +112,11 @@ def key_of(external_id: str) -> str:
     return key
 
 
+def is_folder_marker(key: str, size: int) -> bool:
+    """Whether an object is what consoles make to show an empty folder: nobody's photograph."""
+    return key.endswith("/") and size == 0
+
+
 def version_digest(bucket: str, key: str, version: str) -> str:
     """Digest of one object version: 32 hexadecimal characters (128 bits of SHA-256).
 

@@ -21,6 +21,7 @@ from facematch.local.faults import (
     What,
     image_of,
 )
+from facematch.toolkit import PROJECT
 from tests.chaos.__main__ import PLANS
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ def injector(tmp_path: Path, *faults: Fault, seed: int = 1) -> Injector:
 
 
 @pytest.mark.parametrize("path", sorted(PLANS.rglob("*.toml")), ids=lambda path: path.stem)
-def test_every_plan_can_be_read_and_says_what_it_does(path: Path) -> None:
-    assert FaultPlan.read(path).about
+def test_every_plan_can_be_read_and_stands_in_the_document(path: Path) -> None:
+    plan = FaultPlan.read(path)
+
+    assert plan.about
+    assert plan.name in (PROJECT / "docs" / "chaos.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,13 @@ def test_an_image_is_hit_so_many_times_and_then_no_more(tmp_path: Path) -> None:
 
     assert hits == [What.LOSE] * 3 + [None] * 2
     assert one.hit("s3.PutObject", IMAGES[0]) is None
+
+
+def test_of_two_faults_at_one_call_the_second_waits_for_the_next(tmp_path: Path) -> None:
+    faults = [Fault(at="sns.Publish", what=what) for what in (What.LOSE, What.DROP)]
+    one = injector(tmp_path, *faults)
+
+    assert [one.hit("sns.Publish", IMAGES[0]) for _ in range(3)] == [What.LOSE, What.DROP, None]
 
 
 def test_an_outage_hits_everything_until_it_is_over(tmp_path: Path) -> None:

@@ -202,6 +202,13 @@ def test_an_inventory_may_have_any_columns(
     assert created.etag
 
 
+def test_an_object_with_content_is_no_folder_marker_whatever_its_key(template: Template) -> None:
+    line = {"Bucket": BUCKET, "Key": "images/folder/", "Size": "7"}
+    created = message(template, "Inventory", line)
+    assert created is not None
+    assert created.key == "images/folder/"
+
+
 @pytest.mark.parametrize(
     "line",
     [

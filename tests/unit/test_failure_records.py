@@ -65,7 +65,7 @@ def test_every_reason_has_a_sentence_of_its_own() -> None:
 
 def test_the_figures_of_a_rejection_reach_its_sentence() -> None:
     made = record(rejected(Reason.TOO_LARGE, "99,000,000 bytes"))
-    assert made["message"].endswith("(15,728,640 bytes): 99,000,000 bytes.")
+    assert made["message"].endswith("too many pixels: 99,000,000 bytes.")
 
 
 @given(reason=st.sampled_from(Reason), detail=st.text())

@@ -55,8 +55,8 @@ def pile() -> Pile:
     made = Pile()
     # Two sides report one pair of photographs, and a second photograph supports the names.
     made.reported(ANN_1, (BOB_1, 99.5), searched=3)
-    made.reported(BOB_1, (ANN_1, 99.5))
-    made.reported(ANN_2, (BOB_1, 99.903))
+    made.reported(BOB_1, (ANN_1, 99.497))
+    made.reported(ANN_2, (BOB_1, 99.953))
     # The version that matched has been overwritten.
     made.reported(CID_OLD, (ANN_1, 100.0))
     made.reported(CID_NEW)
@@ -162,7 +162,7 @@ def test_pairs_are_counted_once_from_what_is_evidence_now(athena: Deployment) ->
     )
 
     assert found == [
-        ("Ann", "Bob", 99.903, 2, 2, 1),
+        ("Ann", "Bob", 99.953, 2, 2, 1),
         ("Fay", "Gus", 99.02, 1, 1, 1),
         ("Hal", "Ida", 98.5, 2, 2, 1),
         ("Jon", "Kim", 97.0, 1, 1, 1),
@@ -204,7 +204,7 @@ def test_photographs_behind_a_pair_are_found_in_either_order(
 
     columns = ("key", "other_key") if names[0] == "Ann" else ("other_key", "key")
     assert rows(found, "similarity", *columns, "first_seen", "last_seen") == [
-        (99.903, ANN_2.key, BOB_1.key, "2026-11-22T08:03:00.000Z", "2026-11-22T08:03:00.000Z"),
+        (99.953, ANN_2.key, BOB_1.key, "2026-11-22T08:03:00.000Z", "2026-11-22T08:03:00.000Z"),
         (99.5, ANN_1.key, BOB_1.key, "2026-11-22T08:02:00.000Z", "2026-11-22T08:03:00.000Z"),
     ]
 
@@ -226,7 +226,7 @@ def test_a_hostile_name_is_a_name_and_nothing_else(athena: Deployment) -> None:
         (99.03, [["Ann", "Bob"]]),
         (97, [["Ann", "Bob"], ["Fay", "Gus"], ["Hal", "Ida"], ["Jon", "Kim"]]),
         (93, [["Ann", "Bob"], ["Fay", "Gus"], ["Hal", "Ida"], ["Jon", "Kim"], ["Lee", "Mia"]]),
-        (99.904, []),
+        (99.954, []),
     ],
 )
 def test_names_are_grouped_from_the_minimum_up_but_not_by_who_was_told_apart(
@@ -291,7 +291,7 @@ def test_similarities_are_cut_into_bins_that_are_finer_where_thresholds_lie(
         (98.0, 2),
         (99.0, 1),
         (99.5, 1),
-        (99.9, 1),
+        (99.95, 1),
     ]
 
 
@@ -327,7 +327,7 @@ def test_names_are_listed_by_their_photographs(athena: Deployment) -> None:
 
     columns = ("name", "photographs", "matched", "rejected", "failed", "best_similarity")
     assert rows(found, *columns)[:3] == [
-        ("Ann", 2, 2, 0, 0, 99.903),
+        ("Ann", 2, 2, 0, 0, 99.953),
         ("Hal", 2, 1, 0, 0, 98.0),
         ("Tom", 2, 0, 0, 2, None),
     ]
