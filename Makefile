@@ -37,11 +37,15 @@ test: setup ## every test: units, infrastructure, local cloud, the executed work
 chaos: setup ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
 	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)
 
-lint: setup ## ruff, mypy and the import contracts of the rooms
+lint: setup ## ruff, mypy, the import contracts of the rooms; cdk-nag and cfn-lint on the templates
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/infrastructure -k cdk_nag
+	@$(BIN)/python -m facematch.toolkit synth --quiet \
+		-c quicksight_principal_arn=arn:aws:quicksight:us-east-1:111122223333:group/default/managers
+	@$(BIN)/cfn-lint cdk.out/*.template.json
 
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
