@@ -470,7 +470,7 @@ def audit(
     Exit code 1 when one is missing, and --fix, if given, could not send it again.
     """
     if force and not fix:
-        raise Unusable("--force goes with --fix.")
+        raise Unusable("--force says how to --fix. Add --fix, or leave --force out.")
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     with Ledger(deployment.images_bucket) as ledger:
         if not audited(deployment, ledger, prefix=prefix, fix=fix, force=force, as_json=as_json):

@@ -99,7 +99,9 @@ class Backfiller:
             When the prefix or the inventory is not one of the images.
         """
         if inventory and prefix:
-            raise Unusable("Either --prefix or --inventory: an inventory lists what it lists.")
+            raise Unusable(
+                "Either --prefix or --inventory: an inventory lists what it lists. Leave one out."
+            )
         what = (
             {"inventory": self._inventory_key(inventory)}
             if inventory
@@ -193,11 +195,14 @@ class Backfiller:
             manifest = json.loads(body)
             facts = (manifest["sourceBucket"], manifest["fileFormat"])
         except (ClientError, ValueError, KeyError, TypeError) as error:
-            raise Unusable(f"{url} cannot be read as an inventory's manifest: {error}") from None
+            raise Unusable(
+                f"{url} cannot be read as an inventory's manifest: {error}. Name a manifest.json "
+                "that S3 Inventory has written, or leave --inventory out to list the bucket."
+            ) from None
         if facts != (self._deployment.images_bucket, "CSV"):
             raise Unusable(
-                f"{url} is an inventory of {facts[0]} in {facts[1]}; one of "
-                f"{self._deployment.images_bucket} in CSV is needed."
+                f"{url} is an inventory of {facts[0]} in {facts[1]}. Name one of "
+                f"{self._deployment.images_bucket} in CSV."
             )
         return key
 
@@ -324,5 +329,6 @@ def backfilled(
 def _nothing(deployment: Deployment, where: str) -> NothingListed:
     return NothingListed(
         f"{where if where.startswith('s3://') else f's3://{deployment.images_bucket}/{where}'} "
-        "lists no object: nothing was sent."
+        "lists no object: nothing was sent. Upload photographs first (facematch upload), or give "
+        "another --prefix or --inventory."
     )

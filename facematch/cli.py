@@ -28,7 +28,7 @@ from facematch.collection import collection_app
 from facematch.decisions import decisions_app
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.destroy import destroy
-from facematch.errors import Actionable
+from facematch.errors import Actionable, about_file, explained
 from facematch.evidence.command import dashboard
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
@@ -248,7 +248,11 @@ def local_start(
     with messages.status("starting the local cloud"):
         while home.running() is None:
             if process.poll() is not None:
-                fail(log.read_text().strip() or f"it ended at once; see {log}", FAILED)
+                fail(
+                    f"The local cloud in {home.folder} did not start. Mend what it says, then: "
+                    f"facematch local start\n{log.read_text().strip() or log}",
+                    FAILED,
+                )
             time.sleep(0.1)
     _show_local()
 
@@ -269,7 +273,11 @@ def local_stop(*, quiet: Quiet = False) -> None:
         deadline = time.monotonic() + 60
         while home.is_claimed():
             if time.monotonic() > deadline:
-                fail(f"The process {running.pid} does not end. See {home.logs}", FAILED)
+                fail(
+                    f"The local cloud (process {running.pid}) has not ended for a minute. Look "
+                    f"into {home.logs}, or end it with: kill -KILL {running.pid}",
+                    FAILED,
+                )
             time.sleep(0.1)
     messages.print("Stopped. Everything is kept: facematch local start")
 
@@ -296,7 +304,10 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
 
     home = Home.default()
     if home.running():
-        fail("The local cloud is running. Stop it first: facematch local stop", UNUSABLE)
+        fail(
+            f"The local cloud in {home.folder} is running. Stop it first: facematch local stop",
+            UNUSABLE,
+        )
     if not yes:
         typer.confirm(f"Delete everything that is kept in {home.folder}?", abort=True)
     reset(home)
@@ -358,7 +369,16 @@ def main() -> NoReturn:
     except Actionable as error:
         fail(str(error), error.exit_code)
     except (BotoCoreError, ClientError) as error:
-        fail(f"AWS: {error}", FAILED)
+        said = explained(error)
+        fail(str(said), said.exit_code)
+    except OSError as error:
+        fail(str(about_file(error)), FAILED)
+    except ModuleNotFoundError as error:
+        fail(
+            f"This command needs the package {error.name!r}, which is not installed. Install all "
+            "that it may need: pip install 'face-matching[cdk,local,page]'",
+            UNUSABLE,
+        )
     except Interrupted:
         messages.print("Interrupted. What is done is done; repeat the command to go on.")
         sys.exit(INTERRUPTED)

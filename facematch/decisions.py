@@ -19,7 +19,7 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
-from facematch.terminal import messages, output, progress, safe
+from facematch.terminal import FORMULA_STARTS, messages, output, progress, safe
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.images import timestamp
 from functions.matching.notifications import percent
@@ -35,8 +35,6 @@ COLUMNS: Final = (
     *("name_a", "name_b", "decision", "note", "decided_by", "decided_at"),
     *("similarity", "face_ids"),
 )
-#: A spreadsheet takes a cell that begins so for a formula: the export puts a ' in front.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
 #: A cell lists the ids of all faces of two names.
 _CELL_LIMIT: Final = 16 * 2**20
 _SHOWN_FAULTS: Final = 20
@@ -183,7 +181,10 @@ def _rows_of_json(file: Path, text: str, stack_name: str) -> Iterator[dict[str, 
         document = {}
     rows, of_stack = document.get("decisions"), document.get("stack")
     if not isinstance(rows, list):
-        raise NotDecisions(f"{file} is not an export of the evidence page: it has no 'decisions'.")
+        raise NotDecisions(
+            f"{file} is not an export of the evidence page: it has no 'decisions'. Import the file "
+            "as the page exported it."
+        )
     if of_stack != stack_name:
         raise NotDecisions(
             f"{file} was exported from the page of the stack {of_stack!r}, and this is "
@@ -201,7 +202,7 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
         if missing:
             raise NotDecisions(
                 f"{file} is not an export of the evidence page: it has no column "
-                f"{', '.join(sorted(missing))}."
+                f"{', '.join(sorted(missing))}. Import the file as the page exported it."
             )
         for row in reader:
             cells = {column: _unguarded(row[column] or "") for column in COLUMNS}
@@ -211,11 +212,14 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
                 "face_ids": cells["face_ids"].split(),
             }
     except csv.Error as error:
-        raise NotDecisions(f"{file}, line {reader.line_num}: not CSV: {error}") from None
+        raise NotDecisions(
+            f"{file} is not CSV from line {reader.line_num} on: {error}. Import the file as the "
+            "page exported it."
+        ) from None
 
 
 def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS) else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def _number(cell: str) -> float | None:

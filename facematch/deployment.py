@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from facematch.errors import Unusable
+from facematch.errors import Actionable, Unusable
 from functions.matching.keys import compiled_name_pattern
 from functions.matching.settings import regional_starts_per_second
 
@@ -26,6 +26,21 @@ PARALLEL: Final = 16
 
 class DeploymentNotFound(Unusable):
     """There is no such stack; the text says where it was looked for and what to do."""
+
+
+class Outputs(dict[str, str]):
+    """Outputs of a stack by their names; one that is missed says so in a sentence."""
+
+    def __init__(self, stack: dict[str, Any]) -> None:
+        super().__init__((o["OutputKey"], o["OutputValue"]) for o in stack.get("Outputs", []))
+        self._stack = f"{stack['StackName']} ({stack['StackStatus']})"
+
+    def __missing__(self, name: str) -> str:
+        raise DeploymentNotFound(
+            f"The stack {self._stack} has no output {name!r}, so it is not of this project, not "
+            "deployed yet, or older than this version. Deploy it again (make deploy), or name "
+            "another with --stack."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +106,14 @@ class Deployment:
         parameter = self.make_client("ssm").get_parameter(
             Name=self.outputs["NotifyThresholdParameter"]
         )
-        return float(parameter["Parameter"]["Value"])
+        text = parameter["Parameter"]["Value"]
+        try:
+            return float(text)
+        except ValueError:
+            raise Actionable(
+                f"The SSM parameter {parameter['Parameter']['Name']} holds {text!r}, which is no "
+                "number. Set it to the lowest similarity that notifies, in %."
+            ) from None
 
 
 def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deployment:
@@ -100,21 +122,22 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
     Raises
     ------
     DeploymentNotFound
-        When there is none, or the credentials do not reach it.
+        When there is none in that region of that account.
     """
+    session = boto3.session.Session(profile_name=profile, region_name=region)
+    make: Callable[..., Any] = session.client
+    config = Config(
+        max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
+    )
     try:
-        session = boto3.session.Session(profile_name=profile, region_name=region)
-        make: Callable[..., Any] = session.client
-        config = Config(
-            max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
-        )
         outputs = _outputs(make("cloudformation", config=config), stack_name)
-    except (BotoCoreError, ClientError) as error:
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
         raise DeploymentNotFound(
-            f"The stack {stack_name!r} was not found with these credentials "
-            f"(profile {profile or 'default'}, region {region or 'default'}): {error}\n"
-            "Deploy it (make deploy), or name it with --stack, --profile and --region; for the "
-            "local cloud add --local."
+            f"There is no stack {stack_name!r} in the region {session.region_name} of the account "
+            f"that the profile {session.profile_name!r} belongs to. Deploy it (make deploy), or "
+            "name it with --stack, --profile and --region; for the local cloud add --local."
         ) from None
     return Deployment(
         stack_name=stack_name,
@@ -150,6 +173,5 @@ def on_this_machine() -> Deployment:
     )
 
 
-def _outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:  # noqa: ANN401 - a client
-    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client
+    return Outputs(cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])

@@ -86,8 +86,8 @@ class Destruction:
             waiter.wait(StackName=self._stack_name)
         except WaiterError as error:
             raise Actionable(
-                f"CloudFormation could not delete the stack {self._stack_name}: {error}. Its "
-                "events say why; then repeat the command."
+                f"CloudFormation could not delete the stack {self._stack_name}: {error}. Look at "
+                "its events for the reason and mend that, then repeat the command."
             ) from None
 
     def delete(self, kept: Kept) -> None:
@@ -115,7 +115,8 @@ class Destruction:
             if errors := answer.get("Errors"):
                 raise Actionable(
                     f"{len(errors)} object versions of {kept.name} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Repeat the command."
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then repeat the "
+                    "command."
                 )
 
     def _resources(self, stack_id: str) -> Iterator[dict[str, Any]]:
@@ -176,7 +177,10 @@ def destroy(
         output.print(safe(f"  {_KINDS[item.kind]} {item.name}: {item.count:,} {what}"))
     answer = typer.prompt("Type the stack's name to delete all of it")
     if answer != stack:
-        raise Unusable("Nothing was deleted.")
+        raise Unusable(
+            f"Nothing was deleted: {answer!r} is not the stack's name. Repeat the command and type "
+            f"{stack}."
+        )
     for item in kept:
         with messages.status(f"emptying {item.name}"):
             destruction.empty(item)

@@ -222,7 +222,7 @@ def executions(
 ) -> None:
     """List executions, newest first within each status."""
     if status and status.upper() not in STATUSES:
-        raise Unusable(f"{status!r} is no status. There are {', '.join(STATUSES)}.")
+        raise Unusable(f"{status!r} is no status. Choose one of {', '.join(STATUSES)}.")
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     found = []
     for execution in Executions(deployment).listed(

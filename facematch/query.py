@@ -22,9 +22,9 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 
 from facematch.deployment import DEFAULT_STACK_NAME
-from facematch.errors import Actionable, Unusable
+from facematch.errors import Actionable, Unusable, explained
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.terminal import messages, output, safe
+from facematch.terminal import FORMULA_STARTS, messages, output, safe
 from functions.matching.notifications import printable
 from workflow.queries import Query, QueryError, queries, read_query
 
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 _PARAMETER_LIMIT: Final = 1024
 _FIRST_LOOK_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 1.0
-#: A spreadsheet takes a cell that begins so for a formula (OWASP, CSV Injection), or for our guard.
-_FORMULA: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
+_MEND: Final = "Mend the query or its parameters, or repeat the command if Athena was at fault."
 _RIGHTS: Final = (
     "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
     "docs/queries.md."
@@ -127,12 +126,14 @@ def found(name: str) -> Query:
     if not path.is_file():
         raise Unusable(
             f"There is no query {printable(name)!r}, and no such file. Queries: "
-            f"{', '.join(known)}. What they answer: facematch query"
+            f"{', '.join(known)}. See what they answer with: facematch query"
         )
     try:
         return read_query(path)
     except (QueryError, OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"The file cannot be read as a query. {error}") from None
+        raise Unusable(
+            f"The file cannot be read as a query. {error} Mend it as docs/queries.md says."
+        ) from None
 
 
 def bound(asked: Query, given: Sequence[str]) -> list[str]:
@@ -155,8 +156,8 @@ def bound(asked: Query, given: Sequence[str]) -> list[str]:
         if not equals or name not in names or name in values:
             known = ", ".join(names) or "none; a file declares its own, see docs/queries.md"
             raise Unusable(
-                f"--param {printable(text)!r} is not one name=value of a parameter. Parameters of "
-                f"{asked.name}: {known}."
+                f"--param {printable(text)!r} is not one name=value of a parameter. Give each once; "
+                f"parameters of {asked.name}: {known}."
             )
         values[name] = value
     return [_bound(asked, parameter, values) for parameter in asked.parameters]
@@ -166,19 +167,20 @@ def _bound(asked: Query, parameter: Parameter, values: dict[str, str]) -> str:
     value = values.get(parameter.name, parameter.default)
     if value is None:
         raise Unusable(
-            f"{asked.name} needs --param {parameter.name}=...: {parameter.meaning} "
-            f"({parameter.type})."
+            f"{asked.name} needs a parameter. Add --param {parameter.name}=...: "
+            f"{parameter.meaning} ({parameter.type})."
         )
     try:
         text = literal(parameter.type, value)
     except ValueError:
         raise Unusable(
-            f"--param {parameter.name}={printable(value)} is no {parameter.type}."
+            f"--param {parameter.name}={printable(value)} is no {parameter.type}. Give one: "
+            f"{parameter.meaning}."
         ) from None
     if len(text) > _PARAMETER_LIMIT:
         raise Unusable(
-            f"--param {parameter.name} is too long: Athena takes {_PARAMETER_LIMIT:,} characters, "
-            "quotes included."
+            f"--param {parameter.name} is too long. Shorten it: Athena takes {_PARAMETER_LIMIT:,} "
+            "characters, quotes included."
         )
     return text
 
@@ -226,7 +228,10 @@ def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Resul
         When the stack has no workgroup yet.
     """
     if "AnalyticsWorkgroup" not in deployment.outputs:
-        raise Unusable("The stack was deployed before there were queries: deploy it again.")
+        raise Unusable(
+            f"The stack {deployment.stack_name} was deployed before there were queries: deploy it "
+            "again."
+        )
     athena = deployment.make_client("athena")
     request: dict[str, Any] = {
         "QueryString": sql,
@@ -244,7 +249,7 @@ def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Resul
         return _result(athena, query_id)
     except ClientError as error:
         hint = f" {_RIGHTS}" if "AccessDenied" in error.response["Error"]["Code"] else ""
-        raise QueryFailed(f"Athena refused: {error}{hint}") from None
+        raise QueryFailed(f"{explained(error)}{hint}") from None
 
 
 def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
@@ -264,8 +269,8 @@ def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
             athena.stop_query_execution(QueryExecutionId=query_id)
     if status["State"] != "SUCCEEDED":
         reason = printable(status.get("StateChangeReason") or "no reason given")
-        hint = f" {_RIGHTS}" if "access denied" in reason.lower() else ""
-        raise QueryFailed(f"The query ended {status['State']}: {reason}{hint}")
+        hint = _RIGHTS if "access denied" in reason.lower() else _MEND
+        raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
 
 
 def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
@@ -278,7 +283,9 @@ def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
             info = found["ResultSetMetadata"]["ColumnInfo"]
             columns = {column["Name"]: column["Type"] for column in info}
             if len(columns) < len(info):
-                raise QueryFailed("Two columns have the same name: give each one of its own (AS).")
+                raise QueryFailed(
+                    "Two columns of the query have the same name: give each one of its own (AS)."
+                )
         for row in found["Rows"][1 if number == 0 else 0 :]:  # the first is the header
             texts = [datum.get("VarCharValue") for datum in row["Data"]]
             rows.append(
@@ -300,7 +307,7 @@ def write_csv(result: Result) -> None:
     writer.writerow(result.columns)
     for row in result.rows:
         writer.writerow(
-            f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
             for value in row
         )
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from facematch.deployment import PARALLEL
+from facematch.errors import Actionable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +49,14 @@ class Records:
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return []
-        return [json.loads(line) for line in body.splitlines() if line.strip()]
+        try:
+            return [json.loads(line) for line in body.splitlines() if line.strip()]
+        except ValueError as error:
+            raise Actionable(
+                f"s3://{self._bucket}/{key} is not JSON Lines: {error}. Nothing of this project "
+                "writes so. Restore an older version of it, or delete it; facematch audit --fix "
+                "then has the report written again."
+            ) from None
 
 
 def digest_of(key: str) -> str:

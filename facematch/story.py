@@ -265,7 +265,7 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
                 )
     raise Unusable(
         f"There is no execution named {key!r}, and no object of that key in {bucket} now. "
-        "`facematch executions --name PART` finds executions by a part of their name."
+        "Find executions by a part of their name: facematch executions --name PART"
     )
 
 

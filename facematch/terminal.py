@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 output: Final = Console(highlight=False)
 messages: Final = Console(stderr=True, highlight=False)
 
+#: A spreadsheet takes a cell that begins so for a formula: in CSV it gets one more ' in front.
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
+
 #: Without a terminal there is no width to fit, and a cut key is no use in a file.
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 
@@ -100,8 +103,12 @@ def _decided(pair: NamePair) -> Text:
 
 
 def fail(text: str, code: int) -> None:
-    """Print the error and end with an exit code that scripts can use."""
-    messages.print(Text("Error: ", style="bold red").append(text, style="default"), soft_wrap=True)
+    """Print the error and end with an exit code that scripts can use.
+
+    It may quote what comes from outside: nothing in it controls the terminal.
+    """
+    shown = "\n".join(printable(line) for line in text.splitlines())
+    messages.print(Text("Error: ", style="bold red").append(shown, style="default"), soft_wrap=True)
     sys.exit(code)
 
 

@@ -61,7 +61,10 @@ def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path
         check=False,
     )
     if done.returncode:
-        raise SynthesisError((done.stderr or done.stdout).strip())
+        raise SynthesisError(
+            "app.py could not make the template. Mend what it says, then repeat the command:\n"
+            + (done.stderr or done.stdout).strip()
+        )
     return outdir
 
 

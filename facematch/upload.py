@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.deployment import PARALLEL
-from facematch.errors import Unusable
+from facematch.errors import Unusable, about_file, explained
 from facematch.records import Records, digest_of
 from functions.matching.keys import execution_name, version_digest
 
@@ -114,7 +114,9 @@ class Uploader:
             else:
                 plan.new[key] = path
         if not plan.new and not plan.unchanged:
-            raise NothingToUpload(f"There is no photograph (JPEG, PNG) in {folder} or below it.")
+            raise NothingToUpload(
+                f"There is no photograph (JPEG, PNG) in {folder} or below it. Name another folder."
+            )
         return plan
 
     def upload(
@@ -159,8 +161,10 @@ class Uploader:
             key, path = pending.pop(future)
             try:
                 versions.append(future.result())
-            except (OSError, BotoCoreError, ClientError) as error:
-                errors[key] = str(error)
+            except (BotoCoreError, ClientError) as error:
+                errors[key] = str(explained(error))
+            except OSError as error:
+                errors[key] = str(about_file(error))
             done(path.stat().st_size if path.exists() else 0)
 
     def _upload(self, key: str, path: Path) -> Version:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class MessageNotUnderstood(Exception):  # noqa: N818 - reads as what happened
-    """A message in the queue that is not an S3 event of ours; it ends as a dead letter."""
+    """A message in the queue that is not an S3 event of ours; it ends as a dead letter.
+
+    The text goes on after "the message cannot be understood:", in the starter's log.
+    """
 
 
 #: Bytes. S3's limit for a key and for a version id (Amazon S3 User Guide); the rest is shorter.
@@ -95,14 +98,16 @@ def changed_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCr
     if event.get("Event") == "s3:TestEvent" and "Records" not in event:
         return
     if not isinstance(event.get("Records"), list) or not event["Records"]:
-        raise MessageNotUnderstood("no Records in it, so not an S3 event")
+        raise MessageNotUnderstood("it is not an S3 event: there are no Records in it")
     road = _road(event)
     for record in S3Event(event).records:
         changed = _changed_object(record, road)
         if changed is None:
             continue
         if changed.bucket != bucket or not changed.key.startswith(prefix):
-            raise MessageNotUnderstood("an event about an object that is not in the images bucket")
+            raise MessageNotUnderstood(
+                "it is about an object that is not below the image prefix of the images bucket"
+            )
         yield changed
 
 
@@ -174,9 +179,11 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
             road=road,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except KeyError as error:
+        raise MessageNotUnderstood(f"it is an S3 event that lacks the field {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise MessageNotUnderstood(
-            f"an S3 event without what it should have ({type(error).__name__})"
+            "it is an S3 event with a field of another type or form than S3 writes"
         ) from None
 
 
@@ -202,9 +209,9 @@ def _json_object(body: str) -> dict[str, Any]:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):
-        raise MessageNotUnderstood("not JSON") from None
+        raise MessageNotUnderstood("it is not JSON") from None
     if not isinstance(event, dict):
-        raise MessageNotUnderstood("not a JSON object")
+        raise MessageNotUnderstood("it is JSON, but not an object")
     return event
 
 

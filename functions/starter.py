@@ -61,7 +61,11 @@ def start_executions(record: SQSRecord) -> None:
                 start_matching(changed)
     except MessageNotUnderstood as error:
         metrics.add_metric("MessagesNotUnderstood", MetricUnit.Count, 1)
-        logger.error("message not understood", message_id=record.message_id, why=str(error))
+        logger.error(
+            f"the message cannot be understood: {error}. It will be a dead letter: see them with "
+            "facematch replay --dead-letters, and delete it unless it is of use",
+            message_id=record.message_id,
+        )
         raise
     except Exception as error:
         metrics.add_metric("StartsFailed", MetricUnit.Count, 1)

@@ -282,7 +282,7 @@ def _insist_on_page(folder: Path, *, strangers: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise NotAPage(f"{folder} is not a folder.")
+        raise NotAPage(f"{folder} is a file, not a folder. Name a folder with --to.")
     found = {path.name for path in folder.iterdir()}
     if found and MARKER not in found:
         raise NotAPage(_no_page(folder))
@@ -328,5 +328,6 @@ def _sentences(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise Actionable(
             f"{folder} cannot be written or deleted: {error.strerror or error} "
-            f"({error.filename or folder})"
+            f"({error.filename or folder}). Mend that (rights, room on the disk), or name another "
+            "folder with --to."
         ) from None

@@ -43,7 +43,10 @@ def local_client(running: Running, service: str, **options: Any) -> Any:  # noqa
     """
     endpoint = running.rekognition if service == "rekognition" else running.endpoint
     if not endpoint.startswith("http://127.0.0.1:"):
-        raise LocalCloudError(f"{endpoint} is not on this machine: nothing is sent there.")
+        raise LocalCloudError(
+            f"{endpoint} is not on this machine, so nothing was sent there. Start the local cloud "
+            "anew: facematch local stop, then facematch local start"
+        )
     make: Callable[..., Any] = _session().client
     return make(
         service,
@@ -124,7 +127,7 @@ class LocalCloud:
     def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401
         """A client of this local cloud; `options` are botocore's Config's."""
         if self.running is None:
-            raise LocalCloudError("The local cloud is not running: facematch local start")
+            raise LocalCloudError("The local cloud is not running. Start it: facematch local start")
         return local_client(self.running, service, **options)
 
     def start(self) -> Running:
@@ -169,10 +172,24 @@ class LocalCloud:
         return next((name for name, child in self._children if child.poll() is not None), None)
 
     def _start(self) -> Running:
-        port, rekognition_port = self.home.ports()
         for folder in (self.home.state / "tmp", self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
         _empty(self.home.state / "tmp")
+        with self.home.choosing_ports() as (port, rekognition_port):
+            machine = self._spawn_all(port, rekognition_port)
+            self._say("synthesising the template")  # while they start
+            try:
+                assembly = synthesised(self._overrides)
+            except SynthesisError as error:
+                raise LocalCloudError(str(error)) from None
+            self._await("emulator", f"{machine.endpoint}/_ministack/health")
+            self._await("rekognition", f"{machine.rekognition}/health")
+        self._say("deploying the template")
+        running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
+        name = deploy(assembly, machine, lambda service: local_client(running, service))
+        return Running(running.pid, running.endpoint, running.rekognition, name)
+
+    def _spawn_all(self, port: int, rekognition_port: int) -> Machine:
         machine = Machine(
             endpoint=f"http://127.0.0.1:{port}", rekognition=f"http://127.0.0.1:{rekognition_port}"
         )
@@ -194,17 +211,7 @@ class LocalCloud:
             *self._faults,
             *(("--iam-endpoint", machine.endpoint) if self._enforce_permissions else ()),
         )
-        self._say("synthesising the template")
-        try:
-            assembly = synthesised(self._overrides)
-        except SynthesisError as error:
-            raise LocalCloudError(f"The template could not be synthesised. {error}") from None
-        self._await("emulator", f"{machine.endpoint}/_ministack/health")
-        self._await("rekognition", f"{machine.rekognition}/health")
-        self._say("deploying the template")
-        running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
-        name = deploy(assembly, machine, lambda service: local_client(running, service))
-        return Running(running.pid, running.endpoint, running.rekognition, name)
+        return machine
 
     def _spawn(self, module: str, environment: dict[str, str], *arguments: str) -> None:
         log = self._log(module)
@@ -227,7 +234,8 @@ class LocalCloud:
             if child.poll() is not None:
                 raise LocalCloudError(
                     f"The process {module!r} ended while starting (exit code {child.returncode}). "
-                    f"Its log, {self._log(module)}, ends with:\n{_tail(self._log(module))}"
+                    f"Mend what its log, {self._log(module)}, ends with:\n"
+                    f"{_tail(self._log(module))}"
                 )
             with (
                 contextlib.suppress(urllib.error.URLError, OSError),
@@ -236,8 +244,8 @@ class LocalCloud:
                 return
             time.sleep(0.05)
         raise LocalCloudError(
-            f"The process {module!r} did not answer within {_START_SECONDS} s. "
-            f"See its log: {self._log(module)}"
+            f"The process {module!r} did not answer within {_START_SECONDS} s. Look into its log, "
+            f"{self._log(module)}, and repeat the command when the machine is less busy."
         )
 
     def _log(self, module: str) -> Path:

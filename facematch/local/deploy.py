@@ -119,6 +119,7 @@ def _create_or_update(cloudformation: Any, name: str, *, url: str, digest: str) 
         raise LocalCloudError(
             f"The stack {name} ended {stack['StackStatus']} on the emulator: "
             + ("; ".join(reasons) or str(stack.get("StackStatusReason")))
+            + ". Mend these resources in workflow/, or begin anew with: facematch local reset"
         )
 
 
@@ -129,7 +130,10 @@ def _settled(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
         if stack and not stack["StackStatus"].endswith("IN_PROGRESS"):
             return stack
         time.sleep(0.1)
-    raise LocalCloudError(f"The stack {name} was not ready within {_STACK_SECONDS} s.")
+    raise LocalCloudError(
+        f"The stack {name} was not ready on the emulator within {_STACK_SECONDS} s. Repeat the "
+        "command when the machine is less busy, or begin anew with: facematch local reset"
+    )
 
 
 def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:  # noqa: ANN401

@@ -6,12 +6,17 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from facematch.errors import Actionable
 from facematch.toolkit import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STATE_ROOT: Final = PROJECT / ".facematch"
 #: MiniStack's own default, and one beside it.
@@ -150,6 +155,19 @@ class Home:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps([first, second]))
         return first, second
+
+    @contextmanager
+    def choosing_ports(self) -> Iterator[tuple[int, int]]:
+        """`ports`, for as long as it takes to bind them: no other local cloud chooses meanwhile.
+
+        Two that start at once would choose the same, and one would take the other's services for
+        its own.
+        """
+        with (Path(tempfile.gettempdir()) / f"facematch-ports-{os.getuid()}.lock").open(
+            "w"
+        ) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self.ports()
 
     @property
     def _running_file(self) -> Path:

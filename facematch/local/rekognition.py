@@ -990,8 +990,8 @@ def _serve(options: argparse.Namespace) -> int:
         )
     except (sqlite3.Error, OSError) as error:
         raise _CannotStartError(
-            f"The database {options.database} cannot be used ({error}). Perhaps another endpoint "
-            "has it open; else move the file away to start with empty collections."
+            f"The database {options.database} cannot be used ({error}). Stop the other endpoint, "
+            "if one has it open; else move the file away to start with empty collections."
         ) from None
     workers = FaceWorkers(options.workers)
     try:
@@ -1024,7 +1024,7 @@ def _serve(options: argparse.Namespace) -> int:
         server.run(sockets=[listener])
     except BrokenExecutor:
         raise _CannotStartError(
-            "A face worker process could not start; its error is above."
+            "A face worker process could not start. Mend what its error, above, says."
         ) from None
     finally:
         workers.close()

@@ -90,8 +90,8 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
 }
 
 _UNKNOWN_REJECTION: Final = (
-    "was rejected for a reason that this version does not know",
-    "Read the cause.",
+    "was rejected for a reason that this version of the failure function does not know",
+    "Read the cause, which names the reason; deploy all functions from the same version.",
 )
 
 _SERVICE_TROUBLE: Final = (
@@ -107,6 +107,9 @@ _OTHER: Final[dict[str, tuple[str, str]]] = {
     Unavailable.__name__: _SERVICE_TROUBLE,
     "Lambda.TooManyRequestsException": _SERVICE_TROUBLE,
     "Lambda.ServiceException": _SERVICE_TROUBLE,
+    "Lambda.AWSLambdaException": _SERVICE_TROUBLE,
+    "Lambda.SdkClientException": _SERVICE_TROUBLE,
+    "Lambda.ClientExecutionTimeoutException": _SERVICE_TROUBLE,
     "Lambda.Unknown": _SERVICE_TROUBLE,
     "AccessDeniedException": _ACCESS,
     "ResourceNotFoundException": _ACCESS,

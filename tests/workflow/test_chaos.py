@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.workflow.conftest import Workflow
 
 SHORT = PLANS / "apart" / "short.toml"
-IMAGES = 20
+IMAGES = 16
 #: Longer than a face cannot be found, when it is scaled as all waits are.
 SETTINGS = {"settle_seconds": 10}
 

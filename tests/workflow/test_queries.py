@@ -79,7 +79,7 @@ def pile() -> Pile:
     made.reported(LEE_1)
     made.reported(MIA_1, (LEE_1, 96.0))
     made.decided("Lee", "Mia", Decided.UNDECIDED, similarity=96.0, on=[LEE_1, MIA_1])
-    # The other image has no outcome yet.
+    # The other image has no outcome: it is on its way, or was deleted.
     made.reported(NIK_1, (IN_FLIGHT, 91.0))
     # A report wins over a failure; a rejected version was overwritten by a good one, and the other
     # way round; two versions in one second; no name, no face; and one that somebody stopped.
@@ -168,7 +168,6 @@ def test_pairs_are_counted_once_from_what_is_evidence_now(athena: Deployment) ->
         ("Jon", "Kim", 97.0, 1, 1, 1),
         ("Lee", "Mia", 96.0, 1, 1, 1),
         ("Dan", "Eve", 93.259, 1, 1, 1),
-        ("Nik", "Olga", 91.0, 1, 1, 1),
         ('=cmd|"?" <script>\u202e\n', "O'Brien'; DROP TABLE reports; --", 81.0, 1, 1, 1),
     ]
 
@@ -216,7 +215,7 @@ def test_a_hostile_name_is_a_name_and_nothing_else(athena: Deployment) -> None:
     assert rows(found, "similarity", "key", "other_key") == [(81.0, one.key, other.key)]
     for name in ("' OR '1'='1", "x' OR name = 'Ann", "\\' OR 1=1 --", "Ann\\", "Ann'"):
         assert answer(athena, "pair_photographs", name=name, other_name="Bob") == []
-    assert len(answer(athena, "pairs")) == 8  # the tables are all there
+    assert len(answer(athena, "pairs")) == 7  # the tables are all there
 
 
 @pytest.mark.parametrize(
@@ -250,8 +249,10 @@ def chains(workflow: Workflow) -> Deployment:
         made.reported(here, (following, 99.5))
     for ray in star[:-1]:
         made.reported(ray, (star[-1], 99.5))
+    made.reported(star[-1])
     for here, following in pairwise(chain):
         made.reported(here, (following, 99.5))
+    made.reported(chain[-1])
     put(workflow, "chains", made)
     catalog(workflow, "chains", "chains")
     outputs = {**workflow.deployment.outputs, "AnalyticsDatabase": "chains"}
@@ -284,7 +285,6 @@ def test_similarities_are_cut_into_bins_that_are_finer_where_thresholds_lie(
 ) -> None:
     assert rows(answer(athena, "similarity"), "from_similarity", "image_pairs") == [
         (81.0, 1),
-        (91.0, 1),
         (93.0, 1),
         (96.0, 1),
         (97.0, 1),

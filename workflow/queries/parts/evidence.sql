@@ -1,6 +1,7 @@
 -- Match rows that count: the row's own version is the newest of its key, and the other image has not
 -- been overwritten since the search. Each with its names in order, whichever side reported it. An
--- image that has no outcome yet was there when it was found. SQL does not see deletions.
+-- image that has no outcome does not count: one that was deleted, since its report went with it, and
+-- one that is on its way, whose own report will say the same.
 -- uses: newest
 SELECT
     m.pair_id,
@@ -14,5 +15,5 @@ SELECT
     m.searched_at
 FROM matches AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
-LEFT JOIN newest AS other ON other.key = m.matched_key
-WHERE other.uploaded_at IS NULL OR other.uploaded_at <= m.searched_at
+INNER JOIN newest AS other ON other.key = m.matched_key
+WHERE other.uploaded_at <= m.searched_at
