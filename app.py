@@ -22,6 +22,7 @@ if _NODE.exists():
 
 import aws_cdk as cdk  # noqa: E402
 
+from workflow.encryption import statements_to_add  # noqa: E402
 from workflow.settings import SettingError, Settings  # noqa: E402
 from workflow.stack import FaceMatchingStack  # noqa: E402
 
@@ -58,8 +59,22 @@ def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> 
     return made
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write the template, and tell what a stack of its settings needs that it cannot make."""
     try:
-        app().synth()
+        made = app()
     except SettingError as error:
         sys.exit(f"Setting: {error}")
+    made.synth()
+    settings = Settings.from_context(made.node.get_all_context())
+    if settings.encrypted_by_given_key:
+        print(
+            f"The policy of {settings.encryption_key} is not the stack's to change. Before you "
+            "deploy, add these statements to it; docs/encryption.md says what each is for:\n"
+            + statements_to_add(settings.encryption_key, settings.stack_name),
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    main()

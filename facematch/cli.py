@@ -249,8 +249,8 @@ def local_start(
         while home.running() is None:
             if process.poll() is not None:
                 fail(
-                    f"The local cloud in {home.folder} did not start. Mend what it says, then: "
-                    f"facematch local start\n{log.read_text().strip() or log}",
+                    f"The local cloud in {home.folder} did not start. Look at what it said "
+                    f"({log}):\n{log.read_text().strip()}",
                     FAILED,
                 )
             time.sleep(0.1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from facematch.errors import Actionable, Unusable
+from facematch.errors import Actionable, Unusable, explained
 from functions.matching.keys import compiled_name_pattern
 from functions.matching.settings import regional_starts_per_second
 
@@ -123,22 +123,18 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
     ------
     DeploymentNotFound
         When there is none in that region of that account.
+    Actionable
+        When AWS could not be asked for it, or refused.
     """
-    session = boto3.session.Session(profile_name=profile, region_name=region)
-    make: Callable[..., Any] = session.client
     config = Config(
         max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
     )
     try:
+        session = boto3.session.Session(profile_name=profile, region_name=region)
+        make: Callable[..., Any] = session.client
         outputs = _outputs(make("cloudformation", config=config), stack_name)
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        raise DeploymentNotFound(
-            f"There is no stack {stack_name!r} in the region {session.region_name} of the account "
-            f"that the profile {session.profile_name!r} belongs to. Deploy it (make deploy), or "
-            "name it with --stack, --profile and --region; for the local cloud add --local."
-        ) from None
+    except (BotoCoreError, ClientError) as error:
+        raise explained(error).about(f"The stack {stack_name!r} was not reached") from None
     return Deployment(
         stack_name=stack_name,
         local=False,
@@ -174,4 +170,13 @@ def on_this_machine() -> Deployment:
 
 
 def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client
-    return Outputs(cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])
+    try:
+        return Outputs(cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise DeploymentNotFound(
+            f"There is no stack {stack_name!r} in the region {cloudformation.meta.region_name} of "
+            "the account that these credentials belong to. Deploy it (make deploy), or name it "
+            "with --stack, --profile and --region; for the local cloud add --local."
+        ) from None

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _BUCKET: Final = "AWS::S3::Bucket"
 _COLLECTION: Final = "AWS::Rekognition::Collection"
-_KINDS: Final = {_BUCKET: "bucket", _COLLECTION: "face collection"}
+_KEY: Final = "AWS::KMS::Key"
+_KINDS: Final = {_BUCKET: "bucket", _COLLECTION: "face collection", _KEY: "encryption key"}
+_THINGS: Final = {_BUCKET: "object versions", _COLLECTION: "faces", _KEY: "key"}
+_GONE: Final = frozenset({"ResourceNotFoundException", "NoSuchBucket", "NotFoundException"})
 _MOST_DELETED_AT_ONCE: Final = 1000
 
 
@@ -45,6 +48,7 @@ class Destruction:
         self._cloudformation = make_client("cloudformation")
         self._s3 = make_client("s3")
         self._rekognition = make_client("rekognition")
+        self._kms = make_client("kms")
         self._stack_name = stack_name
 
     def stack_ids(self) -> list[str]:
@@ -61,7 +65,7 @@ class Destruction:
         ]
 
     def kept(self) -> list[Kept]:
-        """Buckets and collections of these stacks that are still there."""
+        """Buckets, collections and keys of these stacks that are still there."""
         found: dict[tuple[str, str], Kept] = {}
         for stack_id in self.stack_ids():
             for resource in self._resources(stack_id):
@@ -94,6 +98,9 @@ class Destruction:
         """Delete one, with all that is in it; safe to repeat."""
         if kept.kind == _COLLECTION:
             self._rekognition.delete_collection(CollectionId=kept.name)
+        elif kept.kind == _KEY:
+            # With its data gone, as soon as KMS allows.
+            self._kms.schedule_key_deletion(KeyId=kept.name, PendingWindowInDays=7)
         else:
             self.empty(kept)
             self._s3.delete_bucket(Bucket=kept.name)
@@ -115,8 +122,8 @@ class Destruction:
             if errors := answer.get("Errors"):
                 raise Actionable(
                     f"{len(errors)} object versions of {kept.name} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then repeat the "
-                    "command."
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then "
+                    "repeat the command."
                 )
 
     def _resources(self, stack_id: str) -> Iterator[dict[str, Any]]:
@@ -127,13 +134,16 @@ class Destruction:
             yield from page["StackResourceSummaries"]
 
     def _count(self, kind: str, name: str) -> int | None:
-        """Object versions or faces; None when it is gone already."""
+        """Object versions, faces or keys; None when it is gone already, or about to go."""
         try:
+            if kind == _KEY:
+                state = self._kms.describe_key(KeyId=name)["KeyMetadata"]["KeyState"]
+                return None if state == "PendingDeletion" else 1
             if kind == _COLLECTION:
                 return int(self._rekognition.describe_collection(CollectionId=name)["FaceCount"])
             return sum(len(versions) for versions in self._versions(name))
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "NoSuchBucket"}:
+            if error.response["Error"]["Code"] in _GONE:
                 return None
             raise
 
@@ -173,8 +183,9 @@ def destroy(
         )
     output.print(safe(f"The stack {stack}, and for ever:"))
     for item in kept:
-        what = "faces" if item.kind == _COLLECTION else "object versions"
-        output.print(safe(f"  {_KINDS[item.kind]} {item.name}: {item.count:,} {what}"))
+        output.print(
+            safe(f"  {_KINDS[item.kind]} {item.name}: {item.count:,} {_THINGS[item.kind]}")
+        )
     answer = typer.prompt("Type the stack's name to delete all of it")
     if answer != stack:
         raise Unusable(

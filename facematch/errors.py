@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -27,6 +27,10 @@ class Actionable(Exception):  # noqa: N818 - reads as what it is
     """What is wrong, with what, and what to do; `exit_code` is the command's."""
 
     exit_code: ClassVar[int] = 1
+
+    def about(self, what: str) -> Self:
+        """The same, with what it was for in front."""
+        return type(self)(f"{what}. {self}")
 
 
 class Unusable(Actionable):
@@ -73,14 +77,16 @@ _LOOPBACK: Final = re.compile(r"https?://127\.0\.0\.1[:/]")
 
 def explained(error: BotoCoreError | ClientError) -> Actionable:
     """What AWS refused, or why it was not even asked, and what to do."""
-    if isinstance(error, ClientError):
-        code = error_code(error)
-        said = str(error.response.get("Error", {}).get("Message") or "no reason given")
-        by_code = (remedy for pattern, remedy in _REMEDIES if pattern.search(code))
-        remedy = _LATER if is_transient(error) else next(by_code, _OTHERWISE)
-        return Actionable(
-            f"AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}"
-        )
+    if isinstance(error, BotoCoreError):
+        return _not_asked(error)
+    code = error_code(error)
+    said = str(error.response.get("Error", {}).get("Message") or "no reason given")
+    by_code = (remedy for pattern, remedy in _REMEDIES if pattern.search(code))
+    remedy = _LATER if is_transient(error) else next(by_code, _OTHERWISE)
+    return Actionable(f"AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}")
+
+
+def _not_asked(error: BotoCoreError) -> Actionable:
     said = str(error).rstrip(".")
     match error:
         case NoCredentialsError() | PartialCredentialsError():
@@ -91,23 +97,20 @@ def explained(error: BotoCoreError | ClientError) -> Actionable:
         case ProfileNotFound():
             return Unusable(f"{said}. Name one of those that `aws configure list-profiles` lists.")
         case NoRegionError() | InvalidRegionError():
-            return Unusable(f"{said}. Name the region of the stack with --region.")
+            return Unusable(
+                f"{said}. Name the stack's region with --region; for the local cloud add --local."
+            )
         case SSOError() | TokenRetrievalError() | CredentialRetrievalError():
-            return Actionable(
-                f"The AWS credentials cannot be used: {said}. Sign in again (aws sso login), then "
-                "repeat the command."
-            )
+            remedy = "Sign in again (aws sso login), then repeat the command."
         case ConnectionError() | HTTPClientError() if _LOOPBACK.search(said):
-            return Actionable(
-                f"The local cloud does not answer: {said}. Start it anew: facematch local stop, "
-                "then facematch local start"
-            )
+            remedy = "Start the local cloud anew: facematch local stop, then facematch local start"
         case ConnectionError() | HTTPClientError():
-            return Actionable(
-                f"AWS does not answer: {said}. Check the network, the proxy and the region "
-                "(--region), then repeat the command."
+            remedy = (
+                "Check the network, the proxy and the region (--region), then repeat the command."
             )
-    return Actionable(f"AWS could not be asked: {said}. {_OTHERWISE}")
+        case _:
+            remedy = _OTHERWISE
+    return Actionable(f"AWS could not be asked: {said}. {remedy}")
 
 
 def about_file(error: OSError) -> Actionable:

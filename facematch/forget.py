@@ -360,8 +360,8 @@ class Forgetting:
             if errors := answer.get("Errors"):
                 raise Actionable(
                     f"{len(errors)} objects of {bucket} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then repeat "
-                    "the command."
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then "
+                    "repeat the command."
                 )
 
     def _listed(self, prefix: str) -> Iterator[str]:

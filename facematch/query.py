@@ -132,7 +132,8 @@ def found(name: str) -> Query:
         return read_query(path)
     except (QueryError, OSError, UnicodeDecodeError) as error:
         raise Unusable(
-            f"The file cannot be read as a query. {error} Mend it as docs/queries.md says."
+            f"{printable(name)} cannot be read as a query: {str(error).rstrip('.')}. Mend it as "
+            "docs/queries.md says."
         ) from None
 
 
@@ -156,8 +157,8 @@ def bound(asked: Query, given: Sequence[str]) -> list[str]:
         if not equals or name not in names or name in values:
             known = ", ".join(names) or "none; a file declares its own, see docs/queries.md"
             raise Unusable(
-                f"--param {printable(text)!r} is not one name=value of a parameter. Give each once; "
-                f"parameters of {asked.name}: {known}."
+                f"--param {printable(text)!r} is not one name=value of a parameter. Give each "
+                f"once; parameters of {asked.name}: {known}."
             )
         values[name] = value
     return [_bound(asked, parameter, values) for parameter in asked.parameters]
@@ -167,8 +168,8 @@ def _bound(asked: Query, parameter: Parameter, values: dict[str, str]) -> str:
     value = values.get(parameter.name, parameter.default)
     if value is None:
         raise Unusable(
-            f"{asked.name} needs a parameter. Add --param {parameter.name}=...: "
-            f"{parameter.meaning} ({parameter.type})."
+            f"{asked.name} needs --param {parameter.name}=...: {parameter.meaning} "
+            f"({parameter.type})."
         )
     try:
         text = literal(parameter.type, value)

@@ -130,11 +130,11 @@ def moment(text: str, *, now: datetime) -> datetime:
     Unusable
         When it is neither.
     """
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Unusable(
             f"{text!r} is no time. Write how long ago (30m, 2h, 7d) or when (2026-11-22T10:00)."
         ) from None

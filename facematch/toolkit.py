@@ -13,7 +13,7 @@ import tempfile
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from facematch.errors import Actionable
 
@@ -30,6 +30,12 @@ _ASSEMBLIES_KEPT: Final = 8
 
 class SynthesisError(Actionable):
     """The template could not be made; the text says why."""
+
+
+class RefusedSettingError(SynthesisError):
+    """A setting is unknown or impossible."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path:
@@ -61,10 +67,14 @@ def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path
         check=False,
     )
     if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        if said.startswith("Setting: "):
+            raise RefusedSettingError(said)
         raise SynthesisError(
             "app.py could not make the template. Mend what it says, then repeat the command:\n"
-            + (done.stderr or done.stdout).strip()
+            + said
         )
+    sys.stderr.write(done.stderr)  # what a given key's policy must say
     return outdir
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class MessageNotUnderstood(Exception):  # noqa: N818 - reads as what happened
     """A message in the queue that is not an S3 event of ours; it ends as a dead letter.
 
-    The text goes on after "the message cannot be understood:", in the starter's log.
+    The text says of the message what is wrong with it; the starter's log has it.
     """
 
 

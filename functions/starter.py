@@ -62,9 +62,9 @@ def start_executions(record: SQSRecord) -> None:
     except MessageNotUnderstood as error:
         metrics.add_metric("MessagesNotUnderstood", MetricUnit.Count, 1)
         logger.error(
-            f"the message cannot be understood: {error}. It will be a dead letter: see them with "
-            "facematch replay --dead-letters, and delete it unless it is of use",
+            "message not understood; it ends as a dead letter: facematch replay --dead-letters",
             message_id=record.message_id,
+            why=str(error),
         )
         raise
     except Exception as error:

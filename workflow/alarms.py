@@ -60,7 +60,6 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
-        self._admit_cloudwatch(topic)
         self.all: list[cloudwatch.Alarm] = []
 
         self._alarm(
@@ -172,6 +171,7 @@ class Alarms(Construct):
             "matches topic (an endpoint that is gone, a queue that denies) and mend or delete "
             "them. Nothing is lost: facematch matches shows every match.",
         )
+        self._admit_cloudwatch(topic)
 
     def _alarm(
         self,
@@ -199,14 +199,28 @@ class Alarms(Construct):
         self.all.append(alarm)
 
     def _admit_cloudwatch(self, topic: sns.Topic) -> None:
-        """Let the alarms publish: a topic with a policy of its own has lost the default one."""
+        """Let these alarms publish: a topic with a policy of its own has lost the default one."""
+        stack = cdk.Stack.of(self)
+        # By their names, and not by a reference: the local cloud leaves alarms out.
+        alarms = [
+            stack.format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=f"{stack.stack_name}-{alarm.node.id}",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for alarm in self.all
+        ]
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="Alarms",
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnEquals": {"aws:SourceArn": alarms},
+                },
             )
         )
 

@@ -16,6 +16,7 @@ from functions.matching.schema import TABLES
 from workflow.queries import queries
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
 
     from functions.matching.schema import Table
@@ -54,10 +55,17 @@ class Analytics(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, stack_name: str, output: s3.Bucket
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stack_name: str,
+        output: s3.Bucket,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._output = output
+        self._key = key
         self.database_name = database_name(stack_name)
         self.workgroup_name = stack_name
 
@@ -82,7 +90,10 @@ class Analytics(Construct):
         )
 
     def _workgroup(self) -> athena.CfnWorkGroup:
-        encrypted = athena.CfnWorkGroup.EncryptionConfigurationProperty(encryption_option="SSE_S3")
+        encrypted = athena.CfnWorkGroup.EncryptionConfigurationProperty(
+            encryption_option="SSE_KMS" if self._key else "SSE_S3",
+            kms_key=self._key.key_arn if self._key else None,
+        )
         return athena.CfnWorkGroup(
             self,
             "Workgroup",

@@ -13,9 +13,11 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from workflow.acknowledge import acknowledge
+from workflow.encryption import needed
 from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_sqs as sqs
 
 #: Where in the output bucket inventories are delivered, and what came of each backfill is noted.
@@ -119,6 +121,7 @@ class Backfill(Construct):
         image_prefix: str,
         output: s3.Bucket,
         queue: sqs.IQueue,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.node.set_context(_RESULT_WRITER_V2, True)  # noqa: FBT003 - the CDK's signature
@@ -126,6 +129,7 @@ class Backfill(Construct):
         self._image_prefix = image_prefix
         self._output = output
         self._queue = queue
+        self._key = key
         bucket = json.dumps(images.bucket_name)
         prefix = json.dumps(image_prefix)
 
@@ -234,6 +238,7 @@ class Backfill(Construct):
             comment="Everything in the bucket through the queue, as if it were uploaded now",
             start=start,
             role=self._role(name),
+            key=self._key,
             timeout=cdk.Duration.days(7),
         )
         # The CDK's own grants, which the role above does not take, but cdk-nag would read.
@@ -282,6 +287,11 @@ class Backfill(Construct):
                 results,
             ),
             (list(LOG_AND_TRACE_ACTIONS), "*"),
+            *(
+                ((needed(["s3:PutObject", "sqs:SendMessage"]), self._key.key_arn),)
+                if self._key
+                else ()
+            ),
         ):
             role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         output = stack.get_logical_id(self._output.node.default_child)  # type: ignore[arg-type] # an L2 bucket's child is its CfnBucket

@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from workflow.acknowledge import acknowledge
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
 
@@ -24,12 +25,19 @@ _OLDER_VERSIONS: Final = s3.LifecycleRule(
 
 
 def data_bucket(
-    scope: Construct, construct_id: str, *, retain_data: bool, versioned: bool
+    scope: Construct,
+    construct_id: str,
+    *,
+    key: kms.IKey | None,
+    retain_data: bool,
+    versioned: bool,
 ) -> s3.Bucket:
     """Make the bucket.
 
     Parameters
     ----------
+    key
+        What is uploaded is encrypted under it; S3's own by default.
     retain_data
         Keep it when the stack is deleted, though not when the stack's creation fails.
     versioned
@@ -39,7 +47,10 @@ def data_bucket(
         scope,
         construct_id,
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
+        encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+        encryption_key=key,
+        # One call of KMS for many objects, instead of one for each.
+        bucket_key_enabled=True if key else None,
         enforce_ssl=True,
         versioned=versioned,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,

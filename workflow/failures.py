@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions.matching.errors import ImageRejected
 from workflow.acknowledge import acknowledge
+from workflow.encryption import queue_encryption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aws_cdk import aws_sns as sns
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_stepfunctions as sfn
 
     from workflow.function import Function
@@ -38,12 +41,14 @@ class Failures(Construct):
         state_machines: Sequence[sfn.StateMachine],
         failure: Function,
         topic: sns.Topic,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.undelivered = sqs.Queue(
             self,
             "Undelivered",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=queue_encryption(key),
+            encryption_master_key=key,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
@@ -87,10 +92,22 @@ class Failures(Construct):
                 on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=undelivered)
             ),
         )
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Events",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                # No condition: "You can't use Condition blocks in Amazon SNS topic policies for
+                # EventBridge" (Amazon EventBridge User Guide, Resource-based policies).
+            )
+        )
         field = events.EventField.from_path
         rule.add_target(
             targets.SnsTopic(
-                topic,
+                # By its ARN: of a topic that it can change, the CDK would let EventBridge use the
+                # key without any condition.
+                sns.Topic.from_topic_arn(self, "Topic", topic.topic_arn),
                 dead_letter_queue=self.undelivered,
                 message=events.RuleTargetInput.from_multiline_text(
                     f"The execution {field('$.detail.name')} ended {field('$.detail.status')}.\n"

@@ -14,9 +14,12 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from workflow.acknowledge import acknowledge
+from workflow.encryption import needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
 
 _PROJECT: Final = Path(__file__).parents[1]
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
@@ -54,6 +57,8 @@ class Function(Construct):
         File in `functions/` without its extension; its `handler` is called.
     environment
         What the module's settings read, without the variables that all functions have.
+    key
+        What the function logs, and all that it reads and writes, is encrypted under it.
     memory
         MB; also decides the share of a CPU.
     """
@@ -67,11 +72,13 @@ class Function(Construct):
         module: str,
         description: str,
         environment: Mapping[str, str],
+        key: kms.IKey | None,
         timeout: cdk.Duration,
         memory: int = 256,
     ) -> None:
         super().__init__(scope, construct_id)
         self.module = module
+        self._key = key
         self.role = iam.Role(
             self,
             "Role",
@@ -81,6 +88,7 @@ class Function(Construct):
         self.log_group = logs.LogGroup(
             self,
             "Logs",
+            encryption_key=key,
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -114,8 +122,15 @@ class Function(Construct):
         )
 
     def allow(self, *actions: str, on: list[str]) -> None:
-        """Give the function's role exactly these actions on exactly these resources."""
+        """Give the function's role exactly these actions on exactly these resources.
+
+        And what they need of the key that the resources are encrypted under.
+        """
         self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=on))
+        if self._key and (of_key := needed(actions)):
+            self.role.add_to_principal_policy(
+                iam.PolicyStatement(actions=of_key, resources=[self._key.key_arn])
+            )
 
     def counted(self, name: str, period: cdk.Duration) -> cloudwatch.Metric:
         """What the function itself counts under a name, as Powertools publishes it."""

@@ -16,9 +16,11 @@ from functions.aws.turns import KEY_NAME
 from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
 from workflow.acknowledge import acknowledge
 from workflow.bucket import data_bucket
+from workflow.encryption import queue_encryption
 from workflow.function import Function
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_stepfunctions as sfn
 
     from workflow.function import FunctionCode
@@ -46,23 +48,32 @@ class Intake(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, code: FunctionCode, settings: Settings
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: FunctionCode,
+        settings: Settings,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
+        self._key = key
         self.retention = cdk.Duration.days(10)
         starters, batch_size, timeout = _draining(settings)
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=queue_encryption(key),
+            encryption_master_key=key,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
         self.queue = sqs.Queue(
             self,
             "Queue",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=queue_encryption(key),
+            encryption_master_key=key,
             enforce_ssl=True,
             retention_period=self.retention,
             # At least six times the function's timeout, and at least five receives, before a
@@ -70,7 +81,9 @@ class Intake(Construct):
             visibility_timeout=cdk.Duration.seconds(6 * timeout),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
         )
-        self.images = data_bucket(self, "Images", retain_data=settings.retain_data, versioned=True)
+        self.images = data_bucket(
+            self, "Images", key=key, retain_data=settings.retain_data, versioned=True
+        )
         if settings.image_expiration_days:
             self.images.add_lifecycle_rule(
                 id="Photographs",
@@ -85,6 +98,7 @@ class Intake(Construct):
             code=code,
             module="starter",
             description="Starts one execution for each uploaded object version, at a pace",
+            key=key,
             timeout=cdk.Duration.seconds(timeout),
             environment={
                 "IMAGES_BUCKET": self.images.bucket_name,
@@ -146,6 +160,8 @@ class Intake(Construct):
             "Pace",
             partition_key=dynamodb.Attribute(name=KEY_NAME, type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if self._key else None,
+            encryption_key=self._key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         acknowledge(
@@ -159,7 +175,9 @@ class Intake(Construct):
         """Tell the queue of each object that came or left, without an L2's custom resource.
 
         The queue's policy must exist before the bucket is created, since S3 tries it out with a
-        test event; and it cannot name the bucket, whose name is generated after it.
+        test event; and it cannot name the bucket, whose name is generated after it, and cut in a
+        way that is not documented. So it admits any bucket of this account; the starter refuses
+        messages that are about another one.
         """
         stack = cdk.Stack.of(self)
         self.queue.add_to_resource_policy(

@@ -14,6 +14,7 @@ from workflow.acknowledge import acknowledge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from workflow.function import Function
@@ -43,6 +44,7 @@ def logged_machine(
     comment: str,
     start: sfn.IChainable,
     role: iam.Role,
+    key: kms.IKey | None,
     timeout: cdk.Duration,
 ) -> sfn.StateMachine:
     """Make the state machine.
@@ -52,6 +54,8 @@ def logged_machine(
     role
         With every right that it needs: what the CDK's constructs would grant (`<function>:*`, and
         more) is not taken.
+    key
+        Its log is encrypted under it.
     """
     log_group = logs.LogGroup(
         scope,
@@ -59,6 +63,7 @@ def logged_machine(
         # Below this prefix, log delivery stays within the size of CloudWatch's resource policy
         # (AWS Step Functions Developer Guide, Logging).
         log_group_name=f"/aws/vendedlogs/states/{name}",
+        encryption_key=key,
         retention=logs.RetentionDays.THREE_MONTHS,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

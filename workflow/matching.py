@@ -13,6 +13,8 @@ from workflow.machine import logged_machine, machine_role
 from workflow.step import catch_rejection, lambda_step
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
     from workflow.function import Function
 
 #: The execution's input is the image, as the starter wrote it; later states carry it along.
@@ -31,6 +33,8 @@ class Matching(Construct):
     settle_seconds
         Between index and search. Whichever of two concurrent images is indexed later sees the
         other, as long as a new face can be found sooner than that.
+    key
+        Of the state machine's log.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Matching(Construct):
         notify: Function,
         failure: Function,
         settle_seconds: int,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -154,6 +159,7 @@ class Matching(Construct):
                 [index, search, report, notify, failure],
                 description="Of the state machine",
             ),
+            key=key,
             timeout=cdk.Duration.hours(1),
         )
 

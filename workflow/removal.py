@@ -12,6 +12,8 @@ from workflow.machine import logged_machine, machine_role
 from workflow.step import lambda_step
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
     from workflow.function import Function
 
 
@@ -22,7 +24,13 @@ class Removals(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, removal: Function
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        removal: Function,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         remove_faces = lambda_step(
@@ -39,5 +47,6 @@ class Removals(Construct):
             comment="A photograph was deleted: its faces and its report go too",
             start=remove_faces.next(sfn.Succeed.jsonata(self, "Removed")),
             role=machine_role(self, [removal], description="Of the removals' state machine"),
+            key=key,
             timeout=cdk.Duration.hours(1),
         )

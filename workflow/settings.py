@@ -113,6 +113,18 @@ _QUICKSIGHT_PRINCIPAL: Final = _text(
     "arn:aws:quicksight:us-east-1:111122223333:group/default/managers",
 )
 
+#: Values of `encryption_key` that are no key's ARN.
+ENCRYPTED_BY_AWS: Final = "aws"
+ENCRYPTED_BY_STACK: Final = "own"
+#: An alias is none: who may use it would be decided by whoever may move it to another key.
+_ENCRYPTION_KEY: Final = _text(
+    rf"{ENCRYPTED_BY_AWS}|{ENCRYPTED_BY_STACK}"
+    r"|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/"
+    r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
+    "aws, own, or the ARN of a KMS key (no alias), as "
+    "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+)
+
 _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 
 SETTINGS: Final[dict[str, Setting]] = {
@@ -183,7 +195,13 @@ SETTINGS: Final[dict[str, Setting]] = {
     "retain_data": Setting(
         read=_switch,
         default=True,
-        meaning="Keep the buckets and the face collection when the stack is deleted",
+        meaning="Keep the buckets, their key and the face collection when the stack is deleted",
+    ),
+    "encryption_key": Setting(
+        read=_ENCRYPTION_KEY,
+        default=ENCRYPTED_BY_AWS,
+        meaning="Key of buckets, queues, topics and logs: aws, own (a key of the stack), or a "
+        "KMS key's ARN",
     ),
     "image_expiration_days": Setting(
         read=_or_none(_whole(1, 36500, " days")),
@@ -229,10 +247,16 @@ class Settings:
     notification_email: str | None
     alarm_email: str | None
     retain_data: bool
+    encryption_key: str
     image_expiration_days: int | None
     report_expiration_days: int | None
     failure_expiration_days: int | None
     quicksight_principal_arn: str | None
+
+    @property
+    def encrypted_by_given_key(self) -> bool:
+        """Whether `encryption_key` is a key that somebody else made."""
+        return self.encryption_key not in {ENCRYPTED_BY_AWS, ENCRYPTED_BY_STACK}
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Self:
@@ -246,9 +270,7 @@ class Settings:
         given = {key: value for key, value in context.items() if not _CDK_KEY.search(key)}
         for key in given:
             if key not in SETTINGS:
-                raise SettingError(
-                    f"{key!r} is not a setting. The settings are {', '.join(SETTINGS)}."
-                )
+                raise SettingError(f"{key!r} is not a setting. Use one of {', '.join(SETTINGS)}.")
         values = {name: _read(name, given) for name in SETTINGS}
         if values["notify_threshold"] < values["search_threshold"]:
             raise SettingError(

@@ -14,6 +14,7 @@ from workflow.analytics import Analytics
 from workflow.backfill import Backfill
 from workflow.bucket import data_bucket, removal_policy
 from workflow.dashboard import OperatorsDashboard
+from workflow.encryption import data_key
 from workflow.failures import Failures
 from workflow.function import Function, FunctionCode
 from workflow.intake import Intake
@@ -46,7 +47,10 @@ class FaceMatchingStack(cdk.Stack):
 
         self.collection = self._collection()
         self.threshold = self._notify_threshold()
-        self.output = data_bucket(self, "Output", retain_data=settings.retain_data, versioned=False)
+        self._key = data_key(self, settings)
+        self.output = data_bucket(
+            self, "Output", key=self._key, retain_data=settings.retain_data, versioned=False
+        )
         for kind, days in (
             ("reports", settings.report_expiration_days),
             ("matches", settings.report_expiration_days),
@@ -59,10 +63,11 @@ class FaceMatchingStack(cdk.Stack):
         self.topics = Topics(
             self,
             "Topics",
+            key=self._key,
             notification_email=settings.notification_email,
             alarm_email=settings.alarm_email,
         )
-        self.intake = Intake(self, "Intake", code=self._code, settings=settings)
+        self.intake = Intake(self, "Intake", code=self._code, settings=settings, key=self._key)
 
         index, search, report = self._index(), self._search(), self._report()
         notify, failure, removal = self._notify(), self._failure(), self._removal()
@@ -76,9 +81,14 @@ class FaceMatchingStack(cdk.Stack):
             notify=notify,
             failure=failure,
             settle_seconds=settings.settle_seconds,
+            key=self._key,
         )
         self.removals = Removals(
-            self, "Removals", name=f"{settings.stack_name}-removal", removal=removal
+            self,
+            "Removals",
+            name=f"{settings.stack_name}-removal",
+            removal=removal,
+            key=self._key,
         )
         self.intake.start(
             matching=self.matching.state_machine, removals=self.removals.state_machine
@@ -92,6 +102,7 @@ class FaceMatchingStack(cdk.Stack):
             image_prefix=settings.image_prefix,
             output=self.output,
             queue=self.intake.queue,
+            key=self._key,
         )
         self.failures = Failures(
             self,
@@ -99,6 +110,7 @@ class FaceMatchingStack(cdk.Stack):
             state_machines=[self.matching.state_machine, self.removals.state_machine],
             failure=failure,
             topic=self.topics.failures,
+            key=self._key,
         )
         functions = [self.intake.starter, index, search, report, notify, failure, removal]
         self.alarms = Alarms(
@@ -122,7 +134,11 @@ class FaceMatchingStack(cdk.Stack):
             alarms=self.alarms,
         )
         self.analytics = Analytics(
-            self, "Analytics", stack_name=settings.stack_name, output=self.output
+            self,
+            "Analytics",
+            stack_name=settings.stack_name,
+            output=self.output,
+            key=self._key,
         )
         self._outputs()
 
@@ -260,6 +276,7 @@ class FaceMatchingStack(cdk.Stack):
             module=module,
             description=description,
             environment=environment,
+            key=self._key,
             timeout=_STEP_TIMEOUT,
         )
 

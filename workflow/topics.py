@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from workflow.encryption import Place, publishing_services
+
 
 class Topics(Construct):
-    """SNS topics under a key of the stack's own.
+    """SNS topics under a key of the stack's own, or under the one of all its data.
 
     Under the key `alias/aws/sns`, whose policy cannot be edited, neither EventBridge nor
     CloudWatch alarms can publish (Amazon SNS Developer Guide, Key management).
@@ -22,33 +23,29 @@ class Topics(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        key: kms.IKey | None,
         notification_email: str | None,
         alarm_email: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.key = kms.Key(
-            self,
-            "Key",
-            description=f"Topics of {cdk.Stack.of(self).stack_name}",
-            enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="PublishingServices",
-                principals=[
-                    iam.ServicePrincipal("events.amazonaws.com"),
-                    iam.ServicePrincipal("cloudwatch.amazonaws.com"),
-                ],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            )
-        )
+        self.key = key or self._key()
         self.matches = self._topic("Matches", notification_email)
         # A message for each failed execution: nobody wants a thousand of them as e-mail.
         self.failures = self._topic("Failures", None)
         self.alarms = self._topic("Alarms", alarm_email)
+
+    def _key(self) -> kms.Key:
+        place = Place.of(self)
+        key = kms.Key(
+            self,
+            "Key",
+            description=f"Topics of {place.stack_name}",
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        for statement in publishing_services(place):
+            key.add_to_resource_policy(statement)
+        return key
 
     def _topic(self, construct_id: str, email: str | None) -> sns.Topic:
         topic = sns.Topic(self, construct_id, master_key=self.key, enforce_ssl=True)

@@ -14,7 +14,7 @@ of an image's calls::
 
 Whether an image is hit depends on the seed, the fault's place in the plan and the image's key
 alone, and each hit image is hit `calls` times, however the calls of many images interleave. So a
-second run injects the same, with three exceptions that `Fault` names.
+second run injects the same, with the exceptions that `Fault` names.
 """
 
 from __future__ import annotations

@@ -74,6 +74,8 @@ def _line(path: Path, pile: photographs.Pile, clean: Account) -> Line:
         with local_cloud(path) as (cloud, deployment):
             result = run(deployment, pile, messages=plan.messages, seed=plan.seed)
             result.injected = injected(cloud)
+            if again := len(pile) * (plan.messages.copies - 1 + plan.messages.late):
+                result.injected["message again"] = again
     except NotDrained as error:
         console.print(f"  {error}")
         return Line(plan, None, Differences(lost=[str(error)]))

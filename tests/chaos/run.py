@@ -19,7 +19,7 @@ from facematch.deployment import PARALLEL, Deployment
 from facematch.local.cloud import LocalCloud
 from facematch.local.faults import Messages
 from facematch.local.home import Home
-from facematch.replay import Replayer, Selection
+from facematch.replay import DeadLetters, Replayer, Selection
 from functions.matching.images import timestamp
 from tests.chaos.account import Account, Version, account, waiting
 
@@ -132,10 +132,14 @@ def run(
     replayed = 0
     replayer = Replayer(deployment)
     for _ in range(ROUNDS if replay else 0):
+        # A message whose starter was killed again and again is a dead letter: an outcome, too.
+        moved = DeadLetters(deployment).move_back()
+        if moved:
+            _drain(deployment)
         plan = replayer.plan(Selection(everything=True))
-        if not plan.replays:
+        if not (moved or plan.replays):
             break
-        replayed += len(replayer.run(plan, done=lambda _result: None))
+        replayed += moved + len(replayer.run(plan, done=lambda _result: None))
         _drain(deployment)
     if messages.late:
         _send(deployment, [_message(deployment, each, timedelta(days=1)) for each in uploaded])

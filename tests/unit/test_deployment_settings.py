@@ -19,6 +19,10 @@ CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 DEFAULTS = Settings.from_context({})
 MANAGERS = "arn:aws:quicksight:us-east-1:111122223333:group/default/managers"
 ANN = "arn:aws-us-gov:quicksight:us-gov-west-1:111122223333:user/default/Role/ann@example.org"
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+REPLICATED = (
+    "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+)
 
 IMPOSSIBLE: dict[str, list[Any]] = {
     "stack_name": ["", "1st", "a_b", "a b", "x" * 51, "name\n", None, 7],
@@ -34,6 +38,19 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "notification_email": ["nobody", "a@b", "a b@c.de", "@", 7],
     "alarm_email": ["nobody", "a@b", "a@b.de, c@d.de", 7],
     "retain_data": ["yes", "1", 1, "", None, "on"],
+    "encryption_key": [
+        "AWS",
+        "owner",
+        "",
+        None,
+        True,
+        KEY + "\n",
+        KEY.rpartition("/")[2],
+        KEY.replace("1111", "11"),
+        KEY[:-1],
+        "arn:aws:kms:us-east-1:111122223333:alias/faces",  # it may move to another key
+        "arn:aws:s3:::key/1234abcd",
+    ],
     "image_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "report_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "failure_expiration_days": ["0", 0, -1, 1.5, "a year", True],
@@ -62,6 +79,7 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "notification_email": [("a@b.de", "a@b.de"), ("", None), (None, None)],
     "alarm_email": [("ops+faces@example.com", "ops+faces@example.com"), (None, None)],
     "retain_data": [("true", True), ("false", False), ("False", False), (True, True)],
+    "encryption_key": [("aws", "aws"), ("own", "own"), (KEY, KEY), (REPLICATED, REPLICATED)],
     "image_expiration_days": [("365", 365), (1, 1), ("", None), (None, None)],
     "report_expiration_days": [("", None), (None, None)],
     "failure_expiration_days": [("", None), (None, None)],

@@ -47,11 +47,26 @@ class Collections:
         del self.there[CollectionId]
 
 
+class Keys:
+    """A KMS client that knows the state of keys."""
+
+    def __init__(self) -> None:
+        self.states = {"key-1": "Enabled", "key-2": "PendingDeletion"}
+
+    def describe_key(self, KeyId: str) -> dict[str, Any]:  # noqa: N803
+        return {"KeyMetadata": {"KeyState": self.states[KeyId]}}
+
+    def schedule_key_deletion(self, KeyId: str, PendingWindowInDays: int) -> None:  # noqa: N803
+        assert 7 <= PendingWindowInDays <= 30
+        self.states[KeyId] = "PendingDeletion"
+
+
 @pytest.fixture
 def account() -> Any:
     with mock_aws():
         clients: dict[str, Any] = {
             "rekognition": Collections(),
+            "kms": Keys(),
             "cloudformation": Stacks({"FaceMatching": "mine", "Other": "theirs"}),
             "s3": boto3.client("s3", region_name="us-east-1"),
         }
@@ -97,6 +112,13 @@ def test_a_collection_is_deleted(account: Any) -> None:
     destruction.delete(Kept("AWS::Rekognition::Collection", "Faces-1", 3))
 
     assert account("rekognition").there == {}
+
+
+def test_a_key_that_was_kept_goes_as_soon_as_kms_allows(account: Any) -> None:
+    destruction = Destruction(account, "FaceMatching")
+    destruction.delete(Kept("AWS::KMS::Key", "key-1", 1))
+    assert account("kms").states["key-1"] == "PendingDeletion"
+    assert destruction._count("AWS::KMS::Key", "key-1") is None
 
 
 def test_versions_that_are_not_deleted_are_told_of(

@@ -131,6 +131,7 @@ def test_dead_letters_about_the_person_go_and_those_about_a_namesake_stay(
     def letter(key: str) -> str:
         return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
 
+    sqs.purge_queue(QueueUrl=queue)  # of what other tests have left
     bodies = [letter("images/Yan%2BOne_1.jpg"), letter("images/Yan%2BOneida_1.jpg"), "Yan+One"]
     for body in bodies:
         sqs.send_message(QueueUrl=queue, MessageBody=body)
