@@ -154,9 +154,12 @@ class Backfill(Construct):
         ).otherwise(by_listing)
 
         self._deliver_inventories()
-        output.add_lifecycle_rule(
-            id="BackfillResults", prefix=RESULTS_PREFIX, expiration=cdk.Duration.days(30)
-        )
+        # An inventory lists keys, and so names: it stays no longer than somebody needs it.
+        for rule, prefix in {
+            "BackfillResults": RESULTS_PREFIX,
+            "Inventories": INVENTORY_PREFIX,
+        }.items():
+            output.add_lifecycle_rule(id=rule, prefix=prefix, expiration=cdk.Duration.days(30))
         self.state_machine = self._state_machine(name, start)
 
     def _map(

@@ -112,7 +112,8 @@ def test_results_do_not_have_to_fit_into_a_payload(template: Template) -> None:
         outputs = [s.get("Output") for s in state["ItemProcessor"]["States"].values()]
         assert [o for o in outputs if o] == ["left out", "sent"]  # and no key
     rules = template.properties("AWS::S3::Bucket", "Output")["LifecycleConfiguration"]["Rules"]
-    assert [r["ExpirationInDays"] for r in rules if r.get("Prefix") == "backfill/"] == [30]
+    for prefix in ("backfill/", "inventory/"):
+        assert [r["ExpirationInDays"] for r in rules if r.get("Prefix") == prefix] == [30]
 
 
 @pytest.mark.parametrize(

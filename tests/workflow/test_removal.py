@@ -79,6 +79,24 @@ def test_a_removal_that_failed_is_replayed(workflow: Workflow) -> None:
     assert workflow.records("reports", image) == []
 
 
+def test_a_replay_does_not_bring_a_deleted_photograph_back(workflow: Workflow) -> None:
+    image = workflow.upload("Qi_Back_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(image)
+    workflow.s3.delete_object(Bucket=image.bucket, Key=image.key)
+    eventually(lambda: removals(workflow, image.key, "SUCCEEDED") or None)
+
+    # The version is still there behind its delete marker, and can be read by its id.
+    again = workflow.stepfunctions.start_execution(
+        stateMachineArn=workflow.deployment.state_machine_arn,
+        name=f"{image.execution_name}-r1",
+        input=image.execution_input,
+    )["executionArn"]
+
+    assert workflow.ended(again)["cause"].startswith("GONE: ")
+    assert face_ids(workflow) == set()
+    assert workflow.records("reports", image) == []
+
+
 def test_the_collection_is_checked_against_the_bucket_and_mended(workflow: Workflow) -> None:
     check = CollectionCheck(workflow.deployment)
     image = workflow.upload("Ora_Lost_0001.jpg", workflow.photograph("obama.jpg"))
