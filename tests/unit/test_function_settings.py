@@ -121,6 +121,14 @@ def test_the_rate_of_the_starters_is_what_is_set_or_else_the_regions(
     assert StarterSettings.from_environment().rate == pytest.approx(rate)
 
 
+@pytest.mark.parametrize(("rate", "turns"), [("48", 10), ("4.8", 1), ("0.5", 1), ("inf", 1)])
+def test_removals_keep_within_the_quota_of_deletefaces(
+    rate: str, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARTS_PER_SECOND", rate)
+    assert StarterSettings.from_environment().turns_of_a_removal == turns
+
+
 @given(value=st.floats(80, 100))
 def test_a_threshold_from_the_search_threshold_to_100_is_read(value: float) -> None:
     assert notify_threshold(repr(value), search_threshold=80) == value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,15 @@ from functions.matching.keys import EXECUTION_NAME_LIMIT, replay_name
 from functions.matching.register import Register, register_key
 from functions.matching.reports import failure_key
 
-from .cloud import COLLECTION, IMAGES, event_file, failed_messages, sqs_event
+from .cloud import (
+    COLLECTION,
+    IMAGES,
+    PACE_TABLE,
+    event_file,
+    failed_messages,
+    own_client,
+    sqs_event,
+)
 from .fake_rekognition import photograph
 from .strategies import images
 from .test_images import IMAGE
@@ -92,6 +101,17 @@ def test_each_removal_starts_one_execution_of_the_removals_state_machine(cloud: 
     assert cloud.executions() == []
     described = cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])
     assert isinstance(image_or_removal(json.loads(described["input"])), Removal)
+
+
+def test_a_removal_takes_as_many_turns_as_the_quota_of_deletefaces_is_smaller(
+    cloud: Cloud,
+) -> None:
+    began = time.time()
+    cloud.run("starter", event_file("sqs_s3_delete.json"))
+    table = own_client("dynamodb").scan(TableName=PACE_TABLE)
+    (line,) = table["Items"]
+    # At 1,000 starts a second, where faces can be deleted 4.8 times a second.
+    assert float(line["next_turn"]["N"]) - began >= 3 / 4.8
 
 
 def test_a_removal_outside_the_prefix_is_not_understood(cloud: Cloud) -> None:
@@ -274,6 +294,22 @@ def _an_hour_later(cloud: Cloud) -> None:
     key = register_key(IMAGES, KEY)
     (record,) = cloud.records(key) or []
     cloud.write(key, {**record, "faces_left_at": record["faces_left_at"] - 3600})
+
+
+def test_a_removal_that_was_stopped_is_ended_by_the_next_version_which_is_indexed_again(
+    cloud: Cloud,
+) -> None:
+    process(cloud, cloud.upload(KEY, photograph(0)))
+    removal = delete(cloud)
+    cloud.rekognition.fail_next("ThrottlingException")
+    with pytest.raises(Unavailable):
+        remove(cloud, removal)
+    again = cloud.upload(KEY, photograph(0))
+    with pytest.raises(Unavailable, match="removed just now"):
+        cloud.index(again)
+    _an_hour_later(cloud)
+    own = process(cloud, again)
+    assert faces(cloud) == own
 
 
 def test_a_removal_that_was_stopped_in_the_middle_is_completed_by_its_repeat(cloud: Cloud) -> None:

@@ -322,3 +322,17 @@ def test_decisions_that_cannot_be_read_now_are_unavailable(
     cloud.fail_next("GetObject", "SlowDown", status=503, times=2)
     with pytest.raises(Unavailable):
         cloud.run("report", event)
+
+
+def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    second = event["search"]["matches"][1]
+    assert second["name"] == "Cy"
+    seen = second["face_id"], second["searched_face_id"]
+    decide(cloud, "Ann", "Cy", Decided.DIFFERENT_PEOPLE, second["similarity"], *seen)
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["silenced_names"], verdict["silenced"], verdict["notified"]) == ([], [], True)
