@@ -208,8 +208,8 @@ def matches(
         if waiting:
             output.print(pairs_table(waiting))
         output.print(
-            f"{len(waiting)} pairs of names from {threshold:g} % up: candidates for a person's "
-            "judgement, not a verdict."
+            f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of names from "
+            f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
         )
         if decided:
             output.print()
