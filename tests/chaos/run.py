@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 WAIT_SCALE = 0.05
 #: Everything that is found is compared, so nothing may be cut; and Settle is half a second here.
 SETTINGS: Mapping[str, Any] = {"max_matches": 400, "settle_seconds": 10}
-ROUNDS = 3
+ROUNDS = 10
 PATIENCE_SECONDS = 600
 
 
