@@ -56,6 +56,7 @@ class Account:
     repeated: int = 0
     messages_left: int = 0
     dead_letters: int = 0
+    failed_executions: int = 0
     search_threshold: float = 0.0
     digests: dict[Version, str] = field(default_factory=dict)
 
@@ -160,6 +161,9 @@ def differences(clean: Account, found: Account) -> Differences:
         result.invented.append(f"a notification of {_both(found.pairs.get(pair), found)}")
     if found.messages_left:
         result.lost.append(f"{found.messages_left} messages are left in the queue")
+    if found.failed_executions:
+        # A report hides them from the outcomes: its notification may be missing.
+        result.lost.append(f"{found.failed_executions} executions failed and were not replayed")
     if found.dead_letters:
         result.lost.append(f"{found.dead_letters} messages are dead letters")
     return result

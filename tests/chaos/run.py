@@ -149,7 +149,9 @@ def run(
     for each in uploaded:
         nth = sum(1 for key, _ in versions if key == each.key)
         versions[each.key, nth] = each.version_id
-    return Run(account(deployment, versions, notifications()), replayed=replayed, seconds=seconds)
+    found = account(deployment, versions, notifications())
+    found.failed_executions = len(replayer.plan(Selection(everything=True)).replays)
+    return Run(found, replayed=replayed, seconds=seconds)
 
 
 def injected(cloud: LocalCloud) -> Counter[str]:

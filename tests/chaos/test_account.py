@@ -78,6 +78,13 @@ def _message_left(found: Account) -> None:
     found.messages_left = 1
 
 
+def test_an_execution_that_stays_failed_is_lost_though_its_image_has_a_report() -> None:
+    found = Account(failed_executions=1)
+    assert list(differences(Account(), found)) == [
+        "lost: 1 executions failed and were not replayed"
+    ]
+
+
 def _dead_letter(found: Account) -> None:
     found.dead_letters = 1
 
