@@ -34,7 +34,7 @@ class Alarms(Construct):
     An image that was rejected raises none: it is an outcome. What retries absorb raises none
     either; what fails in the end does, through the executions.
 
-    There are 12, over 19 metrics. CloudWatch bills by metric and month (0.10 USD in us-east-1, the
+    There are 12, over 20 metrics. CloudWatch bills by metric and month (0.10 USD in us-east-1, the
     first ten free, as far as we know: see its price list), so they cost about a dollar a month.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -100,6 +101,9 @@ class Intake(Construct):
             description="Starts one execution for each uploaded object version, at a pace",
             key=key,
             timeout=cdk.Duration.seconds(timeout),
+            # Traced where the upload is; a trace of its own would tell its duration, as its metric
+            # does, and end here: the execution has another.
+            tracing=lambda_.Tracing.PASS_THROUGH,
             environment={
                 "IMAGES_BUCKET": self.images.bucket_name,
                 "IMAGE_PREFIX": settings.image_prefix,

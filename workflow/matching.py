@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _INPUT = "{% $states.input %}"
 _IMAGE = "{% $states.input.image %}"
 _EXECUTION = "{% $states.context.Execution.Id %}"
+#: Absent from the context until the execution is redriven (AWS Step Functions Developer Guide,
+#: Accessing execution data from the Context object).
+_REDRIVE_COUNT = (
+    "{% $exists($states.context.Execution.RedriveCount) ? "
+    "$states.context.Execution.RedriveCount : 0 %}"
+)
 
 
 class Matching(Construct):
@@ -79,6 +85,7 @@ class Matching(Construct):
                 "index": "{% $states.input.index %}",
                 "search": "{% $states.input.search %}",
                 "execution_arn": _EXECUTION,
+                "redrive_count": _REDRIVE_COUNT,
             },
             outputs=_with("report"),
         )
@@ -100,7 +107,7 @@ class Matching(Construct):
             },
             outputs=_with("notification"),
         )
-        done = sfn.Succeed.jsonata(self, "Done")
+        done = sfn.Succeed.jsonata(self, "Done", comment="Nobody has to be told")
 
         record_failure = lambda_step(
             self,
@@ -145,7 +152,8 @@ class Matching(Construct):
                     "$states.input.report.best_open_similarity >= "
                     "$states.input.report.notify_threshold %}"
                 ),
-                notify_match.next(done),
+                # It is the end itself: a state after it would be one more to pay for.
+                notify_match,
             ).otherwise(done)
         )
 

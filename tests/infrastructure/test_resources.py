@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from facematch.toolkit import PROJECT
 from functions.matching import settings as function_settings
 from functions.matching.settings import QUOTA_SHARE
 
@@ -25,6 +27,7 @@ SETTINGS_OF = {
     "failure": function_settings.FailureSettings,
     "removal": function_settings.RemovalSettings,
 }
+COLD_START = PROJECT / "docs" / "measured" / "cold_start.json"
 OF_THE_RUNTIME = {"AWS_REGION"}
 KEPT = ("AWS::S3::Bucket", "AWS::Rekognition::Collection")
 
@@ -60,9 +63,20 @@ def test_functions_run_the_newest_python_on_arm_with_powertools_logs_and_traces(
         assert function["Runtime"] == "python3.14"
         assert function["Architectures"] == ["arm64"]
         assert len(function["Layers"]) == 1
-        assert function["TracingConfig"] == {"Mode": "Active"}
+        traced = "PassThrough" if module == "starter" else "Active"
+        assert function["TracingConfig"] == {"Mode": traced}
         group = log_groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["Properties"]["RetentionInDays"] == 90
+
+
+def test_functions_have_the_memory_that_was_reasoned_from_measurement(template: Template) -> None:
+    measured = json.loads(COLD_START.read_text())
+
+    for module in SETTINGS_OF:
+        memory = template.function(module)["MemorySize"]
+        assert memory == measured["memory"][module]["chosen"]
+        # As much again for the Lambda runtime, and for what an invocation needs.
+        assert memory >= 2 * measured["cases"]["shipped"][module]["peak_mib"]["max"]
 
 
 def test_buckets_are_private_encrypted_and_refuse_plain_http(template: Template) -> None:

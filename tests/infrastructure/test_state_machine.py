@@ -35,7 +35,7 @@ def test_an_image_meets_the_steps_in_order(template: Template) -> None:
     choice = states["AboveThreshold"]
     assert [branch["Next"] for branch in choice["Choices"]] == ["NotifyMatch"]
     assert choice["Default"] == "Done"
-    assert states["NotifyMatch"]["Next"] == "Done"
+    assert states["NotifyMatch"]["End"] is True
 
 
 def test_each_step_calls_a_function_of_its_own(template: Template) -> None:
@@ -99,11 +99,13 @@ def test_without_a_time_to_settle_there_is_no_such_state_to_pay_for(
     assert states["IndexFaces"]["Next"] == "SearchFaces"
 
 
-def test_executions_are_logged_without_their_data_and_traced(template: Template) -> None:
+def test_only_errors_are_logged_without_their_data_and_executions_are_traced(
+    template: Template,
+) -> None:
     machine = template.properties("AWS::StepFunctions::StateMachine", "Matching")
 
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
-    assert machine["LoggingConfiguration"]["Level"] == "ALL"
+    assert machine["LoggingConfiguration"]["Level"] == "ERROR"
     assert machine["TracingConfiguration"]["Enabled"] is True
     assert template.definition()["QueryLanguage"] == "JSONata"
     assert machine.get("StateMachineType", "STANDARD") == "STANDARD"

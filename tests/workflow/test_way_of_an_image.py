@@ -26,7 +26,6 @@ STEPS_OF_A_MATCH = [
     "WriteReport",
     "AboveThreshold",
     "NotifyMatch",
-    "Done",
 ]
 
 

@@ -1,0 +1,475 @@
+"""What so many images cost: usage times prices, line by line, for this design and two others."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+from facematch.costs.usage import LAMBDA_LOG_BYTES, LOG_EVENT_OVERHEAD, Invocation, Way
+from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facematch.costs.prices import PriceList
+    from facematch.costs.stack import Stack
+    from facematch.costs.usage import Usage
+
+#: One for each state that is entered, retries included ("each time a step of your workflow is
+#: executed": AWS Step Functions pricing), and one for the start, which AWS's example counts as far
+#: as we know. Compare with your bill: without it, there is one less for each image.
+TRANSITIONS_OF_A_START: Final = 1
+
+#: Lambda keeps five long polls of 20 s open on a queue that is empty (AWS Lambda Developer Guide,
+#: Using Lambda with Amazon SQS), so many in a month of 730 hours.
+_IDLE_POLLS: Final = 5 * 3 * 60 * 730
+_MONTH_SECONDS: Final = 730 * 3600
+#: X-Ray's default rule: the first request in each second, and 5 % of the others.
+_SAMPLED: Final = 0.05
+#: Status changes of an execution that EventBridge is told of: that it runs, that it ended.
+_EVENTS_OF_AN_EXECUTION: Final = 2
+#: What an Express workflow is billed by.
+_EXPRESS_MEMORY_GB: Final = 64 / 1024
+_EXPRESS_SECONDS: Final = 0.1
+_SMALLEST_QUERY: Final = 10e6
+_KEYS_IN_A_LISTING: Final = 1000
+
+#: An event in a state machine's log, without data (AWS Step Functions Developer Guide, Logging).
+_LOG_EVENT: Final = {
+    "id": "12",
+    "type": "TaskStateExited",
+    "details": {"name": "SearchFaces"},
+    "previous_event_id": "11",
+    "event_timestamp": "1793000000000",
+    "execution_arn": "arn:aws:states:eu-central-1:123456789012:execution:FaceMatching:"
+    "Ann_Lee_0003-0123456789abcdef0123456789abcdef",
+    "redrive_count": "0",
+}
+_LOG_EVENT_BYTES: Final = len(json.dumps(_LOG_EVENT, separators=(",", ":"))) + LOG_EVENT_OVERHEAD
+
+#: S3 bills neither of these as the other; a DELETE costs nothing.
+_S3: Final = {
+    "s3:PutObject": "s3_put",
+    "s3:GetObject": "s3_get",
+    "s3:HeadObject": "s3_get",
+}
+
+
+class Design(StrEnum):
+    """How the work on an image is put together."""
+
+    #: As it is deployed: a Standard workflow.
+    STANDARD = "standard"
+    #: The same steps in an Express workflow.
+    EXPRESS = "express"
+    #: One function behind the queue that does all of it, settling included.
+    ONE_LAMBDA = "one_lambda"
+
+
+class Kind(StrEnum):
+    """Whose cost a line is."""
+
+    REKOGNITION = "rekognition"
+    #: Grows with the images.
+    IMAGE = "image"
+    #: Is there every month, whether an image comes or not.
+    FIXED = "fixed"
+    QUERIES = "queries"
+    #: The photographs themselves: taking them in and keeping them.
+    PHOTOGRAPHS = "photographs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """What a month brings; shares are of all images, MB are 10^6 bytes.
+
+    Attributes
+    ----------
+    images
+        Taken in, in the first month.
+    faces_per_image
+        Indexed in an image that has any.
+    matched, notified, no_face, rejected
+        Shares: with a match under another name; notified, which is part of that; without a face;
+        no image.
+    queries
+        Of Athena in a month, over all records.
+    at_once
+        All uploaded at the same moment, and not evenly over the month, which costs more.
+    """
+
+    images: int
+    faces_per_image: float = 1.0
+    matched: float = 0.1
+    notified: float = 0.1
+    no_face: float = 0.02
+    rejected: float = 0.01
+    megabytes: float = 2.0
+    queries: int = 10
+    at_once: bool = False
+
+    def shares(self) -> dict[Way, float]:
+        """Of the ways; together 1."""
+        unique = 1 - self.matched - self.no_face - self.rejected
+        return {
+            Way.UNIQUE: unique,
+            Way.MATCHED: self.matched - self.notified,
+            Way.NOTIFIED: self.notified,
+            Way.NO_FACE: self.no_face,
+            Way.REJECTED: self.rejected,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One item of the bill.
+
+    Attributes
+    ----------
+    first, after
+        What it costs in the month that brings the images, and in each month after that.
+    """
+
+    service: str
+    what: str
+    kind: Kind
+    quantity: float
+    first: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """The bill of one design."""
+
+    design: Design
+    load: Load
+    lines: tuple[Line, ...]
+    transitions: float
+
+    def total(self, *kinds: Kind, after: bool = False) -> float:
+        """Of these kinds, or of all."""
+        return sum(
+            line.after if after else line.first
+            for line in self.lines
+            if line.kind in (kinds or tuple(Kind))
+        )
+
+    def on_top(self, *kinds: Kind) -> float:
+        """These kinds as a share of what Rekognition costs, in the first month."""
+        return self.total(*kinds) / self.total(Kind.REKOGNITION)
+
+    def per_thousand(self, *kinds: Kind) -> float:
+        """Of these kinds, in the first month, for 1,000 images."""
+        return self.total(*kinds) * 1000 / self.load.images
+
+    def to_document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "design": self.design,
+            "load": asdict(self.load),
+            "transitions_per_image": self.transitions,
+            "lines": [asdict(line) for line in self.lines],
+            "first_month": self.total(),
+            "each_month_after": self.total(after=True),
+            "rekognition": self.total(Kind.REKOGNITION),
+            "per_1000_images": {kind: self.per_thousand(kind) for kind in Kind},
+            "on_top_of_rekognition": {
+                kind: self.on_top(kind) for kind in Kind if kind is not Kind.REKOGNITION
+            },
+        }
+
+
+def estimate(
+    load: Load, stack: Stack, usage: Usage, prices: PriceList, design: Design = Design.STANDARD
+) -> Estimate:
+    """Reckon the bill of a month, and of each month after it."""
+    return _Bill(load, stack, usage, prices, design).made()
+
+
+class _Bill:
+    """Adds up what the ways use."""
+
+    def __init__(
+        self, load: Load, stack: Stack, usage: Usage, prices: PriceList, design: Design
+    ) -> None:
+        self._load = load
+        self._stack = stack
+        self._usage = usage
+        self._prices = prices
+        self._design = design
+        self._images = {way: share * load.images for way, share in load.shares().items()}
+        self._lines: list[Line] = []
+
+    def made(self) -> Estimate:
+        calls = self._calls()
+        self._rekognition(calls)
+        self._workflow()
+        self._functions()
+        self._storage(calls)
+        self._queue(calls)
+        self._logs()
+        self._watching()
+        self._queries()
+        return Estimate(
+            design=self._design,
+            load=self._load,
+            lines=tuple(self._lines),
+            transitions=self._transitions() / self._load.images,
+        )
+
+    # --- What the images use ---
+
+    @property
+    def _seen(self) -> set[Way]:
+        return {way for way, images in self._images.items() if images}
+
+    @property
+    def _batch(self) -> int:
+        """Messages that a starter gets at a time."""
+        return self._stack.batch_size if self._load.at_once else 1
+
+    def _over_ways(self, of_one: Callable[[Way], float]) -> float:
+        return sum(images * of_one(way) for way, images in self._images.items())
+
+    def _steps(self, way: Way) -> list[Invocation]:
+        return [self._usage.invocation(way, module) for module in self._stack.invoked(way)]
+
+    def _starter(self, way: Way) -> Invocation:
+        return self._usage.invocation(way, "starter")
+
+    def _calls(self) -> Counter[str]:
+        calls: Counter[str] = Counter()
+        for way, images in self._images.items():
+            for invocation in (self._starter(way), *self._steps(way)):
+                for name, number in invocation.calls.items():
+                    faces = self._load.faces_per_image if name.endswith("SearchFaces") else 1
+                    calls[name] += number * images * faces  # type: ignore[assignment] # a share of an image is no whole number
+        if self._load.at_once:
+            calls["dynamodb:UpdateItem"] = self._load.images
+        return calls
+
+    def _transitions(self) -> float:
+        if self._design is not Design.STANDARD:
+            return 0
+        return self._over_ways(lambda way: len(self._stack.path(way)) + TRANSITIONS_OF_A_START)
+
+    # --- The bill ---
+
+    def _rekognition(self, calls: Counter[str]) -> None:
+        made = calls["rekognition:IndexFaces"] + calls["rekognition:SearchFaces"]
+        with_face = self._load.images * (1 - self._load.no_face - self._load.rejected)
+        faces = with_face * self._load.faces_per_image
+        for what, number in (
+            ("IndexFaces", calls["rekognition:IndexFaces"]),
+            ("SearchFaces", calls["rekognition:SearchFaces"]),
+        ):
+            # Both count towards the same tiers.
+            cost = self._prices.of("rekognition_call", made) * number / made
+            self._add("Rekognition", what, Kind.REKOGNITION, quantity=number, first=cost)
+        self._each_month(
+            "Rekognition", "faces stored", "rekognition_face_month", Kind.REKOGNITION, faces
+        )
+
+    def _workflow(self) -> None:
+        images = self._load.images
+        match self._design:
+            case Design.STANDARD:
+                self._once(
+                    "Step Functions",
+                    "state transitions",
+                    "step_functions_transition",
+                    self._transitions(),
+                )
+                self._once(
+                    "EventBridge",
+                    "status changes",
+                    "eventbridge_aws_event",
+                    _EVENTS_OF_AN_EXECUTION * images,
+                )
+            case Design.EXPRESS:
+                self._once("Step Functions", "executions", "step_functions_express_request", images)
+                self._once(
+                    "Step Functions",
+                    "GB-seconds",
+                    "step_functions_express_gb_second",
+                    self._over_ways(self._express_gb_seconds),
+                )
+
+    def _express_gb_seconds(self, way: Way) -> float:
+        units = ceil(self._seconds(way) / _EXPRESS_SECONDS)
+        return units * _EXPRESS_SECONDS * _EXPRESS_MEMORY_GB
+
+    def _seconds(self, way: Way) -> float:
+        """How long the work on an image takes, waiting for the index included."""
+        working = sum(step.seconds(self._stack.memory[step.function]) for step in self._steps(way))
+        return working + (self._stack.settle if "Settle" in self._stack.path(way) else 0)
+
+    def _functions(self) -> None:
+        if self._design is Design.ONE_LAMBDA:
+            memory = max(self._stack.memory[module] for module in self._stack.modules.values())
+            requests = self._load.images / self._batch
+            gb_seconds = self._over_ways(self._seconds) * memory / 1024
+        else:
+            requests = self._load.images / self._batch + self._over_ways(
+                lambda way: len(self._steps(way))
+            )
+            gb_seconds = self._over_ways(
+                lambda way: sum(
+                    step.seconds(memory := self._stack.memory[step.function]) * memory / 1024
+                    for step in self._steps(way)
+                )
+            ) + self._over_ways(self._starting)
+        self._once("Lambda", "requests", "lambda_request", requests)
+        self._once("Lambda", "GB-seconds", "lambda_gb_second", gb_seconds)
+
+    def _starting(self, way: Way) -> float:
+        """GB-seconds of the starter for one image."""
+        memory = self._stack.memory["starter"]
+        seconds = self._starter(way).seconds(memory)
+        if self._load.at_once:  # all of them are busy all the time, waiting for their turns
+            seconds = self._stack.starters / self._rate
+        return seconds * memory / 1024
+
+    @property
+    def _rate(self) -> float:
+        """Starts in a second, of a full queue."""
+        quota = REKOGNITION_QUOTA.get(self._prices.region, OTHER_REGIONS_QUOTA)
+        return self._stack.starts_per_second or paced(quota, self._stack.max_faces)
+
+    def _storage(self, calls: Counter[str]) -> None:
+        images = self._load.images
+        requests: Counter[str] = Counter()
+        for name, number in calls.items():
+            if name in _S3:
+                requests[_S3[name]] += number
+        # Rekognition reads the image with our rights, and so at our cost.
+        requests["s3_get"] += calls["rekognition:IndexFaces"]
+        self._once("S3", "PUT requests", "s3_put", requests["s3_put"])
+        self._once("S3", "GET and HEAD requests", "s3_get", requests["s3_get"])
+        records = self._over_ways(lambda way: self._usage.of(way, "object_bytes")) / 1e9
+        self._each_month("S3", "records, GB", "s3_gb_month", Kind.IMAGE, records)
+        self._once("S3", "photographs, PUT", "s3_put", images, Kind.PHOTOGRAPHS)
+        gigabytes = images * self._load.megabytes / 1e3
+        self._each_month("S3", "photographs, GB", "s3_gb_month", Kind.PHOTOGRAPHS, gigabytes)
+
+    def _queue(self, calls: Counter[str]) -> None:
+        images, notified = self._load.images, calls["sns:Publish"]
+        # One to send it, and one each to receive and to delete a batch.
+        self._once("SQS", "requests", "sqs_request", images * (1 + 2 / self._batch))
+        self._each_month("SQS", "polls of an empty queue", "sqs_request", Kind.FIXED, _IDLE_POLLS)
+        if self._design is not Design.ONE_LAMBDA:  # which is paced by its concurrency
+            self._once("DynamoDB", "turns, writes", "dynamodb_write", calls["dynamodb:UpdateItem"])
+        self._once("SNS", "messages", "sns_publish", notified)
+        self._once("SNS", "e-mails", "sns_email", notified * self._stack.mailboxes)
+        self._each_month("KMS", "keys", "kms_key_month", Kind.FIXED, self._stack.keys)
+        self._once("KMS", "requests, of the topics", "kms_request", notified)
+
+    def _logs(self) -> None:
+        if self._design is Design.ONE_LAMBDA:
+            own = self._over_ways(
+                lambda way: sum(step.log_bytes - LAMBDA_LOG_BYTES for step in self._steps(way))
+            )
+            functions = own + self._load.images / self._batch * LAMBDA_LOG_BYTES
+        else:
+            functions = self._over_ways(
+                lambda way: sum(i.log_bytes for i in (self._starter(way), *self._steps(way)))
+            )
+        machine = {
+            Design.STANDARD: lambda way: self._stack.logged(way) * _LOG_EVENT_BYTES,
+            # Its only history is its log, so everything is in it.
+            Design.EXPRESS: lambda way: (
+                self._stack.history(way) * _LOG_EVENT_BYTES + self._usage.of(way, "data_bytes")
+            ),
+            Design.ONE_LAMBDA: lambda _: 0,
+        }[self._design]
+        logged = {"functions": functions, "state machine": self._over_ways(machine)}
+        for what, written in logged.items():
+            self._once("CloudWatch", f"log of the {what}, GB", "logs_gb", written / 1e9)
+        # For three months, uncompressed: less in truth.
+        self._each_month(
+            "CloudWatch", "logs kept, GB", "logs_gb_month", Kind.IMAGE, sum(logged.values()) / 1e9
+        )
+
+    def _watching(self) -> None:
+        self._add_price(
+            "CloudWatch",
+            "custom metrics",
+            "metric_month",
+            Kind.FIXED,
+            len(self._usage.metrics(self._seen)),
+            every_month=False,  # in a month without an image, none is sent
+        )
+        for what, item, number in (
+            ("metrics of alarms", "alarm_metric_month", self._stack.alarm_metrics),
+            ("dashboards", "dashboard_month", self._stack.dashboards),
+        ):
+            self._each_month("CloudWatch", what, item, Kind.FIXED, number)
+        traces = self._sampled(self._load.images) * self._stack.traced
+        if self._stack.starter_traced and self._design is not Design.ONE_LAMBDA:
+            traces += self._sampled(self._load.images / self._batch)
+        self._once("X-Ray", "traces", "xray_trace", traces)
+
+    def _sampled(self, requests: float) -> float:
+        seconds = self._load.images / self._rate if self._load.at_once else _MONTH_SECONDS
+        first = min(requests, seconds)
+        return first + _SAMPLED * (requests - first)
+
+    def _queries(self) -> None:
+        queries = self._load.queries
+        objects = self._over_ways(lambda way: self._usage.of(way, "objects") - 1)  # no register
+        read = max(
+            _SMALLEST_QUERY, self._over_ways(lambda way: self._usage.of(way, "object_bytes"))
+        )
+        for what, item, number in (
+            ("read, TB", "athena_tb", queries * read / 1e12),
+            ("GET requests", "s3_get", queries * objects),
+            ("LIST requests", "s3_put", queries * ceil(objects / _KEYS_IN_A_LISTING)),
+        ):
+            self._each_month("Athena", what, item, Kind.QUERIES, number)
+
+    # --- Lines ---
+
+    def _once(
+        self, service: str, what: str, item: str, quantity: float, kind: Kind = Kind.IMAGE
+    ) -> None:
+        self._add_price(service, what, item, kind, quantity, every_month=False)
+
+    def _each_month(self, service: str, what: str, item: str, kind: Kind, quantity: float) -> None:
+        self._add_price(service, what, item, kind, quantity, every_month=True)
+
+    def _add_price(
+        self, service: str, what: str, item: str, kind: Kind, quantity: float, *, every_month: bool
+    ) -> None:
+        cost = self._prices.of(item, quantity)
+        self._add(
+            service,
+            what,
+            kind,
+            quantity=quantity,
+            first=cost,
+            after=cost if every_month else 0.0,
+        )
+
+    def _add(
+        self,
+        service: str,
+        what: str,
+        kind: Kind,
+        *,
+        quantity: float,
+        first: float,
+        after: float = 0.0,
+    ) -> None:
+        self._lines.append(
+            Line(service=service, what=what, kind=kind, quantity=quantity, first=first, after=after)
+        )
+
+
+def designs(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> Sequence[Estimate]:
+    """The bill of each design for the same load, this one first."""
+    return [estimate(load, stack, usage, prices, design) for design in Design]

@@ -1,0 +1,160 @@
+"""What a deployment costs: read from the template, and as docs/cost.md and docs/scaling.md say."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch import simulate
+from facematch.costs.estimate import Kind, Load, estimate
+from facematch.costs.prices import PriceList
+from facematch.costs.stack import Stack
+from facematch.costs.usage import Usage, Way
+from facematch.toolkit import PROJECT
+from tests.benchmarks import conditions, costs
+from tests.unit.test_cost import STACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.infrastructure.conftest import Template
+
+COST = (PROJECT / "docs" / "cost.md").read_text()
+SCALING = (PROJECT / "docs" / "scaling.md").read_text()
+
+
+def measured(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((costs.MEASURED / f"{name}.json").read_text())
+    del document["conditions"]
+    return document
+
+
+def as_kept(figures: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(conditions._rounded(figures)))
+
+
+# --- The template ---
+
+
+def test_the_ways_are_those_of_the_state_machine(template: Template) -> None:
+    stack = Stack.from_template(template.document)
+
+    assert {way: stack.path(way) for way in Way} == {way: STACK.path(way) for way in Way}
+    assert stack.path(Way.UNIQUE)[-2:] == ["AboveThreshold", "Done"]
+    assert stack.path(Way.NOTIFIED)[-2:] == ["AboveThreshold", "NotifyMatch"]
+    assert stack.path(Way.REJECTED) == ["IndexFaces", "RecordFailure", "ImageRejected"]
+    assert stack.invoked(Way.NOTIFIED) == ["index", "search", "report", "notify"]
+    assert [stack.history(way) for way in (Way.UNIQUE, Way.NOTIFIED)] == [23, 26]
+
+
+def test_what_the_template_has_is_what_is_paid_for(template: Template) -> None:
+    stack = Stack.from_template(template.document)
+    same = {"starters", "batch_size", "settle", "log_level", "traced", "dashboards", "keys"}
+
+    assert {f.name for f in fields(Stack)} > same
+    for name in sorted(same | {"starts_per_second", "alarm_metrics"}):
+        assert getattr(stack, name) == getattr(STACK, name), name
+    assert (stack.max_faces, stack.mailboxes, stack.starter_traced) == (1, 0, False)
+    functions = template.of_type("AWS::Lambda::Function").values()
+    assert sum(stack.memory.values()) == sum(f["Properties"]["MemorySize"] for f in functions)
+
+
+def test_settings_change_what_is_paid_for(synthesise: Callable[..., Template]) -> None:
+    usual = Stack.from_template(synthesise().document)
+    at_once = Stack.from_template(synthesise(settle_seconds=0).document)
+    own = Stack.from_template(synthesise(encryption_key="own").document)
+
+    assert at_once.settle == 0
+    assert len(at_once.path(Way.UNIQUE)) == len(usual.path(Way.UNIQUE)) - 1
+    assert own.keys == 1 + usual.keys or own.keys == usual.keys == 1
+
+
+def test_a_full_queue_is_at_most_a_tenth_on_top_of_rekognition(template: Template) -> None:
+    stack, load = Stack.from_template(template.document), Load(images=500_000, at_once=True)
+    bill = estimate(load, stack, Usage.load(), PriceList.load("us-east-1"))
+
+    assert bill.on_top(Kind.IMAGE) <= 0.1
+
+
+# --- The documents ---
+
+
+@pytest.fixture(scope="module")
+def cost(template: Template) -> dict[str, Any]:
+    return costs.cost_figures(template.document)
+
+
+@pytest.fixture(scope="module")
+def scaling(template: Template) -> dict[str, Any]:
+    known = measured("scaling")
+    return costs.scaling_figures(template.document, known["simulated"], known["parquet"])
+
+
+REFRESH = f"run {costs.COMMAND}"
+
+
+def test_the_tables_of_the_documents_are_what_the_code_reckons(
+    cost: dict[str, Any], scaling: dict[str, Any]
+) -> None:
+    tables = costs.cost_tables(cost)
+    for name, table in tables.items():
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in COST, (name, REFRESH)
+    for name, table in costs.scaling_tables(scaling).items():
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in SCALING, (name, REFRESH)
+    assert measured("cost") == as_kept(cost), REFRESH
+    assert measured("scaling") == as_kept(scaling), REFRESH
+
+
+def test_what_the_text_of_the_cost_says_is_in_its_figures(cost: dict[str, Any]) -> None:
+    evenly, at_once = (
+        next(r for r in cost["by_images"] if r["images"] == 500_000 and r["at_once"] is together)
+        for together in (False, True)
+    )
+    for share in (at_once["image_on_top"], evenly["image_on_top"]):
+        assert f"{100 * share:.1f} %" in COST, REFRESH
+    dearer = [
+        cost["designs"][0]["first_month"] - design["first_month"] for design in cost["designs"][1:]
+    ]
+    least, most = (f"{usd * 1000 / costs.FIRST_TIER:.2f}" for usd in dearer)
+    assert f"costs {least} to {most} USD for 1,000 images" in COST
+    fixed = sum(one["first"] for one in cost["bill"]["lines"] if one["kind"] == Kind.FIXED)
+    assert f"{fixed:.0f} USD\na month" in COST
+
+
+def test_what_the_text_of_the_scaling_says_is_in_its_figures(scaling: dict[str, Any]) -> None:
+    kept = scaling["parquet"]
+    assert f"{kept['parquet_bytes']:.0f} bytes instead of {kept['json_bytes']:,.0f}" in SCALING
+    full = scaling["faces_that_fill"]
+    assert round(full["a report at 80"], -4) == 320_000
+    assert round(full["an answer of SearchFaces at 80"] / 1e6) == 13
+    million = next(row for row in scaling["queries"] if row["images"] == 1_000_000)
+    together = million["usd_get"] + million["usd_list"] + million["usd_read"]
+    assert f"a million images costs {together:.2f} USD" in SCALING
+    assert round(million["usd_get"] / million["usd_read"], -1) == 80
+    largest = scaling["rates"][-1]
+    assert largest["quota"] == 500
+    image = largest["transitions"] / largest["starts"]
+    assert f"{5000 / image:.0f} images a second there, {800 / image:.0f} elsewhere" in SCALING
+    seconds = largest["concurrent_invocations"] / largest["starts"] + 0.2  # as many starters
+    assert round(1000 / seconds / 0.96, -1) == 880
+    assert largest["s3_puts"] * 2 < 3500
+    assert largest["s3_gets"] * 2 < 5500
+    assert re.search(r"MOST_SCANNED_BYTES`\): from about 5 million", SCALING)
+    assert round(10 * 1024**3 / kept["json_bytes"] / 2 / 1e6) == 5
+
+
+def test_a_simulated_burst_is_what_is_kept(template: Template) -> None:
+    deployed = simulate.Deployed.from_template(template.document)
+    result = simulate.run(simulate.Load(images=10_000, tps=50), deployed)
+    (kept,) = [
+        row
+        for row in measured("scaling")["simulated"]
+        if (row["images"], row["tps"]) == (10_000, 50)
+    ]
+
+    assert result.seconds == pytest.approx(kept["seconds"], rel=1e-3)
+    assert (result.failed, result.expired) == (0, 0)
