@@ -1,0 +1,1 @@
+"""How accurate the matching is: labelled photographs, scores, rates, and what they mean."""

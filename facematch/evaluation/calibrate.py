@@ -1,0 +1,194 @@
+"""The command that proposes the notify threshold, and explains it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path  # noqa: TC003 - typer reads it at run time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from facematch.deployment import DEFAULT_STACK_NAME
+from facematch.errors import Unusable
+from facematch.options import AsJson, Stack  # noqa: TC001 - typer reads them at run time
+from facematch.terminal import output, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The search threshold's default: what is less similar is in no report.
+LOWEST: Final = 80.0
+#: The notify threshold's default: below it nothing is proposed that a sample does not show.
+UNSHOWN_LOWEST: Final = 99.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A threshold, and why.
+
+    Attributes
+    ----------
+    pairs
+        New pairs of faces in a month.
+    wanted_rate
+        The false match rate at which they make the wanted number of wrong pairs.
+    reached
+        Whether the wanted number is shown to be kept.
+    words
+        One sentence after the other.
+    """
+
+    threshold: float
+    pairs: int
+    wanted_rate: float
+    reached: bool
+    words: tuple[str, ...]
+
+
+def calibrate(
+    *,
+    faces: Annotated[int, typer.Option(min=0, help="Faces that the collection holds.")],
+    new: Annotated[int, typer.Option("--new-per-month", min=1, help="Faces that come.")],
+    wrong: Annotated[
+        float, typer.Option("--wrong-per-month", min=0.001, help="Wrong pairs that are tolerable.")
+    ],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="evaluation.json of facematch evaluate."),
+    ] = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+    as_json: AsJson = False,
+) -> None:
+    """Propose the notify threshold for so many wrong pairs of names in a month, and explain it."""
+    pairs = new * faces + new * (new - 1) // 2
+    if not pairs:
+        raise Unusable("--faces 0 --new-per-month 1 makes no pair of faces. Give more faces.")
+    if evaluation:
+        proposal = by_evaluation(_read(evaluation), pairs=pairs, wrong=wrong)
+    else:
+        proposal = by_reference(pairs=pairs, wrong=wrong)
+    if as_json:
+        print(json.dumps(asdict(proposal), indent=2))
+        return
+    text = f"{proposal.threshold:.10g}"
+    output.print(f"Proposed notify threshold: {text} %", style="bold")
+    said = [
+        f"{new:,} new faces a month with {faces:,} there already make {new:,} x {faces:,} + "
+        f"{new:,} x {new - 1:,} / 2 = {pairs:,} pairs. {wrong:g} wrong ones are a rate of "
+        f"{proposal.wanted_rate:.1e}.",
+        *proposal.words,
+        "Each face is taken to have a name of its own: where names have several photographs, fewer "
+        "pairs of names are wrong. And the people are taken to be as alike as those measured: "
+        "relatives, or people of one group, are more alike.",
+        "It is a parameter of the stack, and changes without a deployment:",
+    ]
+    for sentence in said:
+        output.print(safe(sentence))
+    output.print(
+        safe(
+            f"  aws ssm put-parameter --name /{stack}/notify-threshold --type String --overwrite "
+            f"--value {text}"
+        ),
+        soft_wrap=True,
+    )
+
+
+def by_evaluation(document: Mapping[str, Any], *, pairs: int, wrong: float) -> Proposal:
+    """By the rates that were measured: the lowest threshold whose interval keeps below."""
+    wanted = wrong / pairs
+    rows = [row for row in document["thresholds"] if row["threshold"] >= LOWEST]
+    shown = [row for row in rows if row["false_match_rate"]["high"] <= wanted]
+    seen = [
+        row
+        for row in rows
+        if row["threshold"] >= UNSHOWN_LOWEST
+        and row["false_match_rate"]["of"]
+        and row["false_match_rate"]["rate"] <= wanted
+    ]
+    row = (shown or seen or rows[-1:])[0]
+    false, true = row["false_match_rate"], row["true_match_rate"]
+    conditions = document["conditions"]
+    words = [
+        f"Measured with {conditions['engine']} (model {conditions['face_model_version']}) on "
+        f"{conditions['data_set']}: at {row['threshold']:g} %, {false['count']:,} of "
+        f"{false['of']:,} pairs of different people were taken for one."
+    ]
+    if shown:
+        words.append(
+            f"The rate is at most {false['high']:.1e} ({conditions['confidence']:.0%} confidence): "
+            f"at most {false['high'] * pairs:,.1f} wrong pairs a month."
+        )
+    else:
+        words.append(
+            f"But that sample cannot show it: the rate may be as high as {false['high']:.1e}, "
+            f"which is {false['high'] * pairs:,.1f} wrong pairs a month. Measure with more "
+            "photographs (facematch evaluate), or watch the first months. Below "
+            f"{UNSHOWN_LOWEST:g} %, the default, nothing is proposed that is not shown."
+        )
+    if true["of"]:
+        words.append(
+            f"Lost at it: {1 - true['rate']:.1%} of the pairs of photographs of one person "
+            f"({1 - true['high']:.1%} to {1 - true['low']:.1%})."
+        )
+    return Proposal(
+        threshold=row["threshold"],
+        pairs=pairs,
+        wanted_rate=wanted,
+        reached=bool(shown),
+        words=tuple(words),
+    )
+
+
+def by_reference(*, pairs: int, wrong: float) -> Proposal:
+    """By the local engine's reference curve, as far as that goes."""
+    from facematch.evaluation.reference import Reference  # noqa: PLC0415
+    from facematch.local.faces import FACE_MODEL_VERSION, similarity  # noqa: PLC0415
+
+    reference = Reference.read()
+    wanted = wrong / pairs
+    cosine = reference.cosine(wanted)
+    words = [
+        "THIS SAYS NOTHING ABOUT AMAZON REKOGNITION. It is by the local engine's own curve "
+        f"({reference.data_set}). For a stack on AWS measure first: facematch evaluate DIR --aws, "
+        "then name its evaluation.json with --evaluation."
+    ]
+    if reference.face_model_version != FACE_MODEL_VERSION:
+        words.append(
+            f"And the curve is of the model {reference.face_model_version}, while the engine is "
+            f"now {FACE_MODEL_VERSION}."
+        )
+    if cosine is None:
+        words.append(
+            f"The curve ends at a rate of {reference.lowest_rate:.0e}, where "
+            f"{reference.lowest_rate * pairs:,.0f} pairs a month would be wrong. Above the "
+            "proposed threshold there are fewer; how many is not known."
+        )
+        cosine = reference.points[-1][0]
+    else:
+        words.append(f"About {wrong:g} wrong pairs a month are expected at it.")
+    words.append(f"True matches lost at it are not known; known is: {reference.true_matches}.")
+    threshold = max(LOWEST, math.ceil(similarity(cosine) * 1000) / 1000)
+    return Proposal(
+        threshold=threshold,
+        pairs=pairs,
+        wanted_rate=wanted,
+        reached=wanted >= reference.lowest_rate,
+        words=tuple(words),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+        known = document["schema"] == 1 and bool(document["thresholds"])
+    except (ValueError, KeyError, TypeError):
+        known = False
+        document = {}
+    if not known:
+        raise Unusable(
+            f"{path} is no evaluation of this version. Name the evaluation.json that facematch "
+            "evaluate wrote."
+        )
+    return dict(document)

@@ -1,0 +1,154 @@
+"""Labelled photographs: who is on which, as the keys and two files of the user say."""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from facematch.errors import Unusable
+from functions.matching.keys import name_in
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_PHOTOGRAPHS: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png"})
+
+
+class LabelError(Unusable):
+    """The photographs or a file about them cannot be used; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """A file; its key is its path below the folder."""
+
+    key: str
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The photographs of a folder; `unnamed` are the keys in which no name was found."""
+
+    photographs: tuple[Photograph, ...]
+    unnamed: tuple[str, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all of them."""
+        return frozenset(photograph.name for photograph in self.photographs)
+
+
+def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
+    """The JPEG and PNG files below the folder, in the order of their keys; hidden ones are not.
+
+    Raises
+    ------
+    LabelError
+        When none has a name.
+    """
+    photographs, unnamed = [], []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.suffix.lower() not in _PHOTOGRAPHS or not path.is_file():
+            continue
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        key = relative.as_posix()
+        name = name_in(key, pattern)
+        if name:
+            photographs.append(Photograph(key, path, name))
+        else:
+            unnamed.append(key)
+    if not photographs:
+        raise LabelError(
+            f"{folder} holds no photograph (JPEG, PNG) with a name that {pattern.pattern!r} finds. "
+            "Name another folder, or another pattern with --name-pattern."
+        )
+    return Labelled(tuple(photographs), tuple(unnamed))
+
+
+class Persons:
+    """Which names are one person's: the pairs that a file lists, connected transitively."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._above: dict[str, str] = {}
+        for name_a, name_b in pairs:
+            one, other = sorted((self.person(name_a), self.person(name_b)))
+            if one != other:
+                self._above[other] = one
+
+    def person(self, name: str) -> str:
+        """One of the person's names, the same for each of them."""
+        while name in self._above:
+            name = self._above[name]
+        return name
+
+    @property
+    def names(self) -> frozenset[str]:
+        """That the file lists, as far as they are joined with another."""
+        return frozenset(self._above) | frozenset(self._above.values())
+
+
+def read_persons(path: Path) -> Persons:
+    """A CSV file with the columns name_a and name_b; other columns are notes.
+
+    Raises
+    ------
+    LabelError
+    """
+    return Persons((row["name_a"], row["name_b"]) for row in _rows(path, ("name_a", "name_b")))
+
+
+def read_groups(path: Path, persons: Persons) -> Mapping[str, str]:
+    """The group by the name, out of a CSV file with the columns name and group.
+
+    Raises
+    ------
+    LabelError
+        Also when a person is in two groups.
+    """
+    groups: dict[str, str] = {}
+    members: dict[str, set[str]] = defaultdict(set)
+    for row in _rows(path, ("name", "group")):
+        members[persons.person(row["name"])].add(row["group"])
+        groups[row["name"]] = row["group"]
+    for person, found in members.items():
+        if len(found) > 1:
+            one, other = sorted(found)[:2]
+            raise LabelError(
+                f"{path} puts {person!r} into two groups, {one!r} and {other!r}. Give each person, "
+                "whatever the name, one group."
+            )
+    return groups
+
+
+def _rows(path: Path, columns: tuple[str, str]) -> list[dict[str, str]]:
+    """Lines of a CSV file, names normalised as those in keys are."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise LabelError(f"{path} is not text in UTF-8. Write it as CSV in UTF-8.") from None
+    read = csv.DictReader(text.splitlines())
+    if missing := [column for column in columns if column not in (read.fieldnames or ())]:
+        raise LabelError(
+            f"{path} has no column {missing[0]!r}. Write {','.join(columns)} as its first line."
+        )
+    rows = []
+    for row in read:
+        values = {
+            column: unicodedata.normalize("NFC", (row[column] or "").strip()) for column in columns
+        }
+        if empty := [column for column in columns if not values[column]]:
+            raise LabelError(
+                f"{path}, line {read.line_num}: {empty[0]!r} is empty. Write both "
+                f"{' and '.join(columns)}."
+            )
+        rows.append(values)
+    return rows

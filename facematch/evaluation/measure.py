@@ -1,0 +1,345 @@
+"""From the faces of labelled photographs to the document that everything else shows."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from facematch.evaluation.rates import (
+    CONFIDENCE,
+    Rate,
+    apart_at,
+    false_match_rates,
+    pairs_among,
+    rates_by_person,
+    telling,
+    true_match_rates,
+)
+from facematch.evaluation.reference import Reference
+from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from facematch.evaluation.faces import Faces
+    from facematch.evaluation.labels import Labelled, Persons
+    from facematch.evaluation.lfw import Protocol
+    from facematch.evaluation.scores import HardPair, Tally
+
+SCHEMA: Final = 1
+#: Similarities, %, at which everything is counted. The lowest are there because they always have
+#: errors, from which intervals take over how much pairs depend on each other.
+THRESHOLDS: Final = (
+    *(1.0, 10.0, 50.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0, 96.0, 97.0, 98.0, 98.5, 99.0, 99.3),
+    *(99.5, 99.7, 99.9, 99.95, 99.97, 99.99, 99.995, 99.999, 99.9999),
+)
+#: Those that the table shows.
+SHOWN: Final = (80.0, 90.0, 95.0, 97.0, 98.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.999, 99.9999)
+#: Those for which wrong pairs are foretold.
+FORETOLD: Final = (99.0, 99.9, 99.99)
+#: People below which a group's rates are called uncertain.
+SMALL_GROUP: Final = 30
+_PEOPLE: Final = "people"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What to measure.
+
+    Attributes
+    ----------
+    wanted
+        False match rates for which the best threshold is looked for.
+    faces
+        Numbers of faces for which wrong pairs are foretold.
+    groups
+        The group by the name, or None.
+    """
+
+    wanted: tuple[float, ...]
+    faces: tuple[int, ...]
+    groups: Mapping[str, str] | None = None
+
+
+def measured(
+    labelled: Labelled,
+    faces: Faces,
+    persons: Persons,
+    asked: Asked,
+    *,
+    conditions: dict[str, Any],
+    protocol: Protocol | None = None,
+) -> dict[str, Any]:
+    """The document. What names people stands below the key `people`, and nowhere else."""
+    photographs = labelled.photographs
+    names = sorted(labelled.names)
+    number_of = {name: number for number, name in enumerate(names)}
+    person_of = {name: persons.person(name) for name in names}
+    person_numbers = {person: n for n, person in enumerate(sorted(set(person_of.values())))}
+    people = {name: person_numbers[person_of[name]] for name in names}
+    name_of = [photographs[face.photograph].name for face in faces.faces]
+    labels = Labels(
+        persons=np.array([people[name] for name in name_of], np.int64),
+        names=np.array([number_of[name] for name in name_of], np.int64),
+        photographs=np.array([face.photograph for face in faces.faces], np.int64),
+    )
+    measuring = _Measuring(faces, labels)
+    scores = [measuring.score(threshold) for threshold in THRESHOLDS]
+    counted = tally(measuring.pairs, scores)
+    rows = _rows(counted)
+    document = {
+        "schema": SCHEMA,
+        "conditions": {
+            **conditions,
+            "engine": faces.engine,
+            "face_model_version": faces.face_model_version,
+            "confidence": CONFIDENCE,
+            "reference": Reference.read().data_set,
+        },
+        "photographs": {
+            "found": len(photographs) + len(labelled.unnamed),
+            "unnamed": len(labelled.unnamed),
+            "enrolled": len(photographs) - len(faces.refused),
+            "refused": dict(Counter(faces.refused.values()).most_common()),
+            "failure_to_enrol": _failure_to_enrol(labelled, faces, people).to_document(),
+        },
+        "sample": {
+            "faces": len(faces.faces),
+            "names": len(np.unique(labels.names)),
+            "people": len(counted.faces_of),
+            "same_person_pairs": counted.same,
+            "different_person_pairs": counted.different,
+            "different_person_name_pairs": counted.different_names,
+            "same_person_name_pairs": counted.one_person_names,
+        },
+        "thresholds": rows,
+        "best_thresholds": measuring.best_thresholds(asked.wanted),
+        "expected": _expected(rows, asked.faces, faces, measuring),
+        "protocol": protocol.to_document() if protocol else None,
+        "groups": None,
+        "warnings": [],
+        _PEOPLE: {
+            **_people(labelled, faces, counted),
+            "unknown_names": sorted(persons.names - labelled.names),
+        },
+    }
+    if asked.groups is not None:
+        document["groups"], document["warnings"] = _groups(measuring, name_of, asked.groups)
+    return document
+
+
+def published(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures and their conditions, without anybody's name."""
+    return {key: value for key, value in document.items() if key != _PEOPLE}
+
+
+def conditions(*, data_set: str, command: str, **more: object) -> dict[str, Any]:
+    """Under which something is measured: when, on what, by which command."""
+    return {
+        "data_set": data_set,
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **more,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+class _Measuring:
+    def __init__(self, faces: Faces, labels: Labels) -> None:
+        self.comparison, self.labels = faces.comparison, labels
+        self.pairs = Pairs(faces.comparison, labels)
+
+    def score(self, similarity: float) -> float:
+        return score_of(similarity, self.comparison.similarity, self.comparison.limits)
+
+    def best_thresholds(self, wanted: Sequence[float]) -> list[dict[str, Any]]:
+        """The lowest threshold at which the sample has no higher rate than wanted."""
+        counted = histograms(self.pairs, self.comparison.limits)
+        found = {
+            rate: _rounded_up(self.comparison.similarity(counted.score_at(rate))) for rate in wanted
+        }
+        thresholds = sorted({*THRESHOLDS, *found.values()})
+        at = tally(self.pairs, [self.score(threshold) for threshold in thresholds])
+        true, false = true_match_rates(at), false_match_rates(at)
+        rows = []
+        for rate, threshold in found.items():
+            number = thresholds.index(threshold)
+            told = telling(rate, at.different)
+            rows.append(
+                {
+                    "wanted": rate,
+                    "threshold": threshold,
+                    "false_match_rate": false[number].to_document(),
+                    "true_match_rate": true[number].to_document(),
+                    "enough": told.enough,
+                    "remark": told.words,
+                }
+            )
+        return rows
+
+
+def _rounded_up(similarity: float) -> float:
+    return math.ceil(similarity * 10_000) / 10_000
+
+
+def _rows(counted: Tally) -> list[dict[str, Any]]:
+    true, false = true_match_rates(counted), false_match_rates(counted)
+    named = counted.different + counted.aliased
+    rows = []
+    for number, threshold in enumerate(THRESHOLDS):
+        as_named = int(counted.false[number] + counted.aliased_found[number])
+        rows.append(
+            {
+                "threshold": threshold,
+                "true_match_rate": true[number].to_document(),
+                "false_match_rate": false[number].to_document(),
+                "false_as_named": {
+                    "count": as_named,
+                    "of": named,
+                    "rate": as_named / named if named else None,
+                },
+                "wrong_name_pairs": int(counted.wrong_names[number]),
+                "missed_name_pairs": counted.one_person_names
+                - int(counted.one_person_found[number]),
+            }
+        )
+    return rows
+
+
+def _failure_to_enrol(labelled: Labelled, faces: Faces, people: Mapping[str, int]) -> Rate:
+    of = np.zeros(len(people), np.int64)
+    refused = np.zeros((1, len(people)), np.int64)
+    for number, photograph in enumerate(labelled.photographs):
+        of[people[photograph.name]] += 1
+        refused[0, people[photograph.name]] += number in faces.refused
+    return rates_by_person(refused, of)[0]
+
+
+def _expected(
+    rows: Sequence[Mapping[str, Any]], faces: Sequence[int], found: Faces, measuring: _Measuring
+) -> list[dict[str, Any]]:
+    """How many wrong pairs of names so many faces make, if each has a name of its own."""
+    reference = Reference.read()
+    # The endpoint of the local cloud says the same model, but gives no cosines.
+    comparable = (
+        isinstance(found.comparison, Cosines)
+        and found.face_model_version == reference.face_model_version
+    )
+    by_threshold = {row["threshold"]: row["false_match_rate"] for row in rows}
+    expected = []
+    for count in faces:
+        pairs = pairs_among(count)
+        for threshold in FORETOLD:
+            rate = by_threshold[threshold]
+            entry = {
+                "faces": count,
+                "threshold": threshold,
+                "pairs": pairs,
+                "measured": pairs * rate["rate"] if rate["count"] else None,
+                "low": pairs * rate["low"],
+                "high": pairs * rate["high"],
+                "reference": None,
+            }
+            if comparable:
+                known, bound = reference.rate(measuring.score(threshold))
+                entry["reference"] = {"wrong": pairs * known, "at_most": bound}
+            expected.append(entry)
+    return expected
+
+
+def _groups(
+    measuring: _Measuring, name_of: Sequence[str], group_of: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    scores = [measuring.score(threshold) for threshold in THRESHOLDS]
+    rates: dict[str, tuple[list[Rate], list[Rate]]] = {}
+    entries, warnings = [], []
+    for group in sorted(set(group_of.values())):
+        chosen = np.array([group_of.get(name) == group for name in name_of], np.bool_)
+        pairs = Pairs(measuring.comparison, measuring.labels, np.flatnonzero(chosen))
+        counted = tally(pairs, scores)
+        rates[group] = true, false = true_match_rates(counted), false_match_rates(counted)
+        people = len(counted.faces_of)
+        if people < SMALL_GROUP:
+            warnings.append(
+                f"Group {group!r} has {people} people with a usable face, fewer than "
+                f"{SMALL_GROUP}: its rates say little."
+            )
+        entries.append(
+            {
+                "group": group,
+                "faces": int(chosen.sum()),
+                "people": people,
+                "same_person_pairs": counted.same,
+                "different_person_pairs": counted.different,
+                "thresholds": [
+                    {
+                        "threshold": threshold,
+                        "true_match_rate": true[number].to_document(),
+                        "false_match_rate": false[number].to_document(),
+                    }
+                    for number, threshold in enumerate(THRESHOLDS)
+                ],
+            }
+        )
+    for one, other in combinations(rates, 2):
+        for kind, words in enumerate(("true", "false")):
+            at = [
+                threshold
+                for threshold in apart_at(THRESHOLDS, rates[one][kind], rates[other][kind])
+                if threshold in SHOWN
+            ]
+            if at:
+                warnings.append(
+                    f"The {words} match rates of the groups {one!r} and {other!r} differ by more "
+                    f"than chance explains at {', '.join(f'{t:g}' for t in at)} %: one threshold "
+                    "does not treat them alike."
+                )
+    left_out = sum(name not in group_of for name in name_of)
+    return {"groups": entries, "faces_without_group": left_out}, warnings
+
+
+def _people(labelled: Labelled, faces: Faces, counted: Tally) -> dict[str, Any]:
+    def told(pair: HardPair) -> dict[str, Any]:
+        one, other = (
+            labelled.photographs[faces.faces[face].photograph]
+            for face in (pair.face_a, pair.face_b)
+        )
+        return {
+            "similarity": faces.comparison.similarity(pair.score),
+            "name_a": one.name,
+            "name_b": other.name,
+            "key_a": one.key,
+            "key_b": other.key,
+            "faces": [pair.face_a, pair.face_b],
+        }
+
+    return {
+        "most_similar_different": [told(pair) for pair in counted.hardest_different],
+        "least_similar_same": [told(pair) for pair in counted.hardest_same],
+        "one_person_two_names": [told(pair) for pair in counted.one_person_best],
+        "refused": [
+            {"key": labelled.photographs[number].key, "reason": reason}
+            for number, reason in sorted(faces.refused.items())
+        ],
+        "unnamed": list(labelled.unnamed),
+    }

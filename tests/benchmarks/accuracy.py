@@ -1,0 +1,103 @@
+"""Measures docs/accuracy.md: ``python -m tests.benchmarks.accuracy DIR --same FILE``.
+
+It writes LFW's kind of pairs for the photographs in DIR, measures all pairs and those, keeps the
+figures in docs/measured/accuracy.json, and writes the tables between the markers of the document.
+Without DIR it only writes the tables, out of the figures that are kept. The page with the faces is
+made in a temporary folder and deleted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facematch.evaluation.words import (
+    best_rows,
+    expected_rows,
+    sentences,
+    threshold_rows,
+)
+from facematch.toolkit import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DOCUMENT = PROJECT / "docs" / "accuracy.md"
+MEASURED = PROJECT / "docs" / "measured" / "accuracy.json"
+
+
+def tables(figures: dict[str, Any]) -> dict[str, str]:
+    """What stands between the markers, by their names."""
+    conditions, sample, protocol = (figures[name] for name in ("conditions", "sample", "protocol"))
+    return {
+        "sample": (
+            f"{conditions['date']}, {conditions['data_set']}: {sample['faces']:,} faces of "
+            f"{sample['people']:,} people under {sample['names']:,} names, "
+            f"{sample['same_person_pairs']:,} pairs of one person and "
+            f"{sample['different_person_pairs']:,} of different people; model "
+            f"`{conditions['face_model_version']}`, Python {conditions['python']}. "
+            f"{sentences(figures)[0]}"
+        ),
+        "thresholds": _table(*threshold_rows(figures)),
+        "best": _table(*best_rows(figures)),
+        "expected": _table(*expected_rows(figures)),
+        "protocol": (
+            f"**{protocol['accuracy']:.4f} ± {protocol['standard_error']:.4f}** "
+            f"({len(protocol['folds'])} folds, {protocol['pairs']:,} pairs, "
+            f"{protocol['pairs_without_face']:,} with a photograph without a usable face). The "
+            "thresholds chosen lie between "
+            f"{min(fold['threshold'] for fold in protocol['folds']):.1f} and "
+            f"{max(fold['threshold'] for fold in protocol['folds']):.1f} %."
+        ),
+    }
+
+
+def written(text: str, made: dict[str, str]) -> str:
+    """The document with these tables between its markers."""
+    for name, table in made.items():
+        text, found = re.subn(
+            rf"(<!-- table {name} -->\n).*?(<!-- end -->)",
+            lambda marks, table=table: f"{marks[1]}{table}\n{marks[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+        if found != 1:
+            raise SystemExit(f"{DOCUMENT} has {found} places for the table {name!r}, not one.")
+    return text
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _measure(folder: Path, same: list[str], data_set: str) -> None:
+    command = [sys.executable, "-m", "facematch.cli", "evaluate", str(folder), *same]
+    with tempfile.TemporaryDirectory() as temporary:
+        pairs = Path(temporary) / "pairs.txt"
+        subprocess.run([*command, "--write-pairs", str(pairs)], check=True)
+        subprocess.run(
+            [
+                *(*command, "--pairs", str(pairs), "--data-set", data_set),
+                *("--to", str(Path(temporary) / "page"), "--output", str(MEASURED)),
+            ],
+            check=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="of photographs; else only the tables")
+    parser.add_argument("--same", type=Path, help="CSV name_a,name_b: one person's names")
+    parser.add_argument("--data-set", default="LFW sample", help="what the photographs are called")
+    options = parser.parse_args()
+    if options.folder:
+        same_persons = ["--same", str(options.same)] if options.same else []
+        _measure(options.folder, same_persons, options.data_set)
+    DOCUMENT.write_text(written(DOCUMENT.read_text(), tables(json.loads(MEASURED.read_text()))))
