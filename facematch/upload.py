@@ -32,6 +32,12 @@ _KEY_LIMIT_BYTES: Final = 1024
 #: that makes a failure visible is delivered at best effort.
 _QUIET_SECONDS: Final = 10
 _LOOKUPS_AT_ONCE: Final = 50
+#: Between two looks at the bucket, seconds: a quarter of what is left, within these.
+_SHORTEST_WAIT: Final = 0.25
+_LONGEST_WAIT: Final = 10.0
+#: And at least so many times what a look takes, up to so many seconds.
+_REST: Final = 8
+_LONGEST_REST: Final = 300.0
 
 
 class NothingToUpload(Unusable):
@@ -217,16 +223,20 @@ def wait_for_outcomes(
         Told how many versions have finished so far.
     """
     waiting = _Waiting(deployment, versions)
-    interval = 0.25
+    began, before = time.monotonic(), len(versions)
     while True:
         started = time.monotonic()
         waiting.look()
-        finished(len(versions) - len(waiting.pending))
-        if not waiting.pending and not waiting.running():
+        pending = len(waiting.pending)
+        finished(len(versions) - pending)
+        if not pending and not waiting.running():
             return waiting.outcomes()
-        # Listing costs requests: the more there is to list, the more rarely.
-        interval = min(30.0, max(interval, 4 * (time.monotonic() - started)))
-        sleep(interval)
+        now = time.monotonic()
+        # Listing costs requests: the more there is to list, the more rarely; and towards the end,
+        # at the speed so far, more often.
+        left = pending * (now - began) / (before - pending) if pending < before else 0.0
+        rest = min(_LONGEST_REST, _REST * (now - started))
+        sleep(max(_SHORTEST_WAIT, min(_LONGEST_WAIT, left / 4), rest))
 
 
 class _Waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,7 +13,7 @@ from functions.aws.parameters import NotifyThreshold
 from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, is_first_attempt
 from functions.matching.keys import name_in
 from functions.matching.reports import Outcome, Verdict, passes, report
 from functions.matching.settings import ReportSettings
@@ -55,7 +56,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         execution_arn=event["execution_arn"],
         judged=judged,
     )
-    key = output.write_report(image, written)
+    first = is_first_attempt(
+        image, event["execution_arn"], event.get("redrive_count"), now=datetime.now(UTC)
+    )
+    key = output.write_report(image, written, replaces_nothing=first)
     insist_on_not_deleted(image)
     verdict = Verdict(
         status=Outcome(written["status"]),

@@ -6,6 +6,7 @@ product of that matrix with a vector, exact, and takes about a millisecond for 1
 """
 
 import base64
+import functools
 import re
 import sqlite3
 import threading
@@ -58,6 +59,8 @@ _ADD_FACE = f"""
 
 _NAMESPACE = uuid.UUID("3b1e9f6e-5f0b-5c55-9d0c-0f6d3a1f7b52")
 _TOKEN = re.compile(r"after:(\d{1,18})")
+# A cosine: what products of float32 vectors differ by.
+_ROUNDING = 1e-6
 
 
 class CollectionNotFoundError(Exception):
@@ -337,7 +340,9 @@ class CollectionStore:
             gallery.show(self._clock())
             found = {
                 near_id: percent
-                for near_id, cosine in gallery.nearest(searched_id, limit)
+                for near_id, cosine in gallery.nearest(
+                    searched_id, limit, at_least=_cosine_at(min_similarity)
+                )
                 if (percent := similarity(cosine)) >= min_similarity
             }
             rows = self._database.execute(
@@ -393,18 +398,33 @@ class _Gallery:
         """Let those be found that have been hidden long enough."""
         self.hidden_until = {old: at for old, at in self.hidden_until.items() if at > now}
 
-    def nearest(self, searched_id: str, limit: int) -> list[tuple[str, float]]:
-        """Ids and cosines of the `limit` other faces with the largest cosines, best first."""
+    def nearest(self, searched_id: str, limit: int, *, at_least: float) -> list[tuple[str, float]]:
+        """Ids and cosines of the `limit` other faces with the largest cosines, best first.
+
+        Parameters
+        ----------
+        at_least
+            A cosine; some faces slightly below it are found, too. Few faces of a large collection
+            are above it, and only those are sorted.
+        """
         row = self.rows[searched_id]
         cosines = self._matrix[: len(self.face_ids)] @ self._matrix[row]
-        left_out = {row, *(self.rows[hidden] for hidden in self.hidden_until)}
-        cosines[list(left_out)] = -np.inf
-        limit = min(limit, len(cosines) - len(left_out))
-        if limit == 0:
-            return []
-        best = np.argpartition(-cosines, limit - 1)[:limit]
-        best = best[np.argsort(-cosines[best], kind="stable")]
-        return [(self.face_ids[i], float(cosines[i])) for i in best]
+        cosines[[row, *(self.rows[hidden] for hidden in self.hidden_until)]] = -np.inf
+        near = np.flatnonzero(cosines >= np.float32(at_least - _ROUNDING))
+        if len(near) > limit:
+            near = near[np.argpartition(-cosines[near], limit - 1)[:limit]]
+        near = near[np.argsort(-cosines[near], kind="stable")]
+        return [(self.face_ids[i], float(cosines[i])) for i in near]
+
+
+@functools.lru_cache
+def _cosine_at(percent: float) -> float:
+    """The lowest cosine that is so similar: `similarity` grows with it, whatever its curve."""
+    low, high = -1.0 - _ROUNDING, 1.0 + _ROUNDING
+    while high - low > _ROUNDING / 10:
+        middle = (low + high) / 2
+        low, high = (low, middle) if similarity(middle) >= percent else (middle, high)
+    return high
 
 
 def _face(row: Sequence[Any]) -> CollectionFace:

@@ -1008,6 +1008,7 @@ def _serve(options: argparse.Namespace) -> int:
                 if injector
                 else endpoint.app,
                 lifespan="off",
+                proxy_headers=False,
                 access_log=False,
                 log_level="warning",
                 ws="none",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from functions.matching import keys
 
 #: Rekognition's limit for an image in S3, 15 MB (Guidelines and quotas in Amazon Rekognition).
 MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
+#: A day less than the 90 days for which Step Functions keeps the name of an execution that ended
+#: (AWS Step Functions API Reference, StartExecution).
+_NAMES_ARE_KEPT: Final = timedelta(days=89)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +145,28 @@ def image_or_removal(payload: dict[str, Any]) -> UploadedImage:
     """What an execution's input is about."""
     kind = Removal if payload.get("removed") is True else UploadedImage
     return kind.from_payload(payload)
+
+
+def is_first_attempt(
+    image: UploadedImage, execution_arn: str, redrive_count: int | None, *, now: datetime
+) -> bool:
+    """Whether no other execution, and no earlier run of this one, was about the image's version.
+
+    Then there is no record of it that would have to be removed. Any doubt is a no: a replay, an
+    execution that somebody started by hand, one that was redriven, an image so old that its
+    execution may have been forgotten, and bytes that came again without a version of their own.
+
+    Parameters
+    ----------
+    redrive_count
+        Of the execution, as its context says; None when it does not.
+    """
+    return (
+        execution_arn.rpartition(":")[2] == image.execution_name
+        and redrive_count == 0
+        and image.version_id is not None
+        and now - image.last_modified < _NAMES_ARE_KEPT
+    )
 
 
 def timestamp(moment: datetime) -> str:

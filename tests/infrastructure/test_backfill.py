@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-import jsonata  # type: ignore[import-untyped]
+import jsonata
 import pytest
 from hypothesis import given, settings
 

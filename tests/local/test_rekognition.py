@@ -669,7 +669,7 @@ def test_an_unknown_operation_is_refused(endpoint: Running, target: str | None) 
     assert (status, answer["__type"]) == (400, "UnknownOperationException")
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
 def test_another_method_or_path_is_an_unknown_operation(endpoint: Running, method: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)
     with contextlib.closing(connection):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, is_first_attempt
 
 from .strategies import images
 
@@ -106,3 +106,32 @@ def test_a_payload_without_a_field_is_refused(field: str) -> None:
 def test_a_payload_with_a_field_of_another_type_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="as the starter writes them"):
         UploadedImage.from_payload({**IMAGE.to_payload(), **change})
+
+
+ARN = "arn:aws:states:us-east-1:000000000000:execution:FaceMatching:"
+NEXT_DAY = IMAGE.last_modified + timedelta(days=1)
+
+
+def test_an_image_is_new_to_the_execution_that_carries_its_own_name() -> None:
+    assert is_first_attempt(IMAGE, ARN + IMAGE.execution_name, 0, now=NEXT_DAY)
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "redrive_count", "days"),
+    [
+        (IMAGE, f"{IMAGE.execution_name}-r1", 0, 1),
+        (IMAGE, "3f0c8a1e-started-in-the-console", 0, 1),
+        (IMAGE, IMAGE.execution_name, 1, 1),
+        (IMAGE, IMAGE.execution_name, None, 1),
+        (IMAGE, IMAGE.execution_name, 0, 90),
+        (replace(IMAGE, version_id=None), None, 0, 1),
+    ],
+    ids=["replayed", "by-hand", "redriven", "unknown", "names-are-free-again", "no-version"],
+)
+def test_whatever_may_have_been_there_before_is_not_a_first_attempt(
+    image: UploadedImage, name: str | None, redrive_count: int | None, days: int
+) -> None:
+    now = image.last_modified + timedelta(days=days)
+    arn = ARN + (name or image.execution_name)
+
+    assert not is_first_attempt(image, arn, redrive_count, now=now)
