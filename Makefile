@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 NODE_BIN := $(shell pwd)/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint format synth deploy clean lock
+.PHONY: help setup demo test chaos bench figures lint format synth deploy clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
@@ -37,6 +37,20 @@ test: setup ## every test: units, infrastructure, local cloud, the executed work
 chaos: setup ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
 	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)
 
+bench: setup .venv-bench/.installed ## speed, against what else there is (PHOTOS=dir ALIASES=file OUTPUT=dir ARGS=...)
+	@$(BIN)/python -m tests.benchmarks $(if $(PHOTOS),--photos '$(PHOTOS)') \
+		$(if $(ALIASES),--aliases '$(ALIASES)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+
+.venv-bench/.installed: constraints-bench.txt
+	@echo "Installing what is compared with into .venv-bench (600 MB, half a minute) ..."
+	@test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
+		--no-deps --require-hashes -r constraints-bench.txt
+	@touch $@
+
+figures: setup ## the plots of docs/measured.md, from docs/measured/*.json
+	@$(BIN)/python -m tests.benchmarks.figures
+
 lint: setup ## ruff, mypy, the import contracts of the rooms; cdk-nag and cfn-lint on the templates
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -59,11 +73,14 @@ deploy: setup ## deploy to the AWS account of your credentials (CONTEXT='-c name
 
 clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out, caches)
 	@test ! -x $(BIN)/facematch || $(BIN)/facematch local stop --quiet || true
-	@rm -rf .venv .facematch cdk.out build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	@rm -rf .venv .venv-bench .facematch cdk.out build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: setup ## make constraints.txt anew from pyproject.toml (needs uv)
+lock: setup ## make the constraints files anew from pyproject.toml (needs uv)
 	@(sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-annotate --no-header --quiet pyproject.toml) > constraints.new && \
 		mv constraints.new constraints.txt
+	@(sed -n '/^#/p' constraints-bench.txt; uv pip compile --universal --python-version 3.11 \
+		--group bench --generate-hashes --no-annotate --no-header --quiet) > constraints.new && \
+		mv constraints.new constraints-bench.txt

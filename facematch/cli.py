@@ -25,10 +25,13 @@ from facematch import operate
 from facematch.audit import audit
 from facematch.backfill import backfill
 from facematch.collection import collection_app
+from facematch.costs.command import cost
 from facematch.decisions import decisions_app
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.destroy import destroy
 from facematch.errors import Actionable, about_file, explained
+from facematch.evaluation.calibrate import calibrate
+from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
@@ -64,9 +67,12 @@ for command in (
     backfill,
     query,
     simulate,
+    cost,
     dashboard,
     destroy,
     forget,
+    evaluate,
+    calibrate,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""The shapes of AWS events, read into the domain's words."""
+"""What S3 says of an object, through the queue, read into the domain's words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes import S3Event
@@ -185,24 +185,6 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
         raise MessageNotUnderstood(
             "it is an S3 event with a field of another type or form than S3 writes"
         ) from None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutionEnded:
-    """Step Functions Execution Status Change, as EventBridge delivers it."""
-
-    execution_arn: str
-    ended_at: datetime
-
-    @classmethod
-    def from_event(cls, event: dict[str, Any]) -> Self:
-        """Read the event; what else it says may be out of date, and is asked for."""
-        detail = event["detail"]
-        stopped = detail.get("stopDate")
-        return cls(
-            execution_arn=detail["executionArn"],
-            ended_at=datetime.fromtimestamp(stopped / 1000, UTC) if stopped else datetime.now(UTC),
-        )
 
 
 def _json_object(body: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
 from functions.aws.executions import Executions
-from functions.events import ExecutionEnded
+from functions.ended import ExecutionEnded
 from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage, image_or_removal

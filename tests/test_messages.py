@@ -64,6 +64,9 @@ OTHERS: Final = {
     ("facematch.operate", "Exit"): "the results that were printed say it",
     ("facematch.deployment", "about"): "explained() with the stack in front",
     ("facematch.query", "ValueError"): "the command says which parameter is of the wrong type",
+    ("facematch.evaluation.faces", "RuntimeError"): "a bug",
+    ("facematch.costs.prices", "ValueError"): "PricesUnusable names the file and the price",
+    ("facematch.costs.prices", "TypeError"): "PricesUnusable names the file and the price",
     ("facematch.evidence.pictures", "_NoPictureError"): "the page is written without the picture",
     ("facematch.evidence.pictures", "DecompressionBombError"): "becomes a picture that is left out",
     ("facematch.local.faces", "InvalidImageFormatError"): "becomes Rekognition's own error",
@@ -679,6 +682,7 @@ COMMANDS: Final = (
     "decisions list",
     "decisions import decisions.json",
     "collection check",
+    "evaluate folder --aws --yes --to page",
 )
 #: Those that ask S3 first, and something else when the buckets can be listed.
 AFTER_S3: Final = ("audit", "dashboard --to page", "forget --name Ann", "upload folder")
@@ -726,6 +730,9 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("audit --force", 2, "Add --fix"),
         ("forget", 2, "--name NAME, or --key KEY"),
         ("dashboard --delete --to .", 2, "not an evidence page.* --to"),
+        ("evaluate .", 2, "holds no photograph .* Name another folder"),
+        ("evaluate . --name-pattern (", 2, "--name-pattern: .* no? ?.*regular expression"),
+        ("calibrate --faces 0 --new-per-month 1 --wrong-per-month 1", 2, "Give more faces"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_what_to_do(

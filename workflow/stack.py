@@ -16,7 +16,7 @@ from workflow.bucket import data_bucket, removal_policy
 from workflow.dashboard import OperatorsDashboard
 from workflow.encryption import data_key
 from workflow.failures import Failures
-from workflow.function import Function, FunctionCode
+from workflow.function import MEMORY, Function, FunctionCode
 from workflow.intake import Intake
 from workflow.matching import Matching
 from workflow.removal import Removals
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from workflow.settings import Settings
 
 _STEP_TIMEOUT = cdk.Duration.seconds(60)
+#: MB of functions that are called seldom, and so are cold. A cold start is computing: twice the
+#: memory takes half the time, for nearly the same price (docs/cold-start.md).
+_MEMORY_WHEN_COLD = 512
 
 
 class FaceMatchingStack(cdk.Stack):
@@ -215,6 +218,7 @@ class FaceMatchingStack(cdk.Stack):
                 "MATCHES_TOPIC_ARN": self.topics.matches.topic_arn,
                 "NAME_PATTERN": self._settings.name_pattern,
             },
+            memory=_MEMORY_WHEN_COLD,
         )
         notify.allow("sns:Publish", on=[self.topics.matches.topic_arn])
         notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self.topics.key.key_arn])
@@ -229,6 +233,7 @@ class FaceMatchingStack(cdk.Stack):
                 "COLLECTION_ID": self.collection.collection_id,
                 "OUTPUT_BUCKET": self.output.bucket_name,
             },
+            memory=_MEMORY_WHEN_COLD,
         )
         self.intake.grant_read_images(removal, older_versions=False)
         removal.allow("rekognition:DeleteFaces", on=[self.collection.attr_arn])
@@ -245,6 +250,7 @@ class FaceMatchingStack(cdk.Stack):
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "NAME_PATTERN": self._settings.name_pattern,
             },
+            memory=_MEMORY_WHEN_COLD,
         )
         self._allow_records(failure, "s3:PutObject", "failures")
         self._allow_records(failure, "s3:DeleteObject", "failures")
@@ -267,7 +273,13 @@ class FaceMatchingStack(cdk.Stack):
         return failure
 
     def _function(
-        self, construct_id: str, module: str, description: str, environment: Mapping[str, str]
+        self,
+        construct_id: str,
+        module: str,
+        description: str,
+        environment: Mapping[str, str],
+        *,
+        memory: int = MEMORY,
     ) -> Function:
         return Function(
             self,
@@ -278,6 +290,7 @@ class FaceMatchingStack(cdk.Stack):
             environment=environment,
             key=self._key,
             timeout=_STEP_TIMEOUT,
+            memory=memory,
         )
 
     def _allow_registers(self, function: Function) -> None:

@@ -311,7 +311,7 @@ class _Bill:
 
     def _functions(self) -> None:
         if self._design is Design.ONE_LAMBDA:
-            memory = max(self._stack.memory[module] for module in self._stack.modules.values())
+            memory = self._stack.memory["index"]
             requests = self._load.images / self._batch
             gb_seconds = self._over_ways(self._seconds) * memory / 1024
         else:

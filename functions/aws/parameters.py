@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Final
 
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.matching.errors import Unavailable
 from functions.matching.settings import notify_threshold
@@ -18,12 +19,17 @@ CACHE_SECONDS: Final = 30
 
 
 class NotifyThreshold:
-    """Reads the threshold, cached briefly."""
+    """Reads the threshold, cached briefly.
+
+    Not by Powertools' SSMProvider, which loads boto3 and three other services' providers.
+    """
 
     def __init__(self, ssm: SSMClient, parameter: str, *, search_threshold: float) -> None:
-        self._provider = SSMProvider(boto3_client=ssm)
+        self._ssm = ssm
         self._parameter = parameter
         self._search_threshold = search_threshold
+        self._text = ""
+        self._fresh_until = -math.inf
 
     def value(self) -> float:
         """The threshold, %.
@@ -44,10 +50,13 @@ class NotifyThreshold:
             raise Unavailable(f"{error}: set the SSM parameter {self._parameter}") from None
 
     def _read(self, *, fresh: bool) -> float:
-        try:
-            text = self._provider.get(
-                self._parameter, max_age=CACHE_SECONDS, force_fetch=fresh, decrypt=False
-            )
-        except GetParameterError as error:
-            raise Unavailable(f"the SSM parameter {self._parameter} cannot be read") from error
-        return notify_threshold(str(text), search_threshold=self._search_threshold)
+        # The clock on the wall: between invocations Lambda freezes the environment, and it is not
+        # said that another clock goes on.
+        if fresh or time.time() >= self._fresh_until:
+            try:
+                found = self._ssm.get_parameter(Name=self._parameter)
+            except (BotoCoreError, ClientError) as error:
+                raise Unavailable(f"the SSM parameter {self._parameter} cannot be read") from error
+            self._text = found["Parameter"]["Value"]
+            self._fresh_until = time.time() + CACHE_SECONDS
+        return notify_threshold(self._text, search_threshold=self._search_threshold)

@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.stepfunctions.models import stepfunctions_backends
 
+from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.turns import KEY_NAME
 from functions.matching.keys import DEFAULT_NAME_PATTERN
@@ -121,7 +122,7 @@ class Cloud:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Cloud.current = self
         self._monkeypatch = monkeypatch
-        self._make: Any = boto3.client
+        self._make: Any = clients.session.create_client
         self._interference: defaultdict[str, deque[Callable[[dict[str, Any]], Any]]]
         self._interference = defaultdict(deque)
         self._history: list[dict[str, Any]] = []
@@ -155,7 +156,7 @@ class Cloud:
             )
             for name in ("FaceMatching", "FaceMatching-removal")
         )
-        monkeypatch.setattr("functions.aws.clients.boto3.client", self._client)
+        monkeypatch.setattr(clients.session, "create_client", self._client)
         environment = {
             "IMAGES_BUCKET": IMAGES,
             "IMAGE_PREFIX": "images/",

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import boto3
 import boto3.session
+import botocore.session
 import pytest
 from hypothesis import settings
 from moto import mock_aws
+
+from functions.aws import clients
 
 from .cloud import REGION, Cloud
 
@@ -55,13 +58,18 @@ def _nothing_from_outside(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
+    of_boto3, of_functions = _sessions()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", of_boto3)
+    monkeypatch.setattr(clients, "session", of_functions)
 
 
 @cache
-def _session() -> boto3.session.Session:
-    """Shared, since a session's first client of a service takes long to make."""
-    return boto3.session.Session()
+def _sessions() -> tuple[boto3.session.Session, botocore.session.Session]:
+    """Shared, since a session's first client of a service takes long to make.
+
+    And made here, after moto has been imported, which else would not hear of their calls.
+    """
+    return boto3.session.Session(), botocore.session.get_session()
 
 
 @pytest.fixture

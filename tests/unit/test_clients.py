@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -14,7 +15,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.session import get_session
 
+from functions.aws import clients
 from functions.aws.clients import availability, client
 from functions.matching.errors import Unavailable
 
@@ -32,7 +35,7 @@ FOREIGN = (
 @pytest.fixture
 def _on_the_local_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEMATCH_LOCAL", "1")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # reads the environment anew
+    monkeypatch.setattr(clients, "session", get_session())  # reads the environment anew
 
 
 local = pytest.mark.usefixtures("_on_the_local_cloud")
@@ -153,3 +156,20 @@ def test_what_retrying_does_not_mend_stays_what_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, availability():
         raise error
     assert raised.value is error
+
+
+def test_a_record_is_written_without_asking_first_whether_it_may_be() -> None:
+    s3 = client("s3")
+    sent: list[Any] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> Any:
+        sent.append(request)
+        answered: Any = AWSResponse(request.url, 200, HTTPHeaders(), None)
+        answered._content = b""
+        return answered
+
+    s3.meta.events.register_first("before-send.s3.PutObject", answer)
+    s3.put_object(Bucket="facematch-output", Key="reports/1.json", Body=b"{}")
+    (request,) = sent
+    assert "Expect" not in request.headers
+    assert b"{}" in request.body.read()  # among its checksum

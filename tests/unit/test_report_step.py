@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from time import time as time_of_day
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,14 +35,8 @@ def image(cloud: Cloud) -> UploadedImage:
 def time(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The clock of the parameter's cache, to be set forward, seconds."""
     forward = {"seconds": 0.0}
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.now(tz) + timedelta(seconds=forward["seconds"])
-
-    module = "aws_lambda_powertools.utilities.parameters.base.datetime"
-    monkeypatch.setattr(module, Clock)
+    clock = SimpleNamespace(time=lambda: time_of_day() + forward["seconds"])
+    monkeypatch.setattr("functions.aws.parameters.time", clock)
     return forward
 
 
