@@ -19,6 +19,8 @@ from facematch.local.collections import (
     CollectionStore,
     FaceNotFoundError,
     PageTokenError,
+    _cosine_at,
+    _product,
     face_id,
     image_id,
 )
@@ -286,3 +288,23 @@ def test_many_threads_lose_nothing(store: CollectionStore) -> None:
         thread.join()
     assert count(store) == 8 * 24
     assert len(set(all_faces(store, lambda: None, 10))) == 8 * 24
+
+
+@pytest.mark.parametrize("faces", [0, 1, 29_999, 30_000, 30_001])
+def test_a_large_collection_is_searched_to_its_last_face(faces: int) -> None:
+    matrix = (
+        (np.arange(faces * EMBEDDING_SIZE) % 7).astype(np.float32).reshape(faces, EMBEDDING_SIZE)
+    )
+    vector = np.arange(EMBEDDING_SIZE, dtype=np.float32) % 5
+
+    product = _product(matrix, vector)
+
+    assert np.array_equal(product, (matrix * vector).sum(axis=1))
+
+
+@pytest.mark.parametrize("percent", [0.0, 1.0, 80.0, 99.0, 99.99])
+def test_the_lowest_cosine_that_is_so_similar_is_the_lowest(percent: float) -> None:
+    least = _cosine_at(percent)
+
+    assert similarity(least) >= percent
+    assert least < -1 or similarity(least - 1e-5) < percent
