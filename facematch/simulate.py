@@ -22,6 +22,7 @@ from rich.table import Table
 
 from facematch.quota import TokenBucket, Windows
 from facematch.terminal import messages, output
+from facematch.toolkit import synthesised_template
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import paced
 
@@ -388,11 +389,7 @@ def simulate(
 
 
 def _deployed(context: Sequence[str]) -> Deployed:
-    from facematch.toolkit import synthesised  # noqa: PLC0415 - needs the CDK
-
-    overrides = dict(pair.partition("=")[::2] for pair in context)
-    (template,) = synthesised(overrides).glob("*.template.json")
-    return Deployed.from_template(json.loads(template.read_text()))
+    return Deployed.from_template(synthesised_template(context))
 
 
 def _tap(*, tap: bool) -> str:

@@ -93,7 +93,7 @@ def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
     _ASSEMBLIES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_ASSEMBLIES, prefix=".new-") as folder:
         # There is no QuickSight on this machine, and whoever asks here wants the one stack.
-        given = {"quicksight_principal_arn": "", **(overrides or {})}
+        given = {**(overrides or {}), "quicksight_principal_arn": ""}
         made = synthesise(Path(folder) / "assembly", given)
         with contextlib.suppress(OSError):  # another process was faster
             made.rename(assembly)
@@ -103,6 +103,20 @@ def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
     for old in newest_first[_ASSEMBLIES_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
     return assembly
+
+
+def synthesised_template(context: Sequence[str]) -> dict[str, Any]:
+    """The template of the one stack, with settings as ``-c name=value`` gives them.
+
+    Raises
+    ------
+    SynthesisError
+        With what the app said.
+    """
+    overrides = dict(pair.partition("=")[::2] for pair in context)
+    (file,) = synthesised(overrides).glob("*.template.json")
+    template: dict[str, Any] = json.loads(file.read_text())
+    return template
 
 
 def _fingerprint(overrides: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage
 from facematch.errors import Unusable
 from facematch.terminal import messages, output
+from facematch.toolkit import synthesised_template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,11 +145,7 @@ def _insist_on_possible(load: Load) -> None:
 
 
 def _stack(context: Sequence[str]) -> Stack:
-    from facematch.toolkit import synthesised  # noqa: PLC0415 - needs the CDK
-
-    overrides = dict(pair.partition("=")[::2] for pair in context)
-    (template,) = synthesised(overrides).glob("*.template.json")
-    return Stack.from_template(json.loads(template.read_text()))
+    return Stack.from_template(synthesised_template(context))
 
 
 def _table(bill: Estimate, prices: PriceList) -> Table:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from facematch.costs.usage import LAMBDA_LOG_BYTES, LOG_EVENT_OVERHEAD, Invocation, Way
 from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
@@ -57,6 +57,9 @@ _S3: Final = {
     "s3:GetObject": "s3_get",
     "s3:HeadObject": "s3_get",
 }
+
+Calls: TypeAlias = defaultdict[str, float]
+"""Calls of all images by service and operation; a share of an image is no whole number."""
 
 
 class Design(StrEnum):
@@ -242,13 +245,13 @@ class _Bill:
     def _starter(self, way: Way) -> Invocation:
         return self._usage.invocation(way, "starter")
 
-    def _calls(self) -> Counter[str]:
-        calls: Counter[str] = Counter()
+    def _calls(self) -> Calls:
+        calls: Calls = defaultdict(float)
         for way, images in self._images.items():
             for invocation in (self._starter(way), *self._steps(way)):
                 for name, number in invocation.calls.items():
                     faces = self._load.faces_per_image if name.endswith("SearchFaces") else 1
-                    calls[name] += number * images * faces  # type: ignore[assignment] # a share of an image is no whole number
+                    calls[name] += number * images * faces
         if self._load.at_once:
             calls["dynamodb:UpdateItem"] = self._load.images
         return calls
@@ -260,7 +263,7 @@ class _Bill:
 
     # --- The bill ---
 
-    def _rekognition(self, calls: Counter[str]) -> None:
+    def _rekognition(self, calls: Calls) -> None:
         made = calls["rekognition:IndexFaces"] + calls["rekognition:SearchFaces"]
         with_face = self._load.images * (1 - self._load.no_face - self._load.rejected)
         faces = with_face * self._load.faces_per_image
@@ -341,9 +344,9 @@ class _Bill:
         quota = REKOGNITION_QUOTA.get(self._prices.region, OTHER_REGIONS_QUOTA)
         return self._stack.starts_per_second or paced(quota, self._stack.max_faces)
 
-    def _storage(self, calls: Counter[str]) -> None:
+    def _storage(self, calls: Calls) -> None:
         images = self._load.images
-        requests: Counter[str] = Counter()
+        requests: Calls = defaultdict(float)
         for name, number in calls.items():
             if name in _S3:
                 requests[_S3[name]] += number
@@ -357,7 +360,7 @@ class _Bill:
         gigabytes = images * self._load.megabytes / 1e3
         self._each_month("S3", "photographs, GB", "s3_gb_month", Kind.PHOTOGRAPHS, gigabytes)
 
-    def _queue(self, calls: Counter[str]) -> None:
+    def _queue(self, calls: Calls) -> None:
         images, notified = self._load.images, calls["sns:Publish"]
         # One to send it, and one each to receive and to delete a batch.
         self._once("SQS", "requests", "sqs_request", images * (1 + 2 / self._batch))

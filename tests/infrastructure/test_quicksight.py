@@ -15,6 +15,7 @@ from botocore.validate import ParamValidator
 from sqlglot import exp
 
 import app as cdk_app
+from facematch.toolkit import synthesised_template
 from functions.matching.schema import TABLES
 from tests.infrastructure.conftest import Template
 from tests.infrastructure.test_synthesis import context, findings, run_app
@@ -204,6 +205,14 @@ def test_the_setting_changes_nothing_in_the_workflow(template: Template, assembl
     workflow = json.loads((assembly / "FaceMatching.template.json").read_text())
 
     assert workflow == template.document
+
+
+def test_whoever_asks_for_the_one_template_gets_it_without_quicksight() -> None:
+    template = synthesised_template([f"quicksight_principal_arn={MANAGERS}"])
+
+    types = {resource["Type"] for resource in template["Resources"].values()}
+    assert "AWS::StepFunctions::StateMachine" in types
+    assert not any(kind.startswith("AWS::QuickSight") for kind in types)
 
 
 def test_cdk_nag_finds_nothing_in_either_stack(tmp_path: Path) -> None:
