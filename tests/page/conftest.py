@@ -110,7 +110,11 @@ def desk(browser: Browser, tmp_path: Path) -> Iterator[Desk]:
 
 
 def names_shown(page: Page) -> list[tuple[str, str]]:
-    """The pairs in the list, in order, as their names are written."""
+    """The pairs in the list, in order, as their names are written.
+
+    By textContent, as Playwright's `expect` reads too: the inner text of an element whose
+    content-visibility is auto is empty until the browser has drawn it.
+    """
     found: list[list[str]] = page.eval_on_selector_all(
         "#list .card",
         "cards => cards.map(c => [...c.querySelectorAll('.faces .name')].map(n => n.textContent))",

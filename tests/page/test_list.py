@@ -117,7 +117,7 @@ def test_a_similarity_is_cut_and_never_rounded_up_to_the_threshold(desk: Desk) -
 
     assert names_shown(page) == [("Ann", "Cleo")]
     set_threshold(page, 98.9)
-    assert page.locator("#list .similarity b").all_inner_texts() == ["99.00 %", "98.99 %"]
+    expect(page.locator("#list .similarity b")).to_have_text(["99.00 %", "98.99 %"])
 
 
 def test_order_and_photographs_that_support_a_pair_follow_the_threshold(desk: Desk) -> None:
@@ -138,11 +138,11 @@ def test_order_and_photographs_that_support_a_pair_follow_the_threshold(desk: De
     assert names_shown(page) == [("Ann", "Bea"), ("Cleo", "Dan"), ("Ann", "Zoe")]
     page.select_option("#sort", "photographs")
     assert names_shown(page)[0] == ("Cleo", "Dan")
-    assert page.inner_text("#list .support >> nth=0") == "3 photographs (2 + 1), 2 matches"
+    expect(page.locator("#list .support").first).to_have_text("3 photographs (2 + 1), 2 matches")
     set_threshold(page, 85)
-    assert page.inner_text("#list .support >> nth=0") == "4 photographs (2 + 2), 3 matches"
+    expect(page.locator("#list .support").first).to_have_text("4 photographs (2 + 2), 3 matches")
     set_threshold(page, 80)
-    assert page.inner_text("#list .support >> nth=0") == "4 photographs (2 + 2), 4 matches"
+    expect(page.locator("#list .support").first).to_have_text("4 photographs (2 + 2), 4 matches")
     page.select_option("#sort", "newest")
     assert newest in names_shown(page)[0]
     page.select_option("#sort", "name")
@@ -225,13 +225,9 @@ def test_a_pair_that_was_decided_different_connects_no_group(desk: Desk) -> None
     }
 
     page = desk.open(with_matches(matches))
-    assert "together up to a threshold of 99.70 %" in page.inner_text("#group-list")
-    assert page.locator("#group-list .member bdi").all_inner_texts() == [
-        "Ann",
-        "Bea",
-        "Cleo",
-        "Dan",
-    ]
+    groups = page.locator("#group-list")
+    expect(groups).to_contain_text("together up to a threshold of 99.70 %")
+    expect(groups.locator(".member bdi")).to_have_text(["Ann", "Bea", "Cleo", "Dan"])
 
     page = desk.open(with_matches(matches, decisions=[decided]))
     assert groups_counted(page) == 2
@@ -261,6 +257,6 @@ def test_a_picture_that_is_not_there_says_why(desk: Desk) -> None:
     page = desk.open(data, pictures=False)
     page.wait_for_selector("#list .missing >> nth=1")
 
-    assert "could not be read" in page.inner_text("#list .missing >> nth=0")
-    assert "no longer beside this page" in page.inner_text("#list .missing >> nth=1")
+    expect(page.locator("#list .missing").nth(0)).to_contain_text("could not be read")
+    expect(page.locator("#list .missing").nth(1)).to_contain_text("no longer beside this page")
     desk.problems[:] = [text for text in desk.problems if "ERR_FILE_NOT_FOUND" not in text]
