@@ -68,8 +68,8 @@ class Expressions:
                 "context": ctx or {},
             }
             found = followed(states, plain[1].split(".")[1:])
-            # Null, and whether it is there at all, and sequences are the engine's business.
-            if found is not None and not isinstance(found, list):
+            # Null, and whether it is there at all, is the engine's business.
+            if found is not None:
                 return found
         return self._evaluate(expression, raw_input, ctx, result, error_output)
 

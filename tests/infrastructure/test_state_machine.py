@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jsonata
 import pytest
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ def test_each_step_calls_a_function_of_its_own(template: Template) -> None:
     called = [task["Arguments"]["FunctionName"] for task in tasks.values()]
     assert set(tasks) == {*STEPS, "RecordFailure"}
     assert len(set(called)) == len(called)
+
+
+@pytest.mark.parametrize(
+    ("execution", "told"), [({"Id": "arn"}, 0), ({"RedriveCount": 0}, 0), ({"RedriveCount": 2}, 2)]
+)
+def test_the_report_step_is_told_how_often_the_execution_was_redriven(
+    template: Template, execution: dict[str, Any], told: int
+) -> None:
+    payload = template.definition()["States"]["WriteReport"]["Arguments"]["Payload"]
+    expression = payload["redrive_count"].removeprefix("{%").removesuffix("%}")
+
+    states = {"states": {"context": {"Execution": execution}}}
+    assert jsonata.Jsonata(expression).evaluate(None, states) == told
 
 
 def test_every_task_retries_what_may_pass_with_backoff_and_jitter(template: Template) -> None:

@@ -308,3 +308,16 @@ def test_the_lowest_cosine_that_is_so_similar_is_the_lowest(percent: float) -> N
 
     assert similarity(least) >= percent
     assert least < -1 or similarity(least - 1e-5) < percent
+
+
+def test_faces_on_both_sides_of_the_threshold_are_told_apart(store: CollectionStore) -> None:
+    at = _cosine_at(80)
+    cosines = [1.0, at + 0.01, at + 1e-4, at - 1e-4, at - 0.01]
+    across = np.zeros((len(cosines), EMBEDDING_SIZE), np.float32)
+    across[:, 0] = cosines
+    across[:, 1] = np.sqrt(1 - np.square(cosines))
+    store.add("people", [a_face(n) for n in range(len(cosines))], list(across))
+
+    found = store.search("people", a_face(0).face_id, limit=9, min_similarity=80)
+
+    assert [match.face for match in found] == [a_face(1), a_face(2)]

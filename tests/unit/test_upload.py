@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from facematch.deployment import Deployment
+from facematch.records import Records
 from facematch.upload import (
     NothingToUpload,
     Outcomes,
@@ -351,3 +352,57 @@ def test_a_failure_that_was_mended_meanwhile_counts_as_reported(
 def test_nothing_to_wait_for_is_finished_at_once(deployment: Deployment, story: Story) -> None:
     assert wait(deployment, [], story) == Outcomes()
     assert story.now == 0
+
+
+def test_it_looks_seldom_while_much_is_left_and_often_towards_the_end(
+    cloud: Cloud, deployment: Deployment, story: Story
+) -> None:
+    images = [cloud.upload(f"images/Person{n}_1.jpg", photograph(0)) for n in range(40)]
+    waits: list[float] = []
+
+    def one_a_second(seconds: float) -> None:
+        waits.append(seconds)
+        story.now += seconds
+        for image in images[: int(story.now)]:
+            cloud.write(report_key(image), {"status": "UNIQUE"})
+
+    wait_for_outcomes(
+        deployment,
+        [version(image) for image in images],
+        finished=story.told.append,
+        sleep=one_a_second,
+    )
+
+    assert story.told[-1] == 40
+    assert max(waits) > 5
+    assert waits[-1] < 1
+    assert len(waits) < 40
+    assert story.now < 42
+
+
+def test_a_look_that_takes_long_is_followed_by_a_long_rest(
+    cloud: Cloud,
+    deployment: Deployment,
+    two: list[UploadedImage],
+    story: Story,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ann, bo = two
+    waits: list[float] = []
+    keys = Records.keys
+
+    def slow(self: Records, kind: str, day: str | None = None) -> Any:
+        story.now += 2
+        return keys(self, kind, day)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        for image in two:
+            cloud.write(report_key(image), {"status": "UNIQUE"})
+
+    monkeypatch.setattr(Records, "keys", slow)
+    wait_for_outcomes(
+        deployment, [version(ann), version(bo)], finished=story.told.append, sleep=sleep
+    )
+
+    assert waits == [32]
