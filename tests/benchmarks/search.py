@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import multiprocessing
+import os
 import pstats
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from facematch.local import emulator
 from facematch.local.cloud import local_client
 from facematch.local.collections import CollectionFace, CollectionStore
 from facematch.local.faces import EMBEDDING_SIZE, Box
@@ -219,6 +221,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     end_in_order()
+    # As the local cloud starts the endpoint; the processes that follow read it at their start.
+    given = emulator.environment(port=0, state=Path())
+    os.environ["OPENBLAS_NUM_THREADS"] = given["OPENBLAS_NUM_THREADS"]
     circumstances = conditions("python -m tests.benchmarks.search")
     measured: list[dict[str, Any]] = []
     for faces in options.faces or SIZES:
