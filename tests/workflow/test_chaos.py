@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from facematch.local.faults import FaultPlan
 from tests.chaos import photographs
 from tests.chaos.__main__ import PLANS
@@ -11,22 +9,19 @@ from tests.chaos.account import differences
 from tests.chaos.run import injected, local_cloud, run
 from tests.workflow.conftest import WAIT_SCALE
 
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Workflow
-
 SHORT = PLANS / "apart" / "short.toml"
 IMAGES = 16
 #: Longer than a face cannot be found, when it is scaled as all waits are.
 SETTINGS = {"settle_seconds": 10}
 
 
-def test_after_faults_of_every_kind_and_replays_all_is_as_in_a_clean_run(
-    workflow: Workflow,
-) -> None:
+def test_after_faults_of_every_kind_and_replays_all_is_as_in_a_clean_run() -> None:
     plan = FaultPlan.read(SHORT)
     pile = photographs.made(IMAGES, seed=plan.seed)
 
-    clean = run(workflow.deployment, pile, replay=False).account
+    # Each in a cloud of its own: what other tests leave behind would be counted.
+    with local_cloud(None, settings=SETTINGS, wait_scale=WAIT_SCALE) as (_, deployment):
+        clean = run(deployment, pile, replay=False).account
     with local_cloud(SHORT, settings=SETTINGS, wait_scale=WAIT_SCALE) as (cloud, deployment):
         found = run(deployment, pile, messages=plan.messages, seed=plan.seed)
         faults = injected(cloud)
