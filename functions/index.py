@@ -45,8 +45,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     indexed = collection.index(
         image, max_faces=settings.max_faces, quality_filter=settings.quality_filter
     )
-    register = join(image, indexed, began)
-    insist_on_still_current(image)
+    register, new = join(image, indexed, began)
+    if not new:
+        insist_on_still_current(image)
     if len(register.entries) > 1:
         release_older_versions(image)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
@@ -54,8 +55,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return indexed.to_payload()
 
 
-def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> Register:
+def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> tuple[Register, bool]:
     """Enter the version's faces; first end a removal that was stopped in the middle, if there is.
+
+    Returns
+    -------
+    tuple of Register and bool
+        The key's register, and whether it is new: then nobody has removed or overwritten the image
+        unseen, and whoever does later finds its faces.
 
     Raises
     ------
@@ -70,7 +77,10 @@ def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> Register:
 
 
 def insist_on_still_current(image: UploadedImage) -> None:
-    """Take the version's faces back out if it was deleted or overwritten while it was indexed."""
+    """Take the version's faces back out if it was deleted or overwritten while it was indexed.
+
+    Who did that may have been here before the faces were entered, and not have found them.
+    """
     try:
         images.insist_on_current(image)
     except ImageRejected:

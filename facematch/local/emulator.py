@@ -21,6 +21,7 @@ from facematch.local.athena import Athena
 from facematch.local.distributed_map import DistributedMap
 from facematch.local.expressions import Expressions
 from facematch.local.faults import FaultyFunctions, Injector
+from facematch.local.histories import Histories
 from facematch.local.parent import end_with_parent
 from facematch.local.permissions import PolicyDesk
 from facematch.local.redrive import Redrives
@@ -36,7 +37,7 @@ ACCOUNT: Final = "000000000000"
 
 #: How many invocations of a function run at the same time: each is a process of about 55 MB.
 #: The index function waits for the face engine most of the time, so it gets more.
-SLOTS: Final = {"Index": 3}
+SLOTS: Final = {"Index": 4}
 SLOTS_OTHERWISE: Final = 1
 #: No message is taken from the queue while so many executions run: the rest waits in the queue,
 #: as on AWS, and not as threads of the emulator. Most of these are in the state Settle.
@@ -214,6 +215,7 @@ def install(faults: FaultyFunctions | None = None) -> None:
     Expressions(stepfunctions, Jsonata).install()
     redrives = Redrives(stepfunctions)
     redrives.install()
+    Histories(stepfunctions).install(redrives)
     DistributedMap(stepfunctions, s3).install()
     Athena(athena, glue, s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
@@ -435,6 +437,26 @@ def main(arguments: list[str] | None = None) -> None:
     _serve(options.port, faults)
 
 
+def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave out the four headers for pages of other origins, of which none may call us.
+
+    Whoever calls reads them, in every answer: a hundredth of what an image computes.
+    """
+
+    async def lean(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        async def send_lean(message: Any) -> None:  # noqa: ANN401
+            if "headers" in message:
+                headers = message["headers"]
+                message["headers"] = [
+                    each for each in headers if not each[0].lower().startswith(b"access-control-")
+                ]
+            await send(message)
+
+        await app(scope, receive, send_lean)
+
+    return lean
+
+
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
     if variables.get("BIND_HOST") != "127.0.0.1":
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
@@ -450,8 +472,9 @@ def _serve(port: int, faults: FaultyFunctions | None) -> None:
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
+    app = _without_cors(desk.app)
     uvicorn.run(
-        faults.in_front_of(desk.app) if faults else desk.app,
+        faults.in_front_of(app) if faults else app,
         host="127.0.0.1",
         port=port,
         interface="asgi3",

@@ -37,19 +37,21 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio.to_thread
-import boto3
 import cv2
+import urllib3
 import uvicorn
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.loaders import create_loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
 from starlette.applications import Starlette
@@ -86,7 +88,6 @@ from facematch.local.permissions import Permissions
 from facematch.quota import TokenBucket
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from starlette.types import Receive, Scope, Send
 
 OPERATIONS = (
@@ -115,6 +116,7 @@ _MAX_BODY = 8 * 1024 * 1024
 _MAX_DISCARDED = 64 * 1024 * 1024
 _SHOWN_VIOLATIONS = 10
 _LAST_PORT = 65535
+_S3_FAILURES = (500, 502, 503, 504)
 _S3_TROUBLE = (
     "Unable to get object metadata from S3. Check object key, region and/or access permissions."
 )
@@ -439,25 +441,33 @@ def _python_pattern(pattern: str) -> re.Pattern[str]:
 
 
 class S3Images:
-    """Reads images from the S3 at one address of this machine, never from AWS."""
+    """Reads images from the S3 at one address of this machine, never from AWS.
+
+    Parameters
+    ----------
+    endpoint_url
+        Its address; a key is the rest of the path, after the bucket's name.
+    connections
+        How many images are fetched at the same time, at most.
+
+    Notes
+    -----
+    A request is signed by botocore and sent by urllib3 as it is. A client of botocore's computes
+    five times as much for each image, which was a third of what this process did.
+    """
 
     def __init__(self, endpoint_url: str, connections: int) -> None:
-        self._client: S3Client = boto3.client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name=_REGION,
-            aws_access_key_id=_DUMMY_CREDENTIAL,
-            aws_secret_access_key=_DUMMY_CREDENTIAL,
-            config=Config(
-                s3={"addressing_style": "path"},
-                max_pool_connections=connections,
-                connect_timeout=3,
-                read_timeout=20,
-                retries={"total_max_attempts": 2, "mode": "standard"},
-                proxies={},
-                response_checksum_validation="when_required",
+        self._endpoint_url = endpoint_url
+        self._pool = urllib3.connection_from_url(
+            endpoint_url,
+            maxsize=connections,
+            timeout=urllib3.Timeout(connect=3, read=20),
+            retries=urllib3.Retry(
+                total=1, redirect=0, status_forcelist=_S3_FAILURES, raise_on_status=False
             ),
         )
+        credentials = Credentials(_DUMMY_CREDENTIAL, _DUMMY_CREDENTIAL)
+        self._signer = S3SigV4Auth(credentials, "s3", _REGION)
 
     def fetch(self, bucket: str, name: str, version: str | None) -> bytes:
         """The content of an object; its size is checked before it is read.
@@ -468,25 +478,28 @@ class S3Images:
             ImageTooLargeException; InvalidS3ObjectException when S3 refuses the object;
             InternalServerError when S3 fails or does not answer.
         """
+        target = f"/{quote(bucket, safe='')}/{quote(name, safe='/~')}"
+        if version is not None:
+            target += f"?versionId={quote(version, safe='')}"
+        request = AWSRequest("GET", self._endpoint_url + target)
+        self._signer.add_auth(request)
         try:
-            if version is None:
-                answer = self._client.get_object(Bucket=bucket, Key=name)
-            else:
-                answer = self._client.get_object(Bucket=bucket, Key=name, VersionId=version)
-            with answer["Body"] as body:
-                if answer["ContentLength"] > MAX_S3_IMAGE:
+            # Closed, not returned to the pool, unless all of it has been read.
+            with closing(
+                self._pool.urlopen(
+                    "GET", target, headers=dict(request.headers), preload_content=False
+                )
+            ) as answer:
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise _internal_error()
+                if answer.status != HTTPStatus.OK:
+                    raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE)
+                if int(answer.headers.get("Content-Length", "0")) > MAX_S3_IMAGE:
                     raise _image_too_large()
-                return body.read()
-        except ParamValidationError:  # names that botocore does not even send
-            raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE) from None
-        except ClientError as error:
-            if (
-                error.response["ResponseMetadata"]["HTTPStatusCode"]
-                >= HTTPStatus.INTERNAL_SERVER_ERROR
-            ):
-                raise _internal_error() from None
-            raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE) from None
-        except BotoCoreError:
+                content = answer.read()
+                answer.release_conn()
+                return content
+        except urllib3.exceptions.HTTPError:
             raise _internal_error() from None
 
 
@@ -951,7 +964,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM, Ctrl-C or, with ``--watch-stdin``, the end of the standard input."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for library in ("botocore", "boto3", "urllib3"):
+    for library in ("botocore", "urllib3"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # their warnings name keys
     for number in (signal.SIGINT, signal.SIGTERM):
         # Uvicorn stops orderly on these, then raises them again: leave through the `finally`s.

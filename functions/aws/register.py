@@ -35,10 +35,17 @@ class FaceRegisters:
 
     def join(
         self, image: UploadedImage, face_ids: Collection[str], *, indexed_after: float
-    ) -> Register:
+    ) -> tuple[Register, bool]:
         """Enter the version with its faces.
 
         A key's first version costs one write; only when that finds a register is it read.
+
+        Returns
+        -------
+        tuple of Register and bool
+            What the register says now, and whether it is new. Then no removal of the key has been
+            here yet, since each leaves one, and no other version: whoever comes later will find
+            these faces.
 
         Raises
         ------
@@ -48,11 +55,12 @@ class FaceRegisters:
         """
         first = Register({}).joined_by(image, face_ids, indexed_after=indexed_after)
         if self._write(register_key(image.bucket, image.key), first, None):
-            return first
-        return self._change(
+            return first, True
+        joined = self._change(
             image,
             lambda register: register.joined_by(image, face_ids, indexed_after=indexed_after),
         )
+        return joined, False
 
     def release(
         self,
@@ -65,7 +73,9 @@ class FaceRegisters:
     ) -> int:
         """Take the faces of some of the key's versions out of the collection.
 
-        Can be stopped at any point and repeated: what was leaving leaves then.
+        Can be stopped at any point and repeated: what was leaving leaves then. Leaves a register
+        even where there was none: a version that is being indexed just now sees by it that it has
+        to look at the bucket again.
 
         Parameters
         ----------
@@ -104,7 +114,7 @@ class FaceRegisters:
         for _ in range(_ATTEMPTS):
             register, etag = self._read(key)
             changed = change(register)
-            if changed == register or self._write(key, changed, etag):
+            if (changed == register and etag) or self._write(key, changed, etag):
                 return changed
         raise Unavailable("the register of the key is being changed by others again and again")
 

@@ -124,7 +124,7 @@ def run_ours(pile: photographs.Pile, warm_up: Path) -> dict[str, Any]:
         When it does not count.
     """
     try:
-        done = throughput.run(pile, warm_up)
+        done = throughput.run(pile, warm_up, warm_up.parent)
     except throughput.Invalid as error:
         raise SystemExit(f"Our run does not count: {error}") from None
     if not done["valid"]:

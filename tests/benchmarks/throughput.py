@@ -79,8 +79,15 @@ class Ran:
     stopped: float
 
 
-def run(pile: photographs.Pile, warm_up: Path) -> dict[str, Any]:
+def run(pile: photographs.Pile, warm_up: Path, homes: Path) -> dict[str, Any]:
     """One run: what it took. Its `problems` are empty when it counts.
+
+    Parameters
+    ----------
+    homes
+        Where its local cloud is kept, until all runs are done: ext4 without a journal passes over
+        what was deleted in the last minutes, one by one, whenever a file is made, and the next
+        run would be slower by what the one before has left.
 
     Raises
     ------
@@ -88,11 +95,8 @@ def run(pile: photographs.Pile, warm_up: Path) -> dict[str, Any]:
         When the local cloud did not start or the photographs did not finish.
     """
     images = len(pile.people)
-    with (
-        tempfile.TemporaryDirectory(prefix="throughput-") as temporary,
-        _local_cloud(Home(Path(temporary))) as (holder, deployment),
-        _client(Path(temporary)) as client,
-    ):
+    home = Path(tempfile.mkdtemp(prefix="throughput-", dir=homes))
+    with _local_cloud(Home(home)) as (holder, deployment), _client(home) as client:
         client.ask(warm_up, seconds=_START_SECONDS)
         _at_rest(deployment)
         with Watch([holder, client.pid]) as watch:
@@ -365,7 +369,7 @@ def _told(
     bodies = [path.read_bytes() for path in list(pile.people)[:300]]
     alone = engine.measured(bodies, processes=cores(), seconds=engine_seconds)
     try:
-        done = run(pile, warm_up)
+        done = run(pile, warm_up, warm_up.parent)
     except Invalid as error:
         say(f"run {number + 1}, {len(pile.people):,} photographs: INVALID: {error}")
         return {"images": len(pile.people), "valid": False, "problems": [str(error)]}

@@ -103,7 +103,7 @@ class StandInLambda:
 @pytest.mark.parametrize(
     ("function", "allowed"),
     [
-        ("FaceMatching-IndexFunction08CCB108-C05AF74E7DAD2", 3),
+        ("FaceMatching-IndexFunction08CCB108-C05AF74E7DAD2", 4),
         ("FaceMatching-ReportFunction6EC312E5-4EE6E67B7C096", 1),
         ("Index-SearchFunction4AE05E44-F5EAEC1D8C6AC", 1),
     ],
