@@ -438,9 +438,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave out the four headers for pages of other origins, of which none may call us.
+    """Leave out the headers by which the emulator lets every page in a browser read its answers.
 
-    Whoever calls reads them, in every answer: a hundredth of what an image computes.
+    A page that somebody visits meanwhile could read photographs and faces through them, since it
+    can reach 127.0.0.1 and knows the dummy credentials. Amazon S3 sends none either, unless a
+    bucket has a CORS configuration.
     """
 
     async def lean(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI

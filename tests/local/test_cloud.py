@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +125,25 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     assert json.loads(facematch(home, "matches", "--local", "--json").stdout) == [pair]
     status = json.loads(facematch(home, "local", "status", "--json").stdout)
     assert status["running"] is True
+    no_page_of_another_origin_reads(status["endpoint"])
+    no_page_of_another_origin_reads(status["rekognition"])
     assert facematch(home, "local", "reset", "--yes").returncode == 2
     see_what_an_operator_sees(home)
+
+
+def no_page_of_another_origin_reads(endpoint: str) -> None:
+    """A browser shows an answer to a page from elsewhere only when a header allows it."""
+    for method in ("GET", "OPTIONS"):
+        asked = urllib.request.Request(
+            f"{endpoint}/",
+            method=method,
+            headers={"Origin": "https://example.org", "Access-Control-Request-Method": "GET"},
+        )
+        try:
+            answer = urllib.request.urlopen(asked, timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        assert [name for name in answer.headers if name.lower().startswith("access-control")] == []
 
 
 def see_what_an_operator_sees(home: Path) -> None:

@@ -403,6 +403,30 @@ def test_faces_beyond_the_maximum_come_back_with_the_reason(
     assert len({face["Face"]["FaceId"] for face in both["FaceRecords"]}) == 2
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("images/../up.jpg", "images//empty.jpg", "images/./same.jpg", "/leading.jpg"),
+        *("images/Ann Lee+1.jpg", "images/100%41.jpg", "images/what?.jpg", "images/#1.jpg"),
+        *("images/Bjørn_\N{GRINNING FACE}.jpg", "images/a~b'c(d)!*.jpg", "images/;@&=$,:.jpg"),
+    ],
+)
+def test_an_object_is_read_by_its_own_key_whatever_stands_in_it(
+    rekognition: RekognitionClient,
+    collection: str,
+    s3: FakeS3,
+    photographs: dict[str, bytes],
+    key: str,
+) -> None:
+    s3.put(key, photographs["obama.jpg"])
+
+    answer = rekognition.index_faces(
+        CollectionId=collection, Image={"S3Object": {"Bucket": BUCKET, "Name": key}}
+    )
+
+    assert len(answer["FaceRecords"]) == 1
+
+
 def test_the_version_that_was_asked_for_is_indexed(
     rekognition: RekognitionClient, collection: str, s3: FakeS3, photographs: dict[str, bytes]
 ) -> None:
