@@ -12,6 +12,7 @@ import json
 import re
 import threading
 import time
+import uuid
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -456,9 +457,14 @@ def removal_of_what_is_there_again(stage: Stage) -> Step:
 
 
 def removal_of_what_was_never_indexed(stage: Stage) -> Step:
-    """A key that has neither an object nor a register."""
-    removal = removal_of(stage.gone)
-    return lambda: stage.call("removal", {"removal": removal.to_payload()})
+    """A key that has neither an object nor a register, before its removal leaves one."""
+
+    def remove() -> str:
+        key = f"images/Never_There_{uuid.uuid4()}.jpg"
+        removal = dataclasses.replace(removal_of(stage.gone), key=key)
+        return stage.call("removal", {"removal": removal.to_payload()})
+
+    return remove
 
 
 def removal_of(image: UploadedImage) -> Removal:
