@@ -73,6 +73,7 @@ OTHERS: Final = {
     ("facematch.local.faces", "ImageTooLargeError"): "becomes Rekognition's own error",
     ("facematch.local.faces", "ImageTooSmallError"): "becomes Rekognition's own error",
     ("facematch.local.collections", "PageTokenError"): "becomes Rekognition's own error",
+    ("facematch.local.collections", "OtherModelError"): "the endpoint says what to do",
     ("facematch.local.collections", "CollectionExistsError"): "becomes Rekognition's own error",
     ("facematch.local.collections", "CollectionNotFoundError"): "becomes Rekognition's own error",
     ("facematch.local.collections", "FaceNotFoundError"): "becomes Rekognition's own error",

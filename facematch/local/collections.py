@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from facematch.local.faces import EMBEDDING_SIZE, Box, Floats, similarity
+from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
 
 Item = TypeVar("Item")
 
@@ -45,6 +45,7 @@ _SCHEMA = """
         UNIQUE (collection_id, face_id)
     );
     CREATE INDEX IF NOT EXISTS faces_in_order ON faces (collection_id, sequence);
+    CREATE TABLE IF NOT EXISTS model (version TEXT NOT NULL);
 """
 _FACE_COLUMNS = (
     "face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence"
@@ -81,6 +82,10 @@ class FaceNotFoundError(Exception):
 
 class PageTokenError(Exception):
     """The token was not made by this store."""
+
+
+class OtherModelError(Exception):
+    """The faces in the file were made by another face model, which the exception names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +147,14 @@ class CollectionStore:
         Seconds after which a search finds a face that was added; on AWS nobody knows them.
     clock
         Seconds; must never go backwards.
+    face_model_version
+        Of the vectors that are added and searched with. As with Rekognition's collections, vectors
+        of two models never meet: they would be compared, and mean nothing.
 
     Raises
     ------
+    OtherModelError
+        At the start, when the file has faces of another model.
     sqlite3.Error
         At the start when the file is no database or another process has it open; later when
         the disk fails. What was not committed is not in memory either.
@@ -156,6 +166,7 @@ class CollectionStore:
         *,
         findable_after: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        face_model_version: str = FACE_MODEL_VERSION,
     ) -> None:
         self._findable_after = findable_after
         self._clock = clock
@@ -167,8 +178,19 @@ class CollectionStore:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")  # survives a power cut, too
         self._database.executescript(_SCHEMA)
+        self._insist_on_model(face_model_version)
         self._galleries: dict[str, _Gallery] = {}
         self._load()
+
+    def _insist_on_model(self, version: str) -> None:
+        # A file that names none was made while there was only one.
+        (known,) = self._database.execute("SELECT version FROM model").fetchone() or (version,)
+        if known != version and self._database.execute("SELECT 1 FROM faces LIMIT 1").fetchone():
+            self._database.close()
+            raise OtherModelError(known)
+        with self._database:
+            self._database.execute("DELETE FROM model")
+            self._database.execute("INSERT INTO model VALUES (?)", (version,))
 
     def _load(self) -> None:
         counted = self._database.execute(

@@ -65,6 +65,7 @@ from facematch.local.collections import (
     CollectionNotFoundError,
     CollectionStore,
     FaceNotFoundError,
+    OtherModelError,
     PageTokenError,
     face_id,
     image_id,
@@ -1001,6 +1002,13 @@ def _serve(options: argparse.Namespace) -> int:
         store = CollectionStore(
             options.database, findable_after=injector.plan.findable_after if injector else 0.0
         )
+    except OtherModelError as other:
+        raise _CannotStartError(
+            f"The faces in {options.database} were made by the face model {other}, and this is "
+            f"{FACE_MODEL_VERSION}: they cannot be compared. Empty the local cloud (facematch "
+            "local reset) and upload the photographs again, or go back to the version of this "
+            "software that made them."
+        ) from None
     except (sqlite3.Error, OSError) as error:
         raise _CannotStartError(
             f"The database {options.database} cannot be used ({error}). Stop the other endpoint, "

@@ -18,13 +18,14 @@ from facematch.local.collections import (
     CollectionNotFoundError,
     CollectionStore,
     FaceNotFoundError,
+    OtherModelError,
     PageTokenError,
     _cosine_at,
     _product,
     face_id,
     image_id,
 )
-from facematch.local.faces import EMBEDDING_SIZE, Box, Floats, similarity
+from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,3 +322,43 @@ def test_faces_on_both_sides_of_the_threshold_are_told_apart(store: CollectionSt
     found = store.search("people", a_face(0).face_id, limit=9, min_similarity=80)
 
     assert [match.face for match in found] == [a_face(1), a_face(2)]
+
+
+# --- The face model ---------------------------------------------------------------------------
+
+
+def test_faces_of_another_model_are_never_compared(store: CollectionStore, path: Path) -> None:
+    fill(store, range(1))
+    store.close()
+
+    with pytest.raises(OtherModelError, match=FACE_MODEL_VERSION):
+        CollectionStore(path, face_model_version="another")
+
+    again = CollectionStore(path)  # nothing was lost, and the file is not held open
+    assert again.count_faces() == 1
+    again.close()
+
+
+def test_an_empty_file_takes_the_model_of_now(store: CollectionStore, path: Path) -> None:
+    fill(store, range(1))
+    store.delete_faces("people", [a_face(0).face_id])
+    store.close()
+    other = CollectionStore(path, face_model_version="another")
+    fill(other, range(1))
+    other.close()
+
+    with pytest.raises(OtherModelError, match="another"):
+        CollectionStore(path)
+
+
+def test_a_file_that_names_no_model_is_of_the_first_and_is_told_so(path: Path) -> None:
+    made = CollectionStore(path)
+    made.create("people")
+    fill(made, range(1))
+    made._database.execute("DROP TABLE model")
+    made.close()
+
+    CollectionStore(path).close()
+
+    with pytest.raises(OtherModelError, match=FACE_MODEL_VERSION):
+        CollectionStore(path, face_model_version="another")

@@ -12,10 +12,10 @@ import json
 import re
 import threading
 import time
-import uuid
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from contextlib import contextmanager
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
 import botocore.session
+import numpy as np
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -32,7 +33,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facematch.local.collections import CollectionStore
+from facematch.local.collections import CollectionFace, CollectionStore
+from facematch.local.faces import EMBEDDING_SIZE, Box
 from facematch.local.rekognition import (
     OPERATIONS,
     Call,
@@ -997,6 +999,21 @@ def test_a_database_in_use_is_told_in_a_sentence(endpoint: Running, tmp_path: Pa
         assert len(ended.stderr.splitlines()) == 1
         assert "cannot be used" in ended.stderr
     held.close()
+
+
+def test_faces_of_another_model_are_told_in_a_sentence(endpoint: Running, tmp_path: Path) -> None:
+    database = tmp_path / "faces.db"
+    store = CollectionStore(database, face_model_version="sface-of-old")
+    store.create("people")
+    face = CollectionFace("id", "image", None, Box(0.1, 0.2, 0.3, 0.4), 99.0)
+    store.add("people", [face], [np.ones(EMBEDDING_SIZE, np.float32)])
+    store.close()
+
+    ended = run("--port", "0", "--s3-endpoint", endpoint.url, "--database", str(database))
+
+    assert ended.returncode == 1
+    assert "sface-of-old" in ended.stderr
+    assert "facematch local reset" in ended.stderr
 
 
 @pytest.mark.parametrize(
