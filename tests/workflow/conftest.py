@@ -230,6 +230,7 @@ def _usual_threshold_and_no_faults(workflow: Workflow) -> Iterator[None]:
     """Leave no fault, no image and no face behind: each test has its own people."""
     yield
     workflow.rekognition.fail_next(0, "")
+    workflow.rekognition.indexed_late = 0.0
     collection = workflow.deployment.outputs["CollectionId"]
     rekognition = workflow.cloud.client("rekognition")
     bucket = workflow.deployment.images_bucket

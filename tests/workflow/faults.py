@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,8 @@ class FaultyRekognition:
         self._to_fail = 0
         self._code = ""
         self._operation: str | None = None
+        #: How long the answers of IndexFaces are held back, seconds: the faces are there already.
+        self.indexed_late = 0.0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,7 +37,10 @@ class FaultyRekognition:
                 request = urllib.request.Request(target, data=body, headers=dict(self.headers))
                 try:
                     with urllib.request.urlopen(request, timeout=30) as answer:
-                        self._answer(answer.status, answer.read())
+                        content = answer.read()
+                        if operation == "IndexFaces":
+                            time.sleep(outer.indexed_late)
+                        self._answer(answer.status, content)
                 except urllib.error.HTTPError as error:
                     self._answer(error.code, error.read())
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from facematch.collection import CollectionCheck
 from facematch.executions import Execution
 from facematch.replay import Replayer, Selection
+from facematch.story import standing
+from functions.matching.keys import key_of
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -56,6 +62,58 @@ def test_an_overwritten_photograph_leaves_only_the_face_of_the_new_one(workflow:
     assert len(face_ids(workflow)) == 1
     assert face_ids(workflow).isdisjoint(before)
     assert workflow.records("reports", first)
+
+
+def test_photographs_that_come_and_go_all_the_time_leave_no_face_behind(
+    workflow: Workflow,
+) -> None:
+    """Each is deleted at any moment of its way, and some are uploaded again.
+
+    Answers of IndexFaces come late, so that whole removals fit into an index step; not more
+    photographs are on their way than there are index steps at the same time.
+    """
+    workflow.rekognition.indexed_late = 1.0
+
+    def come_and_go(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(chance.choice((1, 1, 2))):
+            photograph = workflow.photograph(chance.choice(("obama.jpg", "biden.jpg")))
+            image = workflow.upload(f"Ned_Turn_{number:04}.jpg", photograph)
+            time.sleep(chance.uniform(0.2, 1.2))
+            if chance.random() < 0.7:
+                workflow.s3.delete_object(Bucket=image.bucket, Key=image.key)
+            workflow.finished(image)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(16)))
+    eventually(lambda: at_rest(workflow))
+
+    listed = workflow.s3.list_objects_v2(Bucket=workflow.deployment.images_bucket)
+    faces = workflow.cloud.client("rekognition").list_faces(
+        CollectionId=workflow.deployment.outputs["CollectionId"]
+    )["Faces"]
+    there = sorted(item["Key"] for item in listed.get("Contents", []))
+    assert sorted(key_of(face["ExternalImageId"]) for face in faces) == there
+    assert 0 < len(there) < 16
+
+
+def at_rest(workflow: Workflow) -> bool | None:
+    """Whether nothing waits and nothing runs, now and a moment later."""
+    for _ in range(2):
+        found = standing(workflow.deployment, since=datetime.now(UTC) - timedelta(minutes=30))
+        machines = (
+            workflow.deployment.state_machine_arn,
+            workflow.deployment.removal_state_machine_arn,
+        )
+        if found.waiting + found.in_flight or any(
+            workflow.stepfunctions.list_executions(stateMachineArn=arn, statusFilter="RUNNING")[
+                "executions"
+            ]
+            for arn in machines
+        ):
+            return None
+        time.sleep(1)
+    return True
 
 
 def test_a_removal_that_failed_is_replayed(workflow: Workflow) -> None:
