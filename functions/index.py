@@ -11,7 +11,7 @@ from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection
 from functions.aws.register import FaceRegisters
-from functions.matching.errors import ImageRejected, Unavailable
+from functions.matching.errors import ImageRejected, Reason, Unavailable
 from functions.matching.images import UploadedImage
 from functions.matching.rejection import insist_on_usable
 from functions.matching.settings import IndexSettings
@@ -39,12 +39,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Index the image; no face in it is an outcome, not an error."""
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
-    insist_on_usable(image, settings.name_pattern)
-    images.insist_on_current(image)
-    began = time.time()
-    indexed = collection.index(
-        image, max_faces=settings.max_faces, quality_filter=settings.quality_filter
-    )
+    try:
+        insist_on_usable(image, settings.name_pattern)
+        images.insist_on_current(image)
+        began = time.time()
+        indexed = collection.index(
+            image, max_faces=settings.max_faces, quality_filter=settings.quality_filter
+        )
+    except ImageRejected as rejected:
+        if rejected.reason not in {Reason.GONE, Reason.SUPERSEDED}:
+            images.insist_on_current(image)
+            release_older_versions(image)  # it has overwritten them, although it has no face
+        raise
     register, new = join(image, indexed, began)
     if not new:
         insist_on_still_current(image)
@@ -99,4 +105,5 @@ def release_older_versions(image: UploadedImage) -> None:
         )
 
     faces = registers.release(image, collection, leaving=older, forget=False)
-    metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)
+    if faces:
+        metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)

@@ -216,6 +216,32 @@ def test_the_same_bytes_again_keep_their_face(cloud: Cloud) -> None:
     assert faces(cloud).isdisjoint(before)
 
 
+@pytest.mark.parametrize("content", [b"no photograph", bytes(15 * 1024 * 1024 + 1)])
+def test_what_is_no_photograph_leaves_no_face_of_what_it_overwrites(
+    cloud: Cloud, content: bytes
+) -> None:
+    photographed = cloud.upload(KEY, photograph(0))
+    process(cloud, photographed)
+
+    with pytest.raises(ImageRejected, match=r"NOT_JPEG_OR_PNG|TOO_LARGE"):
+        cloud.index(cloud.upload(KEY, content))
+
+    assert faces(cloud) == set()
+    assert cloud.report(photographed)
+
+
+def test_what_is_no_photograph_takes_nothing_of_a_newer_one(cloud: Cloud) -> None:
+    broken = cloud.upload(KEY, b"no photograph")
+    own: set[str] = set()
+    cloud.meanwhile("HeadObject", lambda: None)  # it is the current version when it is indexed
+    cloud.meanwhile(
+        "HeadObject", lambda: own.update(process(cloud, cloud.upload(KEY, photograph(0))))
+    )
+    with pytest.raises(ImageRejected, match="SUPERSEDED"):
+        cloud.index(broken)
+    assert faces(cloud) == own != set()
+
+
 # --- Races ---
 
 
