@@ -18,7 +18,6 @@ from functions.matching.settings import IndexSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -48,14 +47,12 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         )
     except ImageRejected as rejected:
         if rejected.reason not in {Reason.GONE, Reason.SUPERSEDED}:
-            images.insist_on_current(image)
-            release_older_versions(image)  # it has overwritten them, although it has no face
+            release_what_it_overwrites(image)
         raise
     register, new = join(image, indexed, began)
     if not new:
         insist_on_still_current(image)
-    if len(register.entries) > 1:
-        release_older_versions(image)
+    release_older_versions(image, register)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
     logger.info("indexed", faces=len(indexed.faces), unindexed=len(indexed.unindexed))
     return indexed.to_payload()
@@ -94,16 +91,28 @@ def insist_on_still_current(image: UploadedImage) -> None:
         raise
 
 
-def release_older_versions(image: UploadedImage) -> None:
-    """Take out what older versions of the key have put in, but for what this one has too."""
+def release_what_it_overwrites(image: UploadedImage) -> None:
+    """Take out the faces of what was under the key before an image that can have none itself."""
+    known = registers.read(image)
+    if known.entries:
+        images.insist_on_current(image)
+        release_older_versions(image, known)
 
-    def older(register: Register) -> Iterable[str]:
-        return (
-            digest
-            for digest, entry in register.entries.items()
-            if digest != image.digest and entry.face_ids
-        )
 
-    faces = registers.release(image, collection, leaving=older, forget=False)
-    if faces:
+def release_older_versions(image: UploadedImage, known: Register) -> None:
+    """Take out what older versions of the key have put in, but for what this one has too.
+
+    Parameters
+    ----------
+    known
+        The register as it was before the image was seen to be the current version: what joined it
+        later may be newer, and stays.
+    """
+    older = {
+        digest
+        for digest, entry in known.entries.items()
+        if digest != image.digest and entry.face_ids
+    }
+    if older:
+        faces = registers.release(image, collection, leaving=lambda _: older, forget=False)
         metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)

@@ -445,8 +445,8 @@ def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
     bucket has a CORS configuration.
     """
 
-    async def lean(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        async def send_lean(message: Any) -> None:  # noqa: ANN401
+    async def app_without(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        async def send_without(message: Any) -> None:  # noqa: ANN401 - ASGI
             if "headers" in message:
                 headers = message["headers"]
                 message["headers"] = [
@@ -454,9 +454,9 @@ def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
                 ]
             await send(message)
 
-        await app(scope, receive, send_lean)
+        await app(scope, receive, send_without)
 
-    return lean
+    return app_without
 
 
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-#: boto3 would add resources and transfers, which nobody here uses, and a tenth to a cold start.
-#: One session, so that the clients share what it has read.
-session: Final = get_session()
+    from botocore.session import Session
 
 
 def _moment(value: Any) -> datetime:  # noqa: ANN401 - whatever a service writes
     """A moment as a service writes it.
 
-    botocore has each guessed by dateutil, a sixth of what a HEAD request computes; the dates in
+    botocore has each guessed by dateutil, a tenth of what a HEAD request computes; the dates in
     the headers of HTTP all have one form (RFC 9110, section 5.6.7).
     """
     if isinstance(value, str) and value.endswith(" GMT"):
@@ -37,7 +35,15 @@ def _moment(value: Any) -> datetime:  # noqa: ANN401 - whatever a service writes
     return parse_timestamp(value)
 
 
-session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+def _new_session() -> Session:
+    made = get_session()
+    made.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+    return made
+
+
+#: boto3 would add resources and transfers, which nobody here uses, and a tenth to a cold start.
+#: One session, so that the clients share what it has read.
+session: Final = _new_session()
 #: Few, since the state machine retries too, with longer waits and where people can see it.
 ATTEMPTS: Final = 2
 _CONFIG: Final = Config(

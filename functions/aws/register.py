@@ -33,6 +33,17 @@ class FaceRegisters:
         self._s3 = s3
         self._bucket = bucket
 
+    def read(self, image: UploadedImage) -> Register:
+        """What is entered of the image's key; nothing, where nobody has been.
+
+        Raises
+        ------
+        Unavailable
+            When S3 throttles or fails.
+        """
+        register, _ = self._read(register_key(image.bucket, image.key))
+        return register
+
     def join(
         self, image: UploadedImage, face_ids: Collection[str], *, indexed_after: float
     ) -> tuple[Register, bool]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 import boto3.session
-import botocore.session
 import pytest
 from hypothesis import settings
 from moto import mock_aws
@@ -19,6 +18,8 @@ from .cloud import REGION, Cloud
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import botocore.session
 
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
@@ -69,7 +70,7 @@ def _sessions() -> tuple[boto3.session.Session, botocore.session.Session]:
 
     And made here, after moto has been imported, which else would not hear of their calls.
     """
-    return boto3.session.Session(), botocore.session.get_session()
+    return boto3.session.Session(), clients._new_session()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -173,3 +174,38 @@ def test_a_record_is_written_without_asking_first_whether_it_may_be() -> None:
     (request,) = sent
     assert "Expect" not in request.headers
     assert b"{}" in request.body.read()  # among its checksum
+
+
+# --- Moments ---
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Sun, 22 Nov 2026 21:50:34 GMT",  # a header of HTTP, as of HeadObject
+        "Sunday, 22-Nov-26 21:50:34 GMT",  # its old form
+        "2026-11-22T21:50:34.000Z",
+        "2026-11-22T22:50:34+01:00",
+        1795384234,
+        1795384234.0,
+    ],
+)
+def test_a_moment_is_read_however_a_service_writes_it(written: object) -> None:
+    found = clients._moment(written)
+
+    assert found == datetime(2026, 11, 22, 21, 50, 34, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["yesterday GMT", "never", ""])
+def test_what_is_no_moment_is_an_error(written: str) -> None:
+    with pytest.raises(ValueError, match=r"timestamp|date"):
+        clients._moment(written)
+
+
+def test_the_clients_read_moments_by_it() -> None:
+    of_clients = clients._new_session()
+    made: Any = of_clients.create_client("s3", region_name="us-east-1")
+
+    parser = made._endpoint._response_parser_factory.create_parser("rest-xml")
+
+    assert parser._timestamp_parser is clients._moment
