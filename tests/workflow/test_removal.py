@@ -88,12 +88,15 @@ def test_photographs_that_come_and_go_all_the_time_leave_no_face_behind(
         list(pool.map(come_and_go, range(16)))
     eventually(lambda: at_rest(workflow))
 
-    listed = workflow.s3.list_objects_v2(Bucket=workflow.deployment.images_bucket)
+    listed = workflow.s3.list_objects_v2(
+        Bucket=workflow.deployment.images_bucket, Prefix="images/Ned_Turn_"
+    )
     faces = workflow.cloud.client("rekognition").list_faces(
         CollectionId=workflow.deployment.outputs["CollectionId"]
     )["Faces"]
-    there = sorted(item["Key"] for item in listed.get("Contents", []))
-    assert sorted(key_of(face["ExternalImageId"]) for face in faces) == there
+    keys = sorted(key_of(face["ExternalImageId"]) for face in faces)
+    there = [item["Key"] for item in listed["Contents"]]
+    assert [key for key in keys if "Ned_Turn_" in key] == sorted(there)
     assert 0 < len(there) < 16
 
 
