@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_xray as xray
 from constructs import Construct
 
 from functions.matching.errors import ImageRejected
@@ -27,6 +28,10 @@ _REDRIVE_COUNT = (
     "{% $exists($states.context.Execution.RedriveCount) ? "
     "$states.context.Execution.RedriveCount : 0 %}"
 )
+#: Characters (AWS X-Ray API Reference, SamplingRule).
+_RULE_NAME = 32
+#: Before X-Ray's default rule, which is 10,000; after those that somebody made for the account.
+_RULE_PRIORITY = 9000
 
 
 class Matching(Construct):
@@ -39,6 +44,8 @@ class Matching(Construct):
     settle_seconds
         Between index and search. Whichever of two concurrent images is indexed later sees the
         other, as long as a new face can be found sooner than that.
+    traced_percent
+        Of the executions; None for what the account's sampling rules say.
     key
         Of the state machine's log.
     """
@@ -55,6 +62,7 @@ class Matching(Construct):
         notify: Function,
         failure: Function,
         settle_seconds: int,
+        traced_percent: float | None,
         key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -169,6 +177,33 @@ class Matching(Construct):
             ),
             key=key,
             timeout=cdk.Duration.hours(1),
+        )
+        if traced_percent is not None:
+            self._trace(name, traced_percent / 100)
+
+    def _trace(self, name: str, share: float) -> None:
+        """Trace a share of the executions, in place of X-Ray's default: the first in each second.
+
+        An image that comes alone is always the first. A rule finds a service by its name in the
+        trace map (AWS X-Ray Developer Guide, Configuring sampling rules); a state machine's is its
+        own.
+        """
+        xray.CfnSamplingRule(
+            self,
+            "Sampling",
+            sampling_rule=xray.CfnSamplingRule.SamplingRuleProperty(
+                rule_name=cdk.Names.unique_resource_name(self, max_length=_RULE_NAME),
+                service_name=name,
+                fixed_rate=share,
+                reservoir_size=0,
+                priority=_RULE_PRIORITY,
+                service_type="*",
+                resource_arn="*",
+                host="*",
+                http_method="*",
+                url_path="*",
+                version=1,
+            ),
         )
 
 

@@ -184,6 +184,11 @@ SETTINGS: Final[dict[str, Setting]] = {
         meaning="Executions started per second; by default a little below the region's "
         "Rekognition quota",
     ),
+    "traced_percent": Setting(
+        read=_or_none(_number(0, 100, " %")),
+        default=5,
+        meaning="Executions that X-Ray traces, %; empty leaves it to the account's sampling rules",
+    ),
     "notification_email": Setting(
         read=_or_none(_EMAIL), default=None, meaning="Subscribed to the matches"
     ),
@@ -244,6 +249,7 @@ class Settings:
     notify_threshold: float
     settle_seconds: int
     starts_per_second: float | None
+    traced_percent: float | None
     notification_email: str | None
     alarm_email: str | None
     retain_data: bool

@@ -84,6 +84,7 @@ class FaceMatchingStack(cdk.Stack):
             notify=notify,
             failure=failure,
             settle_seconds=settings.settle_seconds,
+            traced_percent=settings.traced_percent,
             key=self._key,
         )
         self.removals = Removals(

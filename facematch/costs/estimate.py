@@ -412,10 +412,15 @@ class _Bill:
             ("dashboards", "dashboard_month", self._stack.dashboards),
         ):
             self._each_month("CloudWatch", what, item, Kind.FIXED, number)
-        traces = self._sampled(self._load.images) * self._stack.traced
+        traces = self._traced_executions() if self._stack.traced else 0
         if self._stack.starter_traced and self._design is not Design.ONE_LAMBDA:
             traces += self._sampled(self._load.images / self._batch)
         self._once("X-Ray", "traces", "xray_trace", traces)
+
+    def _traced_executions(self) -> float:
+        if self._stack.trace_share is None:
+            return self._sampled(self._load.images)
+        return self._stack.trace_share * self._load.images
 
     def _sampled(self, requests: float) -> float:
         seconds = self._load.images / self._rate if self._load.at_once else _MONTH_SECONDS

@@ -40,6 +40,8 @@ class Stack:
         How the queue is drained; the rate is None when it follows from the region.
     log_level
         Of the state machine.
+    trace_share
+        Of the executions, by the template's own sampling rule; None for X-Ray's default one.
     starter_traced
         Whether the starter asks X-Ray itself whether to trace.
     alarm_metrics, dashboards, keys, mailboxes
@@ -57,6 +59,7 @@ class Stack:
     starts_per_second: float | None
     log_level: str
     traced: bool
+    trace_share: float | None
     starter_traced: bool
     alarm_metrics: int
     dashboards: int
@@ -103,6 +106,13 @@ class Stack:
             starts_per_second=None if rate == "auto" else float(rate),
             log_level=machine["LoggingConfiguration"]["Level"],
             traced=machine["TracingConfiguration"]["Enabled"],
+            trace_share=next(
+                (
+                    properties["SamplingRule"]["FixedRate"]
+                    for properties in of_type("AWS::XRay::SamplingRule").values()
+                ),
+                None,
+            ),
             starter_traced=starter["TracingConfig"]["Mode"] == "Active",
             alarm_metrics=sum(
                 sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1

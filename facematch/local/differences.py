@@ -116,6 +116,11 @@ def _nobody_to_wake(template: Template, _machine: Machine) -> None:
             del template["Resources"][name]
 
 
+def _no_traces(template: Template, _machine: Machine) -> None:
+    for name, _ in _of_type(template, "AWS::XRay::SamplingRule"):
+        del template["Resources"][name]
+
+
 def _no_named_queries(template: Template, _machine: Machine) -> None:
     for name, _ in _of_type(template, "AWS::Athena::NamedQuery"):
         del template["Resources"][name]
@@ -205,8 +210,10 @@ DIFFERENCES: Final = (
     Difference(
         what="Logs, metrics and traces",
         on_aws="CloudWatch and X-Ray",
-        here="the functions' log groups in the emulator; no metrics from them, no traces",
+        here="the functions' log groups in the emulator; no metrics from them, no traces "
+        "and so no sampling rule",
         why="as the emulator does",
+        apply=_no_traces,
     ),
     Difference(
         what="Alarms and dashboard",

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 import threading
 import time
 import tomllib
@@ -394,13 +395,17 @@ class FaultyFunctions:
         return FaultyCalls(app, self._injector, self.called)
 
     def invoke(self, worker: Any, event: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Invoke, and remember under the trace id, which every call of the function carries."""
+        """Invoke, and remember under the trace id, which every call of the function carries.
+
+        A function that is traced only where its caller is has none in the emulator: it gets one, as
+        of a caller that is.
+        """
         name = _function_name(worker.func_name)
         image = image_of(event)
         what = self._injector.hit(f"lambda.{name}", image)
         if what is What.KILL_BEFORE:
             return _died(worker)
-        trace = str(kwargs.get("trace_id"))
+        trace = kwargs["trace_id"] = kwargs.get("trace_id") or _recorded_trace()
         self._running[trace] = _Invocation(image, worker)
         try:
             result: dict[str, Any] = self._invoke(worker, event, *args, **kwargs)
@@ -423,6 +428,10 @@ class FaultyFunctions:
         return Called(
             f"{service}.{operation}", invocation.image, lambda: _kill(invocation.worker._proc)
         )
+
+
+def _recorded_trace() -> str:
+    return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent=0;Sampled=1"
 
 
 def _function_name(function: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
-from botocore.handlers import add_expect_header
+from botocore.handlers import add_expect_header, add_recursion_detection_header
 from botocore.session import get_session
 from botocore.utils import parse_timestamp
 
@@ -88,9 +88,24 @@ def client(service: str) -> Any:  # noqa: ANN401 - each service has a type of it
         # Else each PutObject asks first whether it may send its body (Expect: 100-continue): a
         # round trip more, for a few kilobytes.
         made.meta.events.unregister("before-call.s3", add_expect_header)
+    if service == "stepfunctions":
+        made.meta.events.unregister("before-call", add_recursion_detection_header)
+        made.meta.events.register("before-call", _continue_a_trace)
     if os.environ.get("FACEMATCH_LOCAL"):
         _insist_on_loopback(service, made.meta.endpoint_url)
     return made
+
+
+def _continue_a_trace(params: dict[str, Any], **kwargs: Any) -> None:
+    """Tell Step Functions of the trace that this invocation is part of, if it is recorded.
+
+    Whoever comes first decides whether a trace is recorded, and all after it follow (AWS X-Ray
+    Developer Guide, Configuring sampling rules). Lambda passes on the id of an invocation that is
+    not traced, too, at times as a decision against it: ``Sampled=0``. The starter is not traced by
+    itself, so no execution ever would be.
+    """
+    if "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", ""):
+        add_recursion_detection_header(params, **kwargs)
 
 
 @contextmanager

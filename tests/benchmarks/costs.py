@@ -102,11 +102,16 @@ def _lowered(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> list[
         states={**stack.states, "NotifyMatch": told},
         log_level="ALL",
         starter_traced=True,
+        trace_share=None,
     )
     cuts = (
         ("`NotifyMatch` is the end itself, without `Done` after it", {"states": stack.states}),
         ("the state machines log errors, not every event", {"log_level": "ERROR"}),
         ("the starter is traced where the upload is, not by itself", {"starter_traced": False}),
+        (
+            "X-Ray traces `traced_percent` of the executions, not the first in each second",
+            {"trace_share": stack.trace_share},
+        ),
     )
     rows = []
     now = before

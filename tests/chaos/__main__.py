@@ -80,6 +80,10 @@ def _line(path: Path, pile: photographs.Pile, clean: Account) -> Line:
         console.print(f"  {error}")
         return Line(plan, None, Differences(lost=[str(error)]))
     console.print(_summary(result))
+    if never := {f"{fault.what} {fault.at}" for fault in plan.faults} - result.injected.keys():
+        console.print(
+            f"  [yellow]never injected, so not tried: {', '.join(sorted(never))}[/yellow]"
+        )
     found = differences(clean, result.account)
     _print_differences(found)
     return Line(plan, result, found)

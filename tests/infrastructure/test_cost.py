@@ -67,14 +67,20 @@ def test_settings_change_what_is_paid_for(synthesise: Callable[..., Template]) -
     usual = Stack.from_template(synthesise().document)
     at_once = Stack.from_template(synthesise(settle_seconds=0).document)
     own = Stack.from_template(synthesise(encryption_key="own").document)
+    all_traced = Stack.from_template(synthesise(traced_percent=100).document)
+    by_the_account = Stack.from_template(synthesise(traced_percent="").document)
 
     assert at_once.settle == 0
     assert len(at_once.path(Way.UNIQUE)) == len(usual.path(Way.UNIQUE)) - 1
+    assert [s.trace_share for s in (usual, all_traced, by_the_account)] == [0.05, 1, None]
     assert own.keys == 1 + usual.keys or own.keys == usual.keys == 1
 
 
-def test_a_full_queue_is_at_most_a_tenth_on_top_of_rekognition(template: Template) -> None:
-    stack, load = Stack.from_template(template.document), Load(images=500_000, at_once=True)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_image_is_at_most_a_tenth_on_top_of_rekognition(
+    template: Template, at_once: bool
+) -> None:
+    stack, load = Stack.from_template(template.document), Load(images=500_000, at_once=at_once)
     bill = estimate(load, stack, Usage.load(), PriceList.load("us-east-1"))
 
     assert bill.on_top(Kind.IMAGE) <= 0.1

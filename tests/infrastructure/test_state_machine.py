@@ -123,3 +123,39 @@ def test_only_errors_are_logged_without_their_data_and_executions_are_traced(
     assert machine["TracingConfiguration"]["Enabled"] is True
     assert template.definition()["QueryLanguage"] == "JSONata"
     assert machine.get("StateMachineType", "STANDARD") == "STANDARD"
+
+
+@pytest.mark.parametrize(("percent", "share"), [(5, 0.05), ("0.5", 0.005), (100, 1), (0, 0)])
+def test_the_share_that_is_traced_is_a_rule_for_this_state_machine_only(
+    synthesise: Callable[..., Template], percent: object, share: float
+) -> None:
+    template = synthesise(traced_percent=percent, stack_name="A" * 50)
+    (rule,) = template.of_type("AWS::XRay::SamplingRule").values()
+    found = rule["Properties"]["SamplingRule"]
+
+    # A reservoir would trace each image that comes alone.
+    assert (found["FixedRate"], found["ReservoirSize"]) == (share, 0)
+    machine = template.properties("AWS::StepFunctions::StateMachine", "Matching")
+    assert found["ServiceName"] == machine["StateMachineName"]
+    assert 1 <= len(found["RuleName"]) <= 32
+    assert found["Priority"] < 10_000
+
+
+def test_the_accounts_own_rules_may_say_what_is_traced(
+    synthesise: Callable[..., Template],
+) -> None:
+    template = synthesise(traced_percent="")
+
+    assert not template.of_type("AWS::XRay::SamplingRule")
+    machine = template.properties("AWS::StepFunctions::StateMachine", "Matching")
+    assert machine["TracingConfiguration"]["Enabled"] is True
+
+
+def test_two_stacks_of_an_account_have_two_rules(synthesise: Callable[..., Template]) -> None:
+    names = set()
+    for last in "AB":
+        template = synthesise(stack_name="A" * 49 + last)
+        (rule,) = template.of_type("AWS::XRay::SamplingRule").values()
+        names.add(rule["Properties"]["SamplingRule"]["RuleName"])
+
+    assert len(names) == 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
@@ -21,6 +22,9 @@ from botocore.session import get_session
 from functions.aws import clients
 from functions.aws.clients import availability, client
 from functions.matching.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SERVICES = ("s3", "stepfunctions", "rekognition", "ssm", "sns")
 LOOPBACK = ("http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566")
@@ -159,21 +163,90 @@ def test_what_retrying_does_not_mend_stays_what_it_is(error: Exception) -> None:
     assert raised.value is error
 
 
-def test_a_record_is_written_without_asking_first_whether_it_may_be() -> None:
-    s3 = client("s3")
+def _sent(made: Any, operation: str, body: bytes, call: Callable[[], object]) -> Any:
+    """The one request of a call, which is answered here."""
     sent: list[Any] = []
 
     def answer(request: AWSPreparedRequest, **_: Any) -> Any:
         sent.append(request)
         answered: Any = AWSResponse(request.url, 200, HTTPHeaders(), None)
-        answered._content = b""
+        answered._content = body
         return answered
 
-    s3.meta.events.register_first("before-send.s3.PutObject", answer)
-    s3.put_object(Bucket="facematch-output", Key="reports/1.json", Body=b"{}")
+    made.meta.events.register_first(f"before-send.*.{operation}", answer)
+    call()
     (request,) = sent
+    return request
+
+
+def test_a_record_is_written_without_asking_first_whether_it_may_be() -> None:
+    s3 = client("s3")
+
+    request = _sent(
+        s3,
+        "PutObject",
+        b"",
+        lambda: s3.put_object(Bucket="facematch-output", Key="reports/1.json", Body=b"{}"),
+    )
+
     assert "Expect" not in request.headers
     assert b"{}" in request.body.read()  # among its checksum
+
+
+# --- Traces ---
+
+ROOT = "Root=1-5759e988-bd862e3fe1be46a994272793"
+RECORDED = f"{ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
+
+
+def _trace_told(
+    service: str, trace: str | None, monkeypatch: pytest.MonkeyPatch, operation: str, **asked: str
+) -> str | None:
+    """The trace id in the header of a call that a function makes, as bytes or text."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "Starter")
+    if trace is None:
+        monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
+    else:
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    made = client(service)
+    method = getattr(made, xform_name(operation))
+    told = _sent(made, operation, b"{}", lambda: method(**asked)).headers.get("X-Amzn-Trace-Id")
+    return told.decode() if isinstance(told, bytes) else told
+
+
+STARTED = {"stateMachineArn": "arn:aws:states:eu-central-1:111122223333:stateMachine:Faces"}
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        None,
+        ROOT,  # of a function that is not traced and passes on what it got
+        f"{ROOT};Parent=53995c3f42cd8ad8;Sampled=0",  # or used to
+        f"{ROOT};Parent=53995c3f42cd8ad8;Sampled=?",
+    ],
+)
+def test_an_execution_decides_itself_whether_it_is_traced_when_nothing_before_it_is(
+    trace: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _trace_told("stepfunctions", trace, monkeypatch, "StartExecution", **STARTED)
+
+    assert told is None
+
+
+def test_an_execution_is_part_of_the_uploads_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _trace_told("stepfunctions", RECORDED, monkeypatch, "StartExecution", **STARTED)
+
+    assert told == RECORDED
+
+
+def test_other_calls_belong_to_their_functions_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    not_recorded = RECORDED.replace("Sampled=1", "Sampled=0")
+    for trace in (RECORDED, not_recorded):
+        told = _trace_told(
+            "rekognition", trace, monkeypatch, "DescribeCollection", CollectionId="a"
+        )
+        assert told == trace
 
 
 # --- Moments ---

@@ -59,6 +59,7 @@ STACK = Stack(
     starts_per_second=None,
     log_level="ERROR",
     traced=True,
+    trace_share=None,
     starter_traced=True,
     alarm_metrics=20,
     dashboards=1,
@@ -244,6 +245,17 @@ def test_a_full_queue_is_cheaper_than_a_trickle() -> None:
     )
     assert line(trickle, "X-Ray", "traces").quantity == 2_000_000
     assert full.total(Kind.IMAGE) < trickle.total(Kind.IMAGE)
+
+
+def test_a_rule_of_the_stack_traces_its_share_of_the_executions_however_they_come() -> None:
+    stack = replace(STACK, trace_share=0.1, starter_traced=False)
+    load = replace(UNIQUE_ONLY, images=1_000_000)
+
+    for at_once in (False, True):
+        traces = line(bill(replace(load, at_once=at_once), stack), "X-Ray", "traces")
+        assert traces.quantity == 100_000
+    none = bill(load, replace(stack, trace_share=0.0))
+    assert line(none, "X-Ray", "traces").first == 0
 
 
 def test_the_log_costs_what_its_level_writes() -> None:
