@@ -102,7 +102,7 @@ class Intake(Construct):
             key=key,
             timeout=cdk.Duration.seconds(timeout),
             # Traced where the upload is; a trace of its own would tell its duration, as its metric
-            # does, and decide for the execution, whose share is a setting (functions/aws/clients.py).
+            # does, and decide for the execution, which a setting decides.
             tracing=lambda_.Tracing.PASS_THROUGH,
             environment={
                 "IMAGES_BUCKET": self.images.bucket_name,
