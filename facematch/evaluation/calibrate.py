@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOWEST: Final = 80.0
 #: The notify threshold's default: below it nothing is proposed that a sample does not show.
 UNSHOWN_LOWEST: Final = 99.0
+_NOT_REKOGNITION: Final = "THIS SAYS NOTHING ABOUT AMAZON REKOGNITION."
+_ON_AWS: Final = "For a stack on AWS measure first: facematch evaluate DIR --aws"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +75,12 @@ def calibrate(
         print(json.dumps(asdict(proposal), indent=2))
         return
     text = f"{proposal.threshold:.10g}"
-    output.print(f"Proposed notify threshold: {text} %", style="bold")
+    head = (
+        f"Proposed notify threshold: {text} %"
+        if proposal.reached
+        else f"No threshold is shown to keep it. To begin with: {text} %"
+    )
+    output.print(head, style="bold")
     said = [
         f"{new:,} new faces a month with {faces:,} there already make {new:,} x {faces:,} + "
         f"{new:,} x {new - 1:,} / 2 = {pairs:,} pairs. {wrong:g} wrong ones are a rate of "
@@ -108,9 +115,11 @@ def by_evaluation(document: Mapping[str, Any], *, pairs: int, wrong: float) -> P
         and row["false_match_rate"]["rate"] <= wanted
     ]
     row = (shown or seen or rows[-1:])[0]
-    false, true = row["false_match_rate"], row["true_match_rate"]
+    false, threshold = row["false_match_rate"], row["threshold"]
     conditions = document["conditions"]
-    words = [
+    local = not conditions["engine"].startswith("Amazon")
+    words = [f"{_NOT_REKOGNITION} {_ON_AWS}."] if local else []
+    words += [
         f"Measured with {conditions['engine']} (model {conditions['face_model_version']}) on "
         f"{conditions['data_set']}: at {row['threshold']:g} %, {false['count']:,} of "
         f"{false['of']:,} pairs of different people were taken for one."
@@ -118,7 +127,8 @@ def by_evaluation(document: Mapping[str, Any], *, pairs: int, wrong: float) -> P
     if shown:
         words.append(
             f"The rate is at most {false['high']:.1e} ({conditions['confidence']:.0%} confidence): "
-            f"at most {false['high'] * pairs:,.1f} wrong pairs a month."
+            f"on average at most {false['high'] * pairs:,.1f} wrong pairs a month. Single months "
+            "have more."
         )
     else:
         words.append(
@@ -127,17 +137,45 @@ def by_evaluation(document: Mapping[str, Any], *, pairs: int, wrong: float) -> P
             "photographs (facematch evaluate), or watch the first months. Below "
             f"{UNSHOWN_LOWEST:g} %, the default, nothing is proposed that is not shown."
         )
+        if local and (asked := _asked_by_the_curve(conditions, pairs=pairs, wrong=wrong)):
+            curve, sentence = asked
+            words.append(sentence)
+            threshold = max(threshold, curve)
+    at = next((row for row in rows if row["threshold"] >= threshold), rows[-1])
+    true = at["true_match_rate"]
     if true["of"]:
         words.append(
-            f"Lost at it: {1 - true['rate']:.1%} of the pairs of photographs of one person "
-            f"({1 - true['high']:.1%} to {1 - true['low']:.1%})."
+            f"Lost at {at['threshold']:.10g} %: {1 - true['rate']:.1%} of the pairs of photographs "
+            f"of one person ({1 - true['high']:.1%} to {1 - true['low']:.1%})."
         )
     return Proposal(
-        threshold=row["threshold"],
+        threshold=threshold,
         pairs=pairs,
         wanted_rate=wanted,
         reached=bool(shown),
         words=tuple(words),
+    )
+
+
+def _asked_by_the_curve(
+    conditions: Mapping[str, Any], *, pairs: int, wrong: float
+) -> tuple[float, str] | None:
+    """The threshold by the reference curve, which comes from far more pairs; None of a stranger."""
+    from facematch.evaluation.reference import Reference  # noqa: PLC0415
+
+    reference = Reference.read()
+    if conditions["face_model_version"] != reference.face_model_version:
+        return None
+    threshold = by_reference(pairs=pairs, wrong=wrong).threshold
+    return threshold, (
+        f"By the curve of the same engine on a larger sample ({reference.data_set}; "
+        f"{reference.caveat}) it takes {threshold:.10g} %"
+        + (
+            "."
+            if wrong / pairs >= reference.lowest_rate
+            else f" at least: there the curve ends, and {reference.lowest_rate * pairs:,.0f} pairs "
+            "a month may be wrong."
+        )
     )
 
 
@@ -150,9 +188,8 @@ def by_reference(*, pairs: int, wrong: float) -> Proposal:
     wanted = wrong / pairs
     cosine = reference.cosine(wanted)
     words = [
-        "THIS SAYS NOTHING ABOUT AMAZON REKOGNITION. It is by the local engine's own curve "
-        f"({reference.data_set}). For a stack on AWS measure first: facematch evaluate DIR --aws, "
-        "then name its evaluation.json with --evaluation."
+        f"{_NOT_REKOGNITION} It is by the local engine's own curve ({reference.data_set}; "
+        f"{reference.caveat}). {_ON_AWS}, then name its evaluation.json with --evaluation."
     ]
     if reference.face_model_version != FACE_MODEL_VERSION:
         words.append(
@@ -167,7 +204,10 @@ def by_reference(*, pairs: int, wrong: float) -> Proposal:
         )
         cosine = reference.points[-1][0]
     else:
-        words.append(f"About {wrong:g} wrong pairs a month are expected at it.")
+        words.append(
+            f"About {wrong:g} wrong pairs a month are expected at it, on average. Single months "
+            "have more."
+        )
     words.append(f"True matches lost at it are not known; known is: {reference.true_matches}.")
     threshold = max(LOWEST, math.ceil(similarity(cosine) * 1000) / 1000)
     return Proposal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from functions.matching.keys import name_in
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _PHOTOGRAPHS: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png"})
@@ -94,6 +95,52 @@ class Persons:
     def names(self) -> frozenset[str]:
         """That the file lists, as far as they are joined with another."""
         return frozenset(self._above) | frozenset(self._above.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Photographs that are another one, byte for byte: numbers of both.
+
+    Attributes
+    ----------
+    first
+        Of the same person: the first one, by each of its copies.
+    shared
+        Each group of the first ones of different people.
+    """
+
+    first: Mapping[int, int]
+    shared: tuple[tuple[int, ...], ...]
+
+
+def copies_among(photographs: Sequence[Photograph], persons: Persons) -> Copies:
+    """Find the copies. A file that cannot be read is nobody's."""
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for number, photograph in enumerate(photographs):
+        try:
+            by_size[photograph.path.stat().st_size].append(number)
+        except OSError:
+            continue
+    by_content: dict[bytes, list[int]] = defaultdict(list)
+    for numbers in by_size.values():
+        for number in numbers if len(numbers) > 1 else ():
+            try:
+                with photographs[number].path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").digest()
+            except OSError:
+                continue
+            by_content[digest].append(number)
+    first: dict[int, int] = {}
+    shared = []
+    for numbers in by_content.values():
+        firsts: dict[str, int] = {}
+        for number in numbers:
+            person = persons.person(photographs[number].name)
+            if firsts.setdefault(person, number) != number:
+                first[number] = firsts[person]
+        if len(firsts) > 1:
+            shared.append(tuple(firsts.values()))
+    return Copies(first, tuple(sorted(shared)))
 
 
 def read_persons(path: Path) -> Persons:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from facematch.evaluation.labels import copies_among
 from facematch.evaluation.rates import (
     CONFIDENCE,
     Rate,
@@ -28,10 +29,10 @@ from facematch.evaluation.reference import Reference
 from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from facematch.evaluation.faces import Faces
-    from facematch.evaluation.labels import Labelled, Persons
+    from facematch.evaluation.labels import Copies, Labelled, Persons
     from facematch.evaluation.lfw import Protocol
     from facematch.evaluation.scores import HardPair, Tally
 
@@ -92,7 +93,9 @@ def measured(
         names=np.array([number_of[name] for name in name_of], np.int64),
         photographs=np.array([face.photograph for face in faces.faces], np.int64),
     )
-    measuring = _Measuring(faces, labels)
+    copies = copies_among(photographs, persons)
+    measuring = _Measuring(faces, labels, copies)
+    enrolment = _Enrolment(labelled, faces, copies, people)
     scores = [measuring.score(threshold) for threshold in THRESHOLDS]
     counted = tally(measuring.pairs, scores)
     rows = _rows(counted)
@@ -103,18 +106,20 @@ def measured(
             "engine": faces.engine,
             "face_model_version": faces.face_model_version,
             "confidence": CONFIDENCE,
-            "reference": Reference.read().data_set,
+            "reference": "{0.data_set} ({0.caveat})".format(Reference.read()),
         },
         "photographs": {
             "found": len(photographs) + len(labelled.unnamed),
             "unnamed": len(labelled.unnamed),
-            "enrolled": len(photographs) - len(faces.refused),
-            "refused": dict(Counter(faces.refused.values()).most_common()),
-            "failure_to_enrol": _failure_to_enrol(labelled, faces, people).to_document(),
+            "enrolled": len(photographs) - len({*faces.refused, *copies.first}),
+            "refused": dict(Counter(enrolment.refused.values()).most_common()),
+            "failure_to_enrol": enrolment.failure().to_document(),
+            "copies": len(copies.first),
+            "shared": len(copies.shared),
         },
         "sample": {
-            "faces": len(faces.faces),
-            "names": len(np.unique(labels.names)),
+            "faces": len(measuring.taking),
+            "names": len(np.unique(labels.names[measuring.taking])),
             "people": len(counted.faces_of),
             "same_person_pairs": counted.same,
             "different_person_pairs": counted.different,
@@ -129,11 +134,22 @@ def measured(
         "warnings": [],
         _PEOPLE: {
             **_people(labelled, faces, counted),
+            "copies": [
+                {"key": photographs[number].key, "of": photographs[first].key}
+                for number, first in sorted(copies.first.items())
+            ],
+            "shared": [[photographs[number].key for number in group] for group in copies.shared],
             "unknown_names": sorted(persons.names - labelled.names),
         },
     }
     if asked.groups is not None:
-        document["groups"], document["warnings"] = _groups(measuring, name_of, asked.groups)
+        by_person = {person_of.get(name, name): group for name, group in asked.groups.items()}
+        document["groups"], document["warnings"] = _groups(
+            measuring,
+            enrolment,
+            name_of,
+            {name: by_person[of] for name, of in person_of.items() if of in by_person},
+        )
     return document
 
 
@@ -165,9 +181,14 @@ def _processor() -> str:
 
 
 class _Measuring:
-    def __init__(self, faces: Faces, labels: Labels) -> None:
+    def __init__(self, faces: Faces, labels: Labels, copies: Copies) -> None:
         self.comparison, self.labels = faces.comparison, labels
-        self.pairs = Pairs(faces.comparison, labels)
+        #: Faces of photographs that are no copies: the same photograph twice is no evidence.
+        self.taking = np.array(
+            [n for n, face in enumerate(faces.faces) if face.photograph not in copies.first],
+            np.int64,
+        )
+        self.pairs = Pairs(faces.comparison, labels, self.taking)
 
     def score(self, similarity: float) -> float:
         return score_of(similarity, self.comparison.similarity, self.comparison.limits)
@@ -180,11 +201,12 @@ class _Measuring:
         }
         thresholds = sorted({*THRESHOLDS, *found.values()})
         at = tally(self.pairs, [self.score(threshold) for threshold in thresholds])
-        true, false = true_match_rates(at), false_match_rates(at)
+        usual = [threshold in THRESHOLDS for threshold in thresholds]
+        true, false = true_match_rates(at, usual), false_match_rates(at, usual)
         rows = []
         for rate, threshold in found.items():
             number = thresholds.index(threshold)
-            told = telling(rate, at.different)
+            told = telling(rate, false[number])
             rows.append(
                 {
                     "wanted": rate,
@@ -226,13 +248,29 @@ def _rows(counted: Tally) -> list[dict[str, Any]]:
     return rows
 
 
-def _failure_to_enrol(labelled: Labelled, faces: Faces, people: Mapping[str, int]) -> Rate:
-    of = np.zeros(len(people), np.int64)
-    refused = np.zeros((1, len(people)), np.int64)
-    for number, photograph in enumerate(labelled.photographs):
-        of[people[photograph.name]] += 1
-        refused[0, people[photograph.name]] += number in faces.refused
-    return rates_by_person(refused, of)[0]
+class _Enrolment:
+    """Photographs that have a usable face, and those that have none; without copies."""
+
+    def __init__(
+        self, labelled: Labelled, faces: Faces, copies: Copies, people: Mapping[str, int]
+    ) -> None:
+        self.refused = {n: why for n, why in faces.refused.items() if n not in copies.first}
+        self._people = people
+        self._names = {
+            number: photograph.name
+            for number, photograph in enumerate(labelled.photographs)
+            if number not in copies.first
+        }
+
+    def failure(self, among: Collection[str] | None = None) -> Rate:
+        """The share of the photographs without a usable face, of all names or of these."""
+        of = np.zeros(len(self._people), np.int64)
+        refused = np.zeros((1, len(self._people)), np.int64)
+        for number, name in self._names.items():
+            if among is None or name in among:
+                of[self._people[name]] += 1
+                refused[0, self._people[name]] += number in self.refused
+        return rates_by_person(refused, of)[0]
 
 
 def _expected(
@@ -268,27 +306,42 @@ def _expected(
 
 
 def _groups(
-    measuring: _Measuring, name_of: Sequence[str], group_of: Mapping[str, str]
+    measuring: _Measuring,
+    enrolment: _Enrolment,
+    name_of: Sequence[str],
+    group_of: Mapping[str, str],
 ) -> tuple[dict[str, Any], list[str]]:
+    taking = np.zeros(len(name_of), np.bool_)
+    taking[measuring.taking] = True
+    failures: dict[str, Rate] = {}
     scores = [measuring.score(threshold) for threshold in THRESHOLDS]
     rates: dict[str, tuple[list[Rate], list[Rate]]] = {}
     entries, warnings = [], []
     for group in sorted(set(group_of.values())):
-        chosen = np.array([group_of.get(name) == group for name in name_of], np.bool_)
+        chosen = taking & np.array([group_of.get(name) == group for name in name_of], np.bool_)
+        members = {name for name, found in group_of.items() if found == group}
+        failures[group] = enrolment.failure(members)
         pairs = Pairs(measuring.comparison, measuring.labels, np.flatnonzero(chosen))
         counted = tally(pairs, scores)
         rates[group] = true, false = true_match_rates(counted), false_match_rates(counted)
-        people = len(counted.faces_of)
+        people, several = len(counted.faces_of), int((counted.same_of > 0).sum())
         if people < SMALL_GROUP:
             warnings.append(
                 f"Group {group!r} has {people} people with a usable face, fewer than "
                 f"{SMALL_GROUP}: its rates say little."
+            )
+        elif several < SMALL_GROUP:
+            warnings.append(
+                f"Group {group!r} has {several} people with several photographs, fewer than "
+                f"{SMALL_GROUP}: its true match rate says little."
             )
         entries.append(
             {
                 "group": group,
                 "faces": int(chosen.sum()),
                 "people": people,
+                "people_with_several": several,
+                "failure_to_enrol": failures[group].to_document(),
                 "same_person_pairs": counted.same,
                 "different_person_pairs": counted.different,
                 "thresholds": [
@@ -302,6 +355,11 @@ def _groups(
             }
         )
     for one, other in combinations(rates, 2):
+        if failures[one].apart(failures[other]):
+            warnings.append(
+                f"The shares of photographs without a usable face of the groups {one!r} and "
+                f"{other!r} differ: their intervals do not overlap. Who is not found is in no rate."
+            )
         for kind, words in enumerate(("true", "false")):
             at = [
                 threshold
@@ -310,11 +368,11 @@ def _groups(
             ]
             if at:
                 warnings.append(
-                    f"The {words} match rates of the groups {one!r} and {other!r} differ by more "
-                    f"than chance explains at {', '.join(f'{t:g}' for t in at)} %: one threshold "
-                    "does not treat them alike."
+                    f"The {words} match rates of the groups {one!r} and {other!r} differ at "
+                    f"{', '.join(f'{t:g}' for t in at)} %: their intervals do not overlap, and one "
+                    "threshold does not treat them alike."
                 )
-    left_out = sum(name not in group_of for name in name_of)
+    left_out = sum(name_of[face] not in group_of for face in measuring.taking)
     return {"groups": entries, "faces_without_group": left_out}, warnings
 
 

@@ -23,6 +23,8 @@ class Reference:
     ----------
     points
         Cosine and rate, the lowest cosine first.
+    caveat
+        By how much it may be wrong for the engine as it is now, in words.
     true_matches
         In words.
     """
@@ -30,6 +32,7 @@ class Reference:
     face_model_version: str
     data_set: str
     source: str
+    caveat: str
     points: tuple[tuple[float, float], ...]
     true_matches: str
 
@@ -42,6 +45,7 @@ class Reference:
             face_model_version=data["face_model_version"],
             data_set=data["data_set"],
             source=data["source"],
+            caveat=data["caveat"],
             points=tuple((point["cosine"], point["rate"]) for point in data["false_matches"]),
             true_matches=f"{found['rate']:.1%} of {found['pairs']:,} standard pairs at a false "
             f"match rate of {found['at_false_match_rate']:g}",

@@ -47,6 +47,22 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
         + (f". {photographs['unnamed']:,} have no name" if photographs["unnamed"] else "")
         + "."
     )
+    if photographs["copies"]:
+        said.append(
+            f"{photographs['copies']:,} photographs are copies, byte for byte, of another one of "
+            "the same person. They take no part: the same photograph twice is no evidence."
+        )
+    if photographs["shared"]:
+        said.append(
+            f"{photographs['shared']:,} photographs stand under several people's names, byte for "
+            "byte: one person under two names, which --same can say, or a wrong label. They count "
+            "as false matches."
+        )
+    if conditions.get("max_faces", 1) > 1:
+        said.append(
+            "With more than one face of each photograph, bystanders carry its name, too: their "
+            "pairs are missed, or falsely found, whatever the engine does."
+        )
     if protocol := document["protocol"]:
         said.append(
             f"LFW protocol, {len(protocol['folds'])} folds, {protocol['pairs']:,} pairs: accuracy "
@@ -128,11 +144,19 @@ def best_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 def group_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the rates by group."""
     return (
-        ["Group", "People", "Threshold, %", "True match rate", "False match rate within"],
+        [
+            "Group",
+            "People",
+            "No usable face",
+            "Threshold, %",
+            "True match rate",
+            "False match rate within",
+        ],
         [
             [
                 group["group"],
                 f"{group['people']:,}",
+                rate(group["failure_to_enrol"]),
                 f"{row['threshold']:g}",
                 rate(row["true_match_rate"]),
                 beside(row["false_match_rate"]),

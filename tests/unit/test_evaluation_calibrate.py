@@ -85,8 +85,50 @@ def test_what_is_lost_and_what_may_come_is_said() -> None:
 
     assert "Amazon Rekognition, eu-west-1 (model 7.0) on ours" in said
     assert "at 99 %, 1 of 100,000 pairs of different people" in said
-    assert "at most 5.0e-05 (95% confidence): at most 50.0 wrong pairs a month" in said
-    assert "Lost at it: 10.0% of the pairs of photographs of one person (5.0% to 15.0%)" in said
+    assert "at most 5.0e-05 (95% confidence): on average at most 50.0 wrong pairs a month" in said
+    assert "REKOGNITION." not in said
+    assert "Lost at 99 %: 10.0% of the pairs of photographs of one person (5.0% to 15.0%)" in said
+
+
+LOCAL: dict[str, Any] = {
+    **DOCUMENT,
+    "conditions": {
+        **DOCUMENT["conditions"],
+        "engine": "the local face engine",
+        "face_model_version": Reference.read().face_model_version,
+    },
+}
+
+
+@pytest.mark.parametrize("wrong", [60, 1])
+def test_a_measurement_of_the_local_engine_is_not_aws_either(wrong: float) -> None:
+    words = by_evaluation(LOCAL, pairs=1_000_000, wrong=wrong).words
+
+    assert "NOTHING ABOUT AMAZON REKOGNITION" in words[0]
+    assert "--aws" in words[0]
+
+
+def test_a_sample_that_shows_nothing_does_not_lower_what_a_larger_one_asks_for() -> None:
+    """The local engine's own curve is of far more pairs than anybody's folder."""
+    wrong, pairs = 20, 500_000_000
+    alone = by_reference(pairs=pairs, wrong=wrong)
+
+    proposal = by_evaluation(LOCAL, pairs=pairs, wrong=wrong)
+
+    assert proposal.threshold == alone.threshold > 99.9
+    assert not proposal.reached
+    said = " ".join(proposal.words)
+    assert "cannot show it" in said
+    assert (
+        f"it takes {alone.threshold:.10g} % at least: there the curve ends, and 500 pairs" in said
+    )
+    assert "Lost at 99.9 %" in said  # the nearest that was measured
+
+    # It is of that model only.
+    other = {**LOCAL, "conditions": {**LOCAL["conditions"], "face_model_version": "other"}}
+    assert by_evaluation(other, pairs=pairs, wrong=wrong).threshold == 99.9
+    # And what the sample shows, it shows.
+    assert by_evaluation(LOCAL, pairs=1_000_000, wrong=500).threshold == 95
 
 
 def test_without_a_measurement_the_curve_of_the_local_engine_counts_and_is_not_aws() -> None:
@@ -130,6 +172,8 @@ def test_the_command_shows_the_pairs_and_how_the_threshold_is_set(tmp_path: Path
     command = re.search(r"aws ssm put-parameter --name /Mine/notify-threshold .* (\S+)\s*$", said)
     assert command
     assert command[1] == "99"
+    few = run(*asked[:2], "--wrong-per-month=1", f"--evaluation={file}").output
+    assert "No threshold is shown to keep it. To begin with: 99.9 %" in few.replace("\n", " ")
     as_json = json.loads(run(*asked, f"--evaluation={file}", "--json").output)
     assert (as_json["threshold"], as_json["pairs"]) == (99, 9_499_500)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import re
 import stat
@@ -22,7 +21,7 @@ from facematch.evaluation.lfw import Pair, run_protocol
 from facematch.evaluation.measure import SHOWN, THRESHOLDS, Asked, measured, published
 from facematch.evaluation.reference import Reference
 from facematch.evaluation.scores import Cosines, score_of
-from facematch.evaluation.words import expected_rows, sentences, threshold_rows
+from facematch.evaluation.words import expected_rows, group_rows, sentences, threshold_rows
 from facematch.local.faces import similarity
 
 from .evaluation import faces_with, labelled
@@ -101,7 +100,8 @@ def test_a_wanted_rate_that_the_sample_is_too_small_for_says_so() -> None:
 
     assert half["false_match_rate"]["rate"] <= 0.5
     assert half["threshold"] < 20
-    assert (half["enough"], half["remark"][:5]) == (True, "rough")
+    # Three people make one pair of people that is independent of others.
+    assert (half["enough"], half["remark"][:9]) == (False, "too small")
     assert millionth["false_match_rate"]["count"] == 0
     assert 95 < millionth["threshold"] < 95.01
     assert (millionth["enough"], millionth["remark"][:9]) == (False, "too small")
@@ -209,6 +209,101 @@ def test_a_small_group_and_faces_without_group_are_said() -> None:
     assert document["groups"]["faces_without_group"] == 2
 
 
+def test_a_group_whose_people_have_one_photograph_each_has_no_true_match_rate_to_speak_of() -> None:
+    photographs, faces, groups = two_groups(alike=1)
+    # The second photographs of b00 to b09 are somebody's else, in no group.
+    named = tuple(
+        replace(p, name=f"other{p.key}") if re.fullmatch(r"b0._2\.jpg", p.key) else p
+        for p in photographs.photographs
+    )
+    asked = replace(ASKED, groups=groups)
+    document = measured(
+        replace(photographs, photographs=named), faces, Persons(), asked, conditions=CONDITIONS
+    )
+
+    assert document["warnings"] == [
+        "Group 'b' has 20 people with several photographs, fewer than 30: its true match rate says "
+        "little."
+    ]
+
+
+def test_other_names_of_a_person_are_in_the_persons_group() -> None:
+    photographs, faces, groups = two_groups(alike=1)
+    del groups["a00"]
+    persons = Persons([("a00", "a01")])
+    asked = replace(ASKED, groups=groups)
+    document = measured(photographs, faces, persons, asked, conditions=CONDITIONS)
+
+    a, b = document["groups"]["groups"]
+    assert (a["faces"], b["faces"]) == (60, 60)
+    assert document["groups"]["faces_without_group"] == 0
+
+
+def test_a_group_whose_faces_are_not_found_is_warned_of() -> None:
+    photographs, _, groups = two_groups(alike=1)
+    refused = dict.fromkeys(range(61, 120, 2), "NO_FACE")  # every second one of b
+    kept = [n for n in range(120) if n not in refused]
+    fewer = faces_with([[0.0] * len(kept)] * len(kept), refused=refused)
+    fewer = replace(
+        fewer, faces=tuple(replace(f, photograph=n) for f, n in zip(fewer.faces, kept, strict=True))
+    )
+    asked = replace(ASKED, groups=groups)
+    document = measured(photographs, fewer, Persons(), asked, conditions=CONDITIONS)
+
+    a, b = document["groups"]["groups"]
+    assert (a["failure_to_enrol"]["count"], b["failure_to_enrol"]["count"]) == (0, 30)
+    assert any(
+        "without a usable face of the groups 'a' and 'b' differ" in warning
+        for warning in document["warnings"]
+    )
+    head, rows = group_rows(document)
+    shares = {row[0]: row[head.index("No usable face")][:6] for row in rows}
+    assert shares == {"a": "0.00% ", "b": "50.00%"}
+
+
+def test_copies_of_one_person_are_no_evidence_and_those_of_two_are_pointed_out(
+    tmp_path: Path,
+) -> None:
+    keys = ("Ann_1.jpg", "Ann_2.jpg", "Bea_1.jpg", "Bee_1.jpg", "Cy_1.jpg", "Dan_1.jpg")
+    photographs = labelled(*keys, folder=tmp_path)
+    contents = ("ann", "ann", "bea", "bea", "cyd", "cyd")  # of one length
+    for photograph, content in zip(photographs.photographs, contents, strict=True):
+        photograph.path.write_text(content)
+    faces = faces_with([[99.99] * 6] * 6)
+    asked = replace(ASKED, groups=dict.fromkeys(("Ann", "Bea", "Cy", "Dan"), "all"))
+    document = measured(photographs, faces, Persons([("Bea", "Bee")]), asked, conditions=CONDITIONS)
+
+    found = document["photographs"]
+    assert (found["found"], found["enrolled"]) == (6, 4)
+    assert (found["copies"], found["shared"]) == (2, 1)
+    assert found["failure_to_enrol"]["of"] == 4
+    assert document["sample"]["faces"] == 4
+    # Nobody has two photographs, and no two names of one person are left.
+    assert document["sample"]["same_person_pairs"] == 0
+    assert document["sample"]["same_person_name_pairs"] == 0
+    assert row(document, 99.0)["false_match_rate"]["count"] == 6
+    assert document["groups"]["groups"][0]["faces"] == 4
+    assert document["people"]["copies"] == [
+        {"key": "Ann_2.jpg", "of": "Ann_1.jpg"},
+        {"key": "Bee_1.jpg", "of": "Bea_1.jpg"},
+    ]
+    assert document["people"]["shared"] == [["Cy_1.jpg", "Dan_1.jpg"]]
+    assert document["people"]["unknown_names"] == []
+    said = " ".join(sentences(document))
+    assert "2 photographs are copies" in said
+    assert "1 photographs stand under several people's names" in said
+    assert "copy of Ann_1.jpg" in write_folder(
+        tmp_path / "page", document, photographs, faces
+    ).read_text(encoding="utf-8")
+
+
+def test_bystanders_under_the_photographs_name_are_pointed_out() -> None:
+    document = small()
+    assert not any("bystanders" in sentence for sentence in sentences(document))
+    document["conditions"]["max_faces"] = 3
+    assert any("bystanders" in sentence for sentence in sentences(document))
+
+
 def test_what_is_published_names_nobody() -> None:
     document = small(asked=replace(ASKED, groups={"Ann": "1", "Bea": "2", "Beatrice": "2"}))
 
@@ -270,10 +365,8 @@ def hostile(tmp_path: Path) -> tuple[dict[str, Any], Labelled, Faces]:
         replace(p, name=HOSTILE if p.name == "Bea" else p.name) for p in photographs.photographs
     )
     photographs = replace(photographs, photographs=named, unnamed=(f"{HOSTILE}.jpg",))
-    picture = io.BytesIO()
-    Image.new("RGB", (200, 100), "grey").save(picture, "JPEG")
-    for photograph in named[:3]:
-        photograph.path.write_bytes(picture.getvalue())
+    for photograph, colour in zip(named[:3], ("grey", "red", "blue"), strict=True):
+        Image.new("RGB", (200, 100), colour).save(photograph.path, "JPEG")
     named[3].path.write_bytes(b"broken")
     faces = faces_with([[0, 60, 90, 80], [60, 0, 10, 10], [90, 10, 0, 70], [80, 10, 70, 0]])
     document = measured(

@@ -107,6 +107,34 @@ def test_the_interval_holds_the_true_rate_as_often_as_it_says() -> None:
     assert naive < 0.7 * 150
 
 
+def test_where_errors_are_few_the_interval_is_not_surer_than_its_dependence_allows() -> None:
+    """One error alone looks independent, however much it would not be among many."""
+    thresholds = [70.0, 75.0, 85.0, 90.0, 95.0]
+    many, _ = random_faces(10_000, people=1500, each=1)
+    truths = [(many[np.triu_indices(1500, 1)] >= at).mean() for at in thresholds]
+    too_low, few = np.zeros(len(thresholds)), np.zeros(len(thresholds))
+    for seed in range(150):
+        found = false_match_rates(counted(*random_faces(seed, people=100, each=1), thresholds))
+        too_low += [rate.high < truth for rate, truth in zip(found, truths, strict=True)]
+        few += [rate.count < 10 for rate in found]
+
+    assert few[-1] > 0.9 * 150  # the case is there
+    assert (too_low <= 0.08 * 150).all(), too_low  # 2.5 % in the limit of many people
+
+
+def test_a_threshold_that_is_added_changes_no_interval_at_the_others() -> None:
+    faces = random_faces(2, people=60, each=1)
+    usual = [60.0, 65.0, 98.0]
+    added = [60.0, 65.0, 70.0, 98.0]
+    at, more = counted(*faces, usual), counted(*faces, added)
+    assert more.false[2] >= 30
+
+    for rates in (true_match_rates, false_match_rates):
+        found = rates(more, [threshold in usual for threshold in added])
+        assert [found[0], found[1], found[3]] == rates(at)
+    assert false_match_rates(more)[3] != false_match_rates(at)[2]
+
+
 def test_no_error_is_no_certainty_and_depends_on_what_was_seen_at_other_thresholds() -> None:
     matrix, persons = random_faces(2, people=40, each=2)
     some, none = false_match_rates(counted(matrix, persons, [65.0, 98.0]))
@@ -115,6 +143,13 @@ def test_no_error_is_no_certainty_and_depends_on_what_was_seen_at_other_threshol
     assert none.low == 0
     # As dependent as where there are errors: fewer observations than pairs.
     assert none.high > 1.5 * wilson(0, none.of)[1]
+
+    one, few, many = rates_by_person(
+        np.array([[1, *[0] * 9], [3, 3, *[0] * 8], [30, 30, *[0] * 8]]), np.full(10, 45)
+    )
+    # Six errors are believed no more than sixty are, and one, which looks independent, neither.
+    assert one.observations == pytest.approx(many.observations)
+    assert few.observations <= many.observations < 450
 
     (alone,) = false_match_rates(counted(matrix, persons, [98.0]))
     # Nothing is known of how pairs depend: only disjoint pairs of people count.
@@ -155,26 +190,27 @@ def test_a_true_match_rate_is_what_was_not_missed() -> None:
 
 
 def test_intervals_that_do_not_overlap_are_apart() -> None:
-    low, high = Rate(1, 100, 0.01, 0.05), Rate(9, 100, 0.06, 0.15)
+    low, high = Rate(1, 100, 0.01, 0.05, 100), Rate(9, 100, 0.06, 0.15, 100)
     assert low.apart(high)
     assert high.apart(low)
-    assert not low.apart(Rate(4, 100, 0.05, 0.1))
+    assert not low.apart(Rate(4, 100, 0.05, 0.1, 100))
     assert apart_at([80, 90], [low, low], [high, low]) == [80]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "pairs", "enough", "words"),
+    ("wanted", "pairs", "worth", "enough", "words"),
     [
-        (1e-4, 1_000_000, True, ""),
-        (1e-4, 100_000, True, "rough: about 10"),
-        (1e-5, 100_000, False, "too small a sample: 100,000 .* below 3.0e-05"),
-        (1e-5, 0, False, "no pairs"),
+        (1e-4, 1_000_000, 1_000_000, True, ""),
+        (1e-4, 1_000_000, 100_000, True, "rough: about 100 .* worth 10 independent"),
+        (1e-5, 1_000_000, 100_000, False, "too small a sample: 1,000,000 .* below 3.0e-05"),
+        (1e-5, 10, 0, False, "too small a sample: 10 .* below 1$"),
+        (1e-5, 0, 0, False, "no pairs"),
     ],
 )
 def test_a_sample_that_is_too_small_for_a_rate_is_said_to_be(
-    wanted: float, pairs: int, enough: bool, words: str
+    wanted: float, pairs: int, worth: float, enough: bool, words: str
 ) -> None:
-    told = telling(wanted, pairs)
+    told = telling(wanted, Rate(0, pairs, 0, 1, worth))
     assert told.enough is enough
     assert re.match(words, told.words)
     assert bool(words) == bool(told.words)
