@@ -21,6 +21,7 @@ import typer
 from rich.table import Table
 
 from facematch.quota import TokenBucket, Windows
+from facematch.starters import Starters
 from facematch.terminal import messages, output
 from facematch.toolkit import synthesised_template
 from functions.aws.clients import ATTEMPTS
@@ -81,7 +82,7 @@ class Deployed:
         Calls of the SDK within one invocation, the first included.
     """
 
-    starters: int
+    starters: Starters
     batch_size: int
     starter_timeout: float
     max_faces: int
@@ -112,7 +113,7 @@ class Deployed:
         states = _states(properties("AWS::StepFunctions::StateMachine", "IndexFaces"))
         (retry,) = states["IndexFaces"]["Retry"]
         return cls(
-            starters=source["ScalingConfig"]["MaximumConcurrency"],
+            starters=Starters.of_source(source),
             batch_size=source["BatchSize"],
             starter_timeout=starter["Timeout"],
             max_faces=int(starter["Environment"]["Variables"]["MAX_FACES"]),
@@ -234,7 +235,7 @@ class _Queue:
             yield from (n / self.rate for n in range(load.images))
             return
         # Of each starter: when it is ready, when it got its batch, what is left of that.
-        starters = [(0.0, 0.0, 0)] * deployed.starters
+        starters = [(0.0, 0.0, 0)] * deployed.starters.at(self.rate, deployed.max_faces)
         waiting = load.images
         next_turn = 0.0
         while starters:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA
 from workflow.alarms import OPERATIONS, rekognition
+from workflow.region import by_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,16 +160,9 @@ class OperatorsDashboard(Construct):
 
     def _quota(self) -> float:
         """The region's default quota, calls per second: known when the stack is deployed."""
-        here = cdk.Stack.of(self).region
-        fast = cdk.CfnCondition(
-            self,
-            "FastRegion",
-            expression=cdk.Fn.condition_or(
-                *(cdk.Fn.condition_equals(here, region) for region in sorted(REKOGNITION_QUOTA))
-            ),
-        )
-        quotas = (f"{quota:g}" for quota in (max(REKOGNITION_QUOTA.values()), OTHER_REGIONS_QUOTA))
-        return cdk.Token.as_number(cdk.Fn.condition_if(fast.logical_id, *quotas))
+        quotas = max(REKOGNITION_QUOTA.values()), OTHER_REGIONS_QUOTA
+        fast, elsewhere = (f"{quota:g}" for quota in quotas)
+        return by_region(self, fast=fast, elsewhere=elsewhere)
 
 
 def _graph(

@@ -14,11 +14,17 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions.aws.turns import KEY_NAME
-from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
+from functions.matching.settings import (
+    OTHER_REGIONS_QUOTA,
+    REKOGNITION_QUOTA,
+    paced,
+    turns_of_a_removal,
+)
 from workflow.acknowledge import acknowledge
 from workflow.bucket import data_bucket
 from workflow.encryption import queue_encryption
 from workflow.function import Function
+from workflow.region import by_region
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -61,7 +67,7 @@ class Intake(Construct):
         self._settings = settings
         self._key = key
         self.retention = cdk.Duration.days(10)
-        starters, batch_size, timeout = _draining(settings)
+        draining = _Draining(settings)
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -79,7 +85,7 @@ class Intake(Construct):
             retention_period=self.retention,
             # At least six times the function's timeout, and at least five receives, before a
             # message counts as poison (AWS Lambda Developer Guide, Using Lambda with Amazon SQS).
-            visibility_timeout=cdk.Duration.seconds(6 * timeout),
+            visibility_timeout=cdk.Duration.seconds(6 * draining.timeout),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
         )
         self.images = data_bucket(
@@ -100,7 +106,7 @@ class Intake(Construct):
             module="starter",
             description="Starts one execution for each uploaded object version, at a pace",
             key=key,
-            timeout=cdk.Duration.seconds(timeout),
+            timeout=cdk.Duration.seconds(draining.timeout),
             # Traced where the upload is; a trace of its own would tell its duration, as its metric
             # does, and decide for the execution, which a setting decides.
             tracing=lambda_.Tracing.PASS_THROUGH,
@@ -118,8 +124,10 @@ class Intake(Construct):
         self.starter.function.add_event_source_mapping(
             "Queue",
             event_source_arn=self.queue.queue_arn,
-            batch_size=batch_size,
-            max_concurrency=starters,
+            batch_size=draining.batch_size,
+            max_concurrency=by_region(
+                self, fast=draining.starters_where_fast, elsewhere=draining.starters_elsewhere
+            ),
             report_batch_item_failures=True,
         )
         # What Lambda's poller needs (AWSLambdaSQSQueueExecutionRole); the CDK would grant more.
@@ -215,20 +223,34 @@ class Intake(Construct):
         bucket.node.add_dependency(self.queue.node.find_child("Policy"))
 
 
-def _draining(settings: Settings) -> tuple[int, int, int]:
-    """Starters at a time, messages in a batch, and the seconds that a starter gets for one.
+class _Draining:
+    """How the queue is drained.
 
-    As many starters as keep the fastest rate. They share the turns, so at the slowest rate each
-    waits for those of all the others; as much again to spare, and half a minute for services that
-    are slow.
+    Attributes
+    ----------
+    starters_where_fast, starters_elsewhere
+        At a time: as many as keep the rate of the region. More would take the concurrency of a
+        small account from the steps (AWS Lambda Developer Guide, Quotas: new accounts have less).
+    batch_size, timeout
+        Messages in a batch, and the seconds that a starter gets for one. The starters share the
+        turns, so each message waits for those of all the others, and at worst all of them are
+        removals, which take several turns each. As much again to spare, and half a minute for
+        services that are slow.
     """
-    fastest, slowest = (
-        settings.starts_per_second or paced(quota, settings.max_faces)
-        for quota in (max(REKOGNITION_QUOTA.values()), OTHER_REGIONS_QUOTA)
-    )
-    starters = max(_FEWEST_STARTERS, math.ceil(_SECONDS_A_START * fastest))
-    size = max(1, min(_LARGEST_BATCH, int(_BATCH_SECONDS * slowest / starters)))
-    return starters, size, min(_LAMBDA_LONGEST_TIMEOUT, 30 + int(2 * size * starters / slowest))
+
+    def __init__(self, settings: Settings) -> None:
+        rates = [
+            settings.starts_per_second or paced(quota, settings.max_faces)
+            for quota in (max(REKOGNITION_QUOTA.values()), OTHER_REGIONS_QUOTA)
+        ]
+        starters = [max(_FEWEST_STARTERS, math.ceil(_SECONDS_A_START * rate)) for rate in rates]
+        self.starters_where_fast, self.starters_elsewhere = starters
+        slowest = max(
+            count * turns_of_a_removal(rate) / rate
+            for count, rate in zip(starters, rates, strict=True)
+        )
+        self.batch_size = max(1, min(_LARGEST_BATCH, int(_BATCH_SECONDS / slowest)))
+        self.timeout = min(_LAMBDA_LONGEST_TIMEOUT, 30 + int(2 * self.batch_size * slowest))
 
 
 def _logical_id(bucket: s3.Bucket) -> str:

@@ -335,7 +335,7 @@ class _Bill:
         memory = self._stack.memory["starter"]
         seconds = self._starter(way).seconds(memory)
         if self._load.at_once:  # all of them are busy all the time, waiting for their turns
-            seconds = self._stack.starters / self._rate
+            seconds = self._stack.starters.at(self._rate, self._stack.max_faces) / self._rate
         return seconds * memory / 1024
 
     @property

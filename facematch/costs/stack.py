@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from facematch.costs.usage import Way
+from facematch.starters import Starters
 from functions.matching.errors import ImageRejected
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Stack:
     memory: dict[str, int]
     max_faces: int
     settle: int
-    starters: int
+    starters: Starters
     batch_size: int
     starts_per_second: float | None
     log_level: str
@@ -101,7 +102,7 @@ class Stack:
             },
             max_faces=int(starter["Environment"]["Variables"]["MAX_FACES"]),
             settle=definition["States"].get("Settle", {}).get("Seconds", 0),
-            starters=source["ScalingConfig"]["MaximumConcurrency"],
+            starters=Starters.of_source(source),
             batch_size=source["BatchSize"],
             starts_per_second=None if rate == "auto" else float(rate),
             log_level=machine["LoggingConfiguration"]["Level"],

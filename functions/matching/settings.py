@@ -69,9 +69,7 @@ class StarterSettings(_FromEnvironment):
     @property
     def turns_of_a_removal(self) -> int:
         """How many starts a removal counts for, since DeleteFaces has a quota of its own."""
-        if math.isinf(self.rate):
-            return 1
-        return max(1, math.ceil(self.rate / paced(DELETE_FACES_QUOTA, 1)))
+        return turns_of_a_removal(self.rate)
 
     @property
     def rate(self) -> float:
@@ -139,6 +137,13 @@ class FailureSettings(_FromEnvironment):
 def regional_starts_per_second(region: str, max_faces: int) -> float:
     """Executions per second that keep a little below Rekognition's default quota."""
     return paced(REKOGNITION_QUOTA.get(region, OTHER_REGIONS_QUOTA), max_faces)
+
+
+def turns_of_a_removal(rate: float) -> int:
+    """How many of so many starts a second a removal counts for: DeleteFaces has its own quota."""
+    if math.isinf(rate):
+        return 1
+    return max(1, math.ceil(rate / paced(DELETE_FACES_QUOTA, 1)))
 
 
 def paced(quota: float, max_faces: int) -> float:

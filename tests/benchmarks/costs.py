@@ -315,7 +315,7 @@ def simulations() -> list[dict[str, Any]]:
                         "speed",
                     )
                 }
-                | {"starters": deployed.starters}
+                | {"starters": deployed.starters.at(paced(quota, 1), 1)}
             )
     return done
 

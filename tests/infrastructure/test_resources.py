@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from facematch.starters import Starters
 from facematch.toolkit import PROJECT
 from functions.matching import settings as function_settings
-from functions.matching.settings import QUOTA_SHARE
+from functions.matching.settings import REKOGNITION_QUOTA, paced, turns_of_a_removal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,8 +115,13 @@ def test_every_object_that_comes_or_leaves_below_the_prefix_is_told_to_the_queue
     assert any(d.startswith("IntakeQueuePolicy") for d in template.resources[name]["DependsOn"])
 
 
+RATES = (0.05, 1, 4.8, 5, 48, 60, 80, 100, 200, 480, 1000)
+
+
 @pytest.mark.parametrize(
-    "settings", [{}, {"max_faces": 100}, {"starts_per_second": 0.05}, {"starts_per_second": 1000}]
+    "settings",
+    [{}, {"max_faces": 2}, {"max_faces": 100}, *({"starts_per_second": rate} for rate in RATES)],
+    ids=str,
 )
 def test_a_message_outlasts_the_slowest_batch_and_is_poison_only_after_five_receives(
     synthesise: Callable[..., Template], settings: dict[str, Any]
@@ -125,27 +131,53 @@ def test_a_message_outlasts_the_slowest_batch_and_is_poison_only_after_five_rece
     dead_letters = template.properties("AWS::SQS::Queue", "IntakeDeadLetters")
     mapping = template.properties("AWS::Lambda::EventSourceMapping")
     timeout = template.function("starter")["Timeout"]
+    starters = Starters.of_source(mapping)
 
     assert queue["VisibilityTimeout"] >= 6 * timeout
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
     assert queue["MessageRetentionPeriod"] == 10 * DAY
     assert dead_letters["MessageRetentionPeriod"] == 14 * DAY
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    slowest = settings.get("starts_per_second") or QUOTA_SHARE * 5 / settings.get("max_faces", 1)
-    each = slowest / mapping["ScalingConfig"]["MaximumConcurrency"]
-    assert timeout >= 2 * mapping["BatchSize"] / each
+    for quota, count in ((50, starters.fast), (5, starters.elsewhere)):
+        rate = settings.get("starts_per_second") or paced(quota, settings.get("max_faces", 1))
+        # All messages of all starters are removals, and take their turns one after the other.
+        turns = count * mapping["BatchSize"] * turns_of_a_removal(rate)
+        assert timeout >= 2 * turns / rate
 
 
 @pytest.mark.parametrize(
-    ("settings", "fastest"), [({}, 48), ({"starts_per_second": 100}, 100), ({"max_faces": 2}, 24)]
+    ("settings", "fastest", "elsewhere"),
+    [
+        ({}, 48, 4.8),
+        ({"starts_per_second": 100}, 100, 100),
+        ({"max_faces": 2}, 24, 2.4),
+        ({"starts_per_second": 1000}, 1000, 1000),
+    ],
 )
-def test_there_are_as_many_starters_as_the_fastest_rate_needs(
-    synthesise: Callable[..., Template], settings: dict[str, Any], fastest: float
+def test_there_are_as_many_starters_as_the_regions_rate_needs_and_no_more(
+    synthesise: Callable[..., Template],
+    settings: dict[str, Any],
+    fastest: float,
+    elsewhere: float,
 ) -> None:
     mapping = synthesise(**settings).properties("AWS::Lambda::EventSourceMapping")
 
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] * 10 >= fastest  # 0.1 s for each start
+    found = Starters.of_source(mapping)
+    for count, rate in ((found.fast, fastest), (found.elsewhere, elsewhere)):
+        # 0.1 s for each start, and twice as many; 2 are the fewest that Lambda allows.
+        assert max(2, rate / 10) <= count <= max(2, rate / 4)
     assert "MaximumBatchingWindowInSeconds" not in mapping  # a lone upload starts at once
+
+
+def test_the_region_decides_over_the_number_of_starters(template: Template) -> None:
+    source = template.properties("AWS::Lambda::EventSourceMapping")
+    condition, fast, elsewhere = source["ScalingConfig"]["MaximumConcurrency"]["Fn::If"]
+
+    assert (fast, elsewhere) == (10, 2)
+    (told,) = template.document["Conditions"][condition].values()
+    regions = {one["Fn::Equals"][1] for one in told}
+    assert regions == REKOGNITION_QUOTA.keys()
+    assert {one["Fn::Equals"][0]["Ref"] for one in told} == {"AWS::Region"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from facematch.costs.prices import ITEMS, PRICES_FILE, PriceList, PricesUnusable
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage, Way
 from facematch.errors import Unusable
+from facematch.starters import Starters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ STACK = Stack(
     },
     max_faces=2,
     settle=1,
-    starters=10,
+    starters=Starters(10, 2),
     batch_size=10,
     starts_per_second=None,
     log_level="ERROR",

@@ -18,14 +18,15 @@ from typer.testing import CliRunner
 from facematch import simulate
 from facematch.quota import TokenBucket, Windows
 from facematch.simulate import Deployed, Load, QuotaModel, drawn, run
-from functions.matching.settings import QUOTA_SHARE
+from facematch.starters import Starters
+from functions.matching.settings import QUOTA_SHARE, paced
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 #: As the template has it: tests/infrastructure/test_simulation_settings.py.
 DEPLOYED = Deployed(
-    starters=10,
+    starters=Starters(10, 2),
     batch_size=10,
     starter_timeout=71,
     max_faces=1,
@@ -91,13 +92,13 @@ def test_what_waits_longer_than_the_queue_keeps_it_expires() -> None:
 
 
 def test_a_starter_that_runs_alone_keeps_the_whole_rate_of_most_regions() -> None:
-    alone = run(Load(images=3000, tps=5), replace(DEPLOYED, starters=1))
+    alone = run(Load(images=3000, tps=5), replace(DEPLOYED, starters=Starters(1, 1)))
 
     assert alone.speed == pytest.approx(run(Load(images=3000, tps=5), DEPLOYED).speed, abs=0.01)
 
 
 def test_too_few_starters_cannot_keep_the_rate_of_the_fastest_regions() -> None:
-    two = run(Load(images=3000, tps=50), replace(DEPLOYED, starters=2))
+    two = run(Load(images=3000, tps=50), replace(DEPLOYED, starters=Starters(2, 2)))
 
     assert two.speed < 0.5
     assert two.failed == 0
@@ -132,7 +133,7 @@ class Opinion:
             for operation in ("index", "search")
         }
         if load.tap:
-            for _ in range(deployed.starters):
+            for _ in range(deployed.starters.at(paced(load.tps, 1), 1)):
                 self.world.process(self.starter())
         else:
             self.world.process(self.flood())
