@@ -147,6 +147,7 @@ def _import(s3: Any, bucket: str, decision: Decision) -> str:  # noqa: ANN401 - 
             if error.response["Error"]["Code"] in {
                 "PreconditionFailed",
                 "ConditionalRequestConflict",
+                "NoSuchKey",  # what was there has been forgotten since
             }:
                 continue
             raise

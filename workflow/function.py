@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _PROJECT: Final = Path(__file__).parents[1]
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
-_METRICS_NAMESPACE: Final = "FaceMatching"
 #: MB of what every image passes, nearly always warm. With 128 a cold start would take twice its two
 #: seconds and half of the memory were in use; with 512 an image would be 4 % faster, for twice the
 #: price (docs/cold-start.md).
@@ -116,7 +115,7 @@ class Function(Construct):
             tracing=tracing,
             environment={
                 "POWERTOOLS_SERVICE_NAME": module,
-                "POWERTOOLS_METRICS_NAMESPACE": _METRICS_NAMESPACE,
+                "POWERTOOLS_METRICS_NAMESPACE": self._namespace,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **environment,
             },
@@ -139,10 +138,15 @@ class Function(Construct):
                 iam.PolicyStatement(actions=of_key, resources=[self._key.key_arn])
             )
 
+    @property
+    def _namespace(self) -> str:
+        """Of the metrics: the stack's name, so that two stacks of an account are not added up."""
+        return cdk.Stack.of(self).stack_name
+
     def counted(self, name: str, period: cdk.Duration) -> cloudwatch.Metric:
         """What the function itself counts under a name, as Powertools publishes it."""
         return cloudwatch.Metric(
-            namespace=_METRICS_NAMESPACE,
+            namespace=self._namespace,
             metric_name=name,
             dimensions_map={"service": self.module},
             statistic=cloudwatch.Stats.SUM,

@@ -28,6 +28,8 @@ _REDRIVE_COUNT = (
     "{% $exists($states.context.Execution.RedriveCount) ? "
     "$states.context.Execution.RedriveCount : 0 %}"
 )
+#: Seconds of all steps with their retries, which take a few minutes (docs/pace.md).
+_LONGEST = 3600
 #: Characters (AWS X-Ray API Reference, SamplingRule).
 _RULE_NAME = 32
 #: Before X-Ray's default rule, which is 10,000; after those that somebody made for the account.
@@ -176,7 +178,7 @@ class Matching(Construct):
                 description="Of the state machine",
             ),
             key=key,
-            timeout=cdk.Duration.hours(1),
+            timeout=cdk.Duration.seconds(_LONGEST + settle_seconds),
         )
         if traced_percent is not None:
             self._trace(name, traced_percent / 100)

@@ -181,7 +181,7 @@ class FaceMatchingStack(cdk.Stack):
             "Finds an image's faces under other names",
             {
                 "COLLECTION_ID": self.collection.collection_id,
-                "SEARCH_THRESHOLD": f"{self._settings.search_threshold:g}",
+                "SEARCH_THRESHOLD": _exactly(self._settings.search_threshold),
                 "MAX_MATCHES": str(self._settings.max_matches),
                 "NAME_PATTERN": self._settings.name_pattern,
             },
@@ -197,7 +197,7 @@ class FaceMatchingStack(cdk.Stack):
             "Writes an image's report and judges it by the notify threshold",
             {
                 "OUTPUT_BUCKET": self.output.bucket_name,
-                "SEARCH_THRESHOLD": f"{self._settings.search_threshold:g}",
+                "SEARCH_THRESHOLD": _exactly(self._settings.search_threshold),
                 "NOTIFY_THRESHOLD_PARAMETER": self.threshold.parameter_name,
                 "NAME_PATTERN": self._settings.name_pattern,
             },
@@ -324,7 +324,7 @@ class FaceMatchingStack(cdk.Stack):
             self,
             "NotifyThreshold",
             parameter_name=f"/{self._settings.stack_name}/notify-threshold",
-            string_value=f"{self._settings.notify_threshold:g}",
+            string_value=_exactly(self._settings.notify_threshold),
             allowed_pattern=r"^([1-9][0-9]?(\.[0-9]+)?|100(\.0+)?)$",
             description="Lowest similarity, in %, that notifies. Not 0.99, but 99.",
         )
@@ -354,3 +354,8 @@ class FaceMatchingStack(cdk.Stack):
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)
+
+
+def _exactly(number: float) -> str:
+    """As text, with every digit that was given: 99.99996 is not 100."""
+    return f"{number:.15g}"

@@ -149,7 +149,10 @@ class FaceRegisters:
                 else:
                     self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:
-            if error_code(error) in _OVERTAKEN:
+            code = error_code(error)
+            # What was there when we looked may have been deleted since, as by facematch forget: S3
+            # then answers as if it had been asked for the object.
+            if code in _OVERTAKEN or (etag and code in _ABSENT):
                 return False
             raise
         return True

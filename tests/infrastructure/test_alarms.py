@@ -37,12 +37,12 @@ ALL = (*OF_AWS, *OF_FUNCTIONS, *OF_SEVERAL)
 INSTRUCTIONS = ("facematch ", "Look ", "Ask for ", "Mend ", "Lower ")
 
 
-def alarm(template: Template, name: str) -> dict[str, Any]:
+def alarm(template: Template, name: str, stack: str = "FaceMatching") -> dict[str, Any]:
     """The properties of the alarm, by the end of its name."""
     (found,) = [
         properties
         for resource in template.of_type("AWS::CloudWatch::Alarm").values()
-        if (properties := resource["Properties"])["AlarmName"] == f"FaceMatching-{name}"
+        if (properties := resource["Properties"])["AlarmName"] == f"{stack}-{name}"
     ]
     return dict(found)
 
@@ -131,6 +131,15 @@ def test_an_alarm_on_a_count_of_our_own_listens_to_what_the_function_counts(
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == metric["Namespace"] == OURS
     assert dimensions(metric) == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
     assert metric["MetricName"] == counted
+
+
+def test_two_stacks_of_an_account_count_apart(synthesise: Callable[..., Template]) -> None:
+    other = synthesise(stack_name="Other")
+
+    for name, (service, _) in OF_FUNCTIONS.items():
+        (metric,) = metrics_of(alarm(other, name, "Other"))
+        variables = other.function(service)["Environment"]["Variables"]
+        assert variables["POWERTOOLS_METRICS_NAMESPACE"] == metric["Namespace"] == "Other"
 
 
 def test_a_rejected_image_wakes_nobody(template: Template) -> None:

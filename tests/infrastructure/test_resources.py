@@ -223,6 +223,15 @@ def test_a_failure_event_that_cannot_be_recorded_is_kept(template: Template) -> 
     assert "FailureFunction" in str(config["FunctionName"])
 
 
+def test_a_threshold_is_deployed_with_every_digit(synthesise: Callable[..., Template]) -> None:
+    template = synthesise(notify_threshold="99.99996", search_threshold="80.1234567")
+
+    assert template.properties("AWS::SSM::Parameter")["Value"] == "99.99996"
+    for module in ("search", "report"):
+        variables = template.function(module)["Environment"]["Variables"]
+        assert variables["SEARCH_THRESHOLD"] == "80.1234567"
+
+
 def test_the_notify_threshold_refuses_a_fraction(template: Template) -> None:
     import re  # noqa: PLC0415
 

@@ -113,6 +113,13 @@ def test_without_a_time_to_settle_there_is_no_such_state_to_pay_for(
     assert states["IndexFaces"]["Next"] == "SearchFaces"
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 3600])
+def test_the_time_to_settle_leaves_an_hour_for_the_steps(
+    synthesise: Callable[..., Template], seconds: int
+) -> None:
+    assert synthesise(settle_seconds=seconds).definition()["TimeoutSeconds"] == 3600 + seconds
+
+
 def test_only_errors_are_logged_without_their_data_and_executions_are_traced(
     template: Template,
 ) -> None:

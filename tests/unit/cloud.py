@@ -223,9 +223,16 @@ class Cloud:
     # --- What goes wrong or happens meanwhile ---
 
     def fail_next(
-        self, operation: str, code: str, *, status: int = 400, times: int = 1, message: str = ""
+        self,
+        operation: str,
+        code: str,
+        *,
+        status: int = 400,
+        times: int = 1,
+        message: str = "",
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
-        """Let the handlers' next calls of an operation fail."""
+        """Let the handlers' next calls of an operation fail, after something has happened."""
         answer = (
             _response(status),
             {
@@ -233,7 +240,12 @@ class Cloud:
                 "ResponseMetadata": {"HTTPStatusCode": status},
             },
         )
-        self._interference[operation].extend([lambda _: answer] * times)
+
+        def fail(_: dict[str, Any]) -> Any:
+            meanwhile()
+            return answer
+
+        self._interference[operation].extend([fail] * times)
 
     def break_next(self, operation: str, error: Exception, *, times: int = 1) -> None:
         """Let the handlers' next calls of an operation end without an answer."""

@@ -21,6 +21,7 @@ from functions.matching.reports import failure_key
 from .cloud import (
     COLLECTION,
     IMAGES,
+    OUTPUT,
     PACE_TABLE,
     event_file,
     failed_messages,
@@ -277,6 +278,23 @@ def test_a_removal_finds_the_faces_of_an_image_deleted_while_it_was_indexed(clou
     cloud.index(image)
     remove(cloud, *removals)
     assert faces(cloud) == set()
+
+
+def test_a_register_that_is_forgotten_between_look_and_write_is_read_again(cloud: Cloud) -> None:
+    image = cloud.upload(KEY, photograph(0))
+    cloud.index(image)
+    removal = delete(cloud)
+    register = register_key(IMAGES, KEY)
+
+    def forget() -> None:
+        cloud.s3.delete_object(Bucket=OUTPUT, Key=register)
+
+    # What S3 answers to If-Match where nothing is (Amazon S3 User Guide, Conditional writes).
+    cloud.fail_next("PutObject", "NoSuchKey", status=404, meanwhile=forget)
+    remove(cloud, removal)
+
+    written = json.loads(cloud.s3.get_object(Bucket=OUTPUT, Key=register)["Body"].read())
+    assert Register.from_record(written).entries == {}
 
 
 def test_a_deleted_version_is_noticed_though_a_newer_one_is_there(cloud: Cloud) -> None:
