@@ -15,7 +15,7 @@ from facematch.options import Profile, Region, Stack  # noqa: TC001 - typer read
 from facematch.terminal import messages, output, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _BUCKET: Final = "AWS::S3::Bucket"
 _COLLECTION: Final = "AWS::Rekognition::Collection"
@@ -76,6 +76,32 @@ class Destruction:
                         found[kind, name] = Kept(kind, name, count)
         return list(found.values())
 
+    def empty_and_delete_stack(self, kept: Iterable[Kept]) -> None:
+        """Empty the stack's buckets, then delete it; once more if something wrote meanwhile.
+
+        Raises
+        ------
+        Actionable
+            When S3 or CloudFormation refuse.
+        """
+        buckets = [item for item in kept if item.kind == _BUCKET]
+        for bucket in buckets:
+            # Each photograph that leaves would start a removal, which writes into the other bucket.
+            self._s3.put_bucket_notification_configuration(
+                Bucket=bucket.name, NotificationConfiguration={}
+            )
+        for bucket in buckets:
+            self.empty(bucket)
+        try:
+            self.delete_stack()
+        except Actionable:
+            # Events that were on their way, and executions that ran.
+            if not any(item.count for item in self.kept() if item.kind == _BUCKET):
+                raise
+            for bucket in buckets:
+                self.empty(bucket)
+            self.delete_stack()
+
     def delete_stack(self) -> None:
         """Delete the stack, if it exists, and wait for it.
 
@@ -113,8 +139,6 @@ class Destruction:
         Actionable
             When S3 refuses some.
         """
-        if kept.kind != _BUCKET:
-            return
         for versions in self._versions(kept.name):
             answer = self._s3.delete_objects(
                 Bucket=kept.name, Delete={"Objects": versions, "Quiet": True}
@@ -192,11 +216,8 @@ def destroy(
             f"Nothing was deleted: {answer!r} is not the stack's name. Repeat the command and type "
             f"{stack}."
         )
-    for item in kept:
-        with messages.status(f"emptying {item.name}"):
-            destruction.empty(item)
-    with messages.status("deleting the stack"):
-        destruction.delete_stack()
+    with messages.status("emptying the buckets and deleting the stack"):
+        destruction.empty_and_delete_stack(kept)
     for item in destruction.kept():
         with messages.status(f"deleting {item.name}"):
             destruction.delete(item)

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import WaiterError
 from moto import mock_aws
 
 from facematch.destroy import Destruction, Kept
@@ -134,3 +135,82 @@ def test_versions_that_are_not_deleted_are_told_of(
         destruction.delete(kept)
 
     assert [item.name for item in destruction.kept()] == [kept.name]
+
+
+class Deletion(Stacks):
+    """Deletes a stack unless something is in its bucket, as CloudFormation does."""
+
+    def __init__(self, buckets: dict[str, str], make: Any, writes: list[str]) -> None:
+        super().__init__(buckets)
+        self._s3, self._writes, self.refused, self.gone = make("s3"), writes, 0, False
+        self.forbidden = False
+
+    def delete_stack(self, StackName: str) -> None:  # noqa: N803
+        bucket = self.buckets[StackName]
+        if self._writes:  # what still runs
+            self._s3.put_object(Bucket=bucket, Key=self._writes.pop(), Body=b"")
+        self.gone = not self.forbidden and not self._s3.list_object_versions(Bucket=bucket).get(
+            "Versions"
+        )
+
+    def get_waiter(self, name: str) -> Any:
+        outer = self
+
+        class Waiter:
+            def wait(self, **_: str) -> None:
+                if not outer.gone:
+                    outer.refused += 1
+                    raise WaiterError(name, "the bucket is not empty", {})
+
+        return Waiter()
+
+
+def destruction_of(account: Any, writes: list[str]) -> tuple[Destruction, Deletion]:
+    formation = Deletion({"FaceMatching": "mine"}, account, writes)
+    make = {name: account(name) for name in ("s3", "rekognition", "kms")}
+    make["cloudformation"] = formation
+    return Destruction(make.__getitem__, "FaceMatching"), formation
+
+
+def test_nobody_is_told_of_photographs_that_are_destroyed(account: Any) -> None:
+    """Else each would start a removal, which leaves a register in the bucket that was emptied."""
+    s3 = account("s3")
+    queue = boto3.client("sqs", region_name="us-east-1").create_queue(QueueName="intake")
+    assert queue
+    s3.put_bucket_notification_configuration(
+        Bucket="mine",
+        NotificationConfiguration={
+            "QueueConfigurations": [
+                {
+                    "QueueArn": "arn:aws:sqs:us-east-1:123456789012:intake",
+                    "Events": ["s3:ObjectRemoved:*"],
+                }
+            ]
+        },
+    )
+    fill(account, "mine")
+    destruction, formation = destruction_of(account, [])
+
+    destruction.empty_and_delete_stack(destruction.kept())
+
+    assert (formation.gone, formation.refused) == (True, 0)
+    found = s3.get_bucket_notification_configuration(Bucket="mine")
+    assert "QueueConfigurations" not in found
+
+
+def test_what_was_written_while_the_stack_was_deleted_is_deleted_too(account: Any) -> None:
+    fill(account, "mine")
+    destruction, formation = destruction_of(account, ["indexed/1.json"])
+
+    destruction.empty_and_delete_stack(destruction.kept())
+
+    assert (formation.gone, formation.refused) == (True, 1)
+
+
+def test_a_stack_that_is_refused_for_another_reason_is_not_tried_again(account: Any) -> None:
+    destruction, formation = destruction_of(account, [])
+
+    formation.forbidden = True
+    with pytest.raises(Actionable, match="could not delete the stack"):
+        destruction.empty_and_delete_stack(destruction.kept())
+    assert formation.refused == 1
