@@ -115,7 +115,7 @@ def upload(
     """Upload the photographs in FOLDER that the bucket does not hold yet.
 
     Keys are the paths below FOLDER. It can be stopped and repeated: what is there already with
-    the same size and eTag is left alone, and starts nothing.
+    the same size and content is left alone, and starts nothing.
     """
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     uploader = Uploader(deployment)
@@ -126,6 +126,15 @@ def upload(
             safe(
                 f"{len(plan.left_out)} files are left out, since they are not photographs, as "
                 f"{plan.left_out[0]}"
+            )
+        )
+    if plan.not_compared:
+        messages.print(
+            safe(
+                f"{len(plan.not_compared)} files are uploaded again, since S3 denies to say if "
+                f"they have changed, as {plan.not_compared[0]}. Each is indexed and searched anew. "
+                "To compare them you need s3:GetObjectVersion on the bucket and, where it is "
+                "encrypted under a key, kms:Decrypt."
             )
         )
     outcomes = None

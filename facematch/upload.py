@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import mimetypes
 import time
+import zlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 #: advice: better than to leave somebody's HEIC pictures out without a word.
 _MORE_TYPES: Final = {".heic": "image/heic", ".webp": "image/webp", ".jfif": "image/jpeg"}
 _KEY_LIMIT_BYTES: Final = 1024
+_BLOCK: Final = 1 << 20
 #: Look an execution up by its name when nothing has happened for so long, seconds: the event
 #: that makes a failure visible is delivered at best effort.
 _QUIET_SECONDS: Final = 10
@@ -68,14 +72,17 @@ class Plan:
     new
         Files by the key that they get.
     unchanged
-        What the bucket holds already: same key, size and eTag.
+        What the bucket holds already: same key, size and content.
     left_out
         Files that are not photographs.
+    not_compared
+        Of the new ones, those of which S3 did not say whether the bucket holds them already.
     """
 
     new: dict[str, Path] = field(default_factory=dict)
     unchanged: list[Version] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
+    not_compared: list[Path] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -115,10 +122,12 @@ class Uploader:
             key = self._deployment.image_prefix + relative.as_posix()
             if not _is_photograph(path) or len(key.encode()) > _KEY_LIMIT_BYTES:
                 plan.left_out.append(path)
-            elif key in existing and _is_same(path, existing[key]):
+            elif key in existing and (same := self._is_same(path, existing[key])):
                 plan.unchanged.append(self._version_listed(existing[key]))
             else:
                 plan.new[key] = path
+                if key in existing and same is None:
+                    plan.not_compared.append(path)
         if not plan.new and not plan.unchanged:
             raise NothingToUpload(
                 f"There is no photograph (JPEG, PNG) in {folder} or below it. Name another folder."
@@ -172,6 +181,31 @@ class Uploader:
             except OSError as error:
                 errors[key] = str(about_file(error))
             done(path.stat().st_size if path.exists() else 0)
+
+    def _is_same(self, path: Path, item: dict[str, Any]) -> bool | None:
+        """Whether size and content agree; None when S3 denies to say it.
+
+        The eTag of an object of one part is its MD5, unless it is encrypted under a key of KMS
+        (Amazon S3 API Reference, Object). Then what counts is the checksum that the SDK sent along,
+        at the price of a request. What was uploaded with another checksum is uploaded again.
+        """
+        if path.stat().st_size != item["Size"]:
+            return False
+        if str(item["ETag"]).strip('"') == _md5(path):
+            return True
+        try:
+            found = self._s3.head_object(
+                Bucket=self._bucket,
+                Key=item["Key"],
+                VersionId=item["VersionId"],
+                ChecksumMode="ENABLED",
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.FORBIDDEN:
+                return None
+            raise
+        under_a_key = found.get("ServerSideEncryption", "").startswith("aws:kms")
+        return bool(under_a_key and found.get("ChecksumCRC32") == _crc32(path))
 
     def _upload(self, key: str, path: Path) -> Version:
         kind = _MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
@@ -308,10 +342,15 @@ def _is_photograph(path: Path) -> bool:
     return kind.startswith("image/")
 
 
-def _is_same(path: Path, item: dict[str, Any]) -> bool:
-    """Whether size and eTag agree; S3 gives an object of one part its MD5 as eTag."""
-    if path.stat().st_size != item["Size"]:
-        return False
+def _md5(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return str(item["ETag"]).strip('"') == digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _crc32(path: Path) -> str:
+    """As S3 writes it: big-endian, in Base64."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return base64.b64encode(found.to_bytes(4, "big")).decode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from facematch.deployment import Deployment
 from facematch.records import Records
@@ -26,7 +27,7 @@ from .cloud import IMAGES, OUTPUT, own_client
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from functions.matching.images import UploadedImage
@@ -153,6 +154,55 @@ def test_what_has_changed_is_uploaded_again(
     plan = Uploader(deployment).plan(folder)
     assert list(plan.new) == ["images/Ann_Lee_1.jpg"]
     assert len(plan.unchanged) == 3
+
+
+def _under_a_key(uploader: Uploader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As S3 answers where objects are encrypted under a key of KMS: the eTag is no MD5."""
+    listed, head = uploader._current_versions, uploader._s3.head_object
+
+    def versions() -> Iterator[dict[str, Any]]:
+        for item in listed():
+            yield {**item, "ETag": f'"{item["ETag"].strip(chr(34))[::-1]}"'}
+
+    monkeypatch.setattr(uploader, "_current_versions", versions)
+    monkeypatch.setattr(
+        uploader._s3,
+        "head_object",
+        lambda **asked: {**head(**asked), "ServerSideEncryption": "aws:kms"},
+    )
+
+
+def test_under_a_key_of_kms_what_the_bucket_holds_is_not_uploaded_again_either(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(deployment, folder)
+    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(10))  # of the same size
+    uploader = Uploader(deployment)
+    _under_a_key(uploader, monkeypatch)
+
+    plan = uploader.plan(folder)
+
+    assert list(plan.new) == ["images/Ann_Lee_1.jpg"]
+    assert len(plan.unchanged) == 3
+    assert plan.not_compared == []
+
+
+def test_what_s3_does_not_let_us_compare_is_uploaded_again_and_told(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(deployment, folder)
+    uploader = Uploader(deployment)
+    _under_a_key(uploader, monkeypatch)
+
+    def deny(**_: Any) -> None:
+        response: Any = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(response, "HeadObject")
+
+    monkeypatch.setattr(uploader._s3, "head_object", deny)
+
+    plan = uploader.plan(folder)
+
+    assert len(plan.new) == len(plan.not_compared) == 4
 
 
 def test_what_was_deleted_from_the_bucket_is_uploaded_again(
