@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import botocore
+from botocore import handlers, utils
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
-from botocore.handlers import add_expect_header, add_recursion_detection_header
 from botocore.session import get_session
-from botocore.utils import parse_timestamp
 
 from functions.matching.errors import Unavailable
 
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botocore.session import Session
+
+# Of botocore, but not of its documented interface. Lambda brings botocore along, and may change its
+# version under a function that is deployed: without these a call computes more, and goes on.
+_add_expect_header: Final[Any] = getattr(handlers, "add_expect_header", None)
+_add_trace_header: Final[Any] = getattr(handlers, "add_recursion_detection_header", None)
+_parse_timestamp: Final[Any] = getattr(utils, "parse_timestamp", None)
 
 
 def _moment(value: Any) -> datetime:  # noqa: ANN401 - whatever a service writes
@@ -32,12 +37,16 @@ def _moment(value: Any) -> datetime:  # noqa: ANN401 - whatever a service writes
     """
     if isinstance(value, str) and value.endswith(" GMT"):
         return parsedate_to_datetime(value)
-    return parse_timestamp(value)
+    found: datetime = _parse_timestamp(value)
+    return found
 
 
 def _new_session() -> Session:
     made = get_session()
-    made.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+    if _parse_timestamp:
+        with suppress(AttributeError, TypeError, ValueError):  # ValueError: no such component
+            factory = made.get_component("response_parser_factory")
+            factory.set_parser_defaults(timestamp_parser=_moment)
     return made
 
 
@@ -84,12 +93,12 @@ def client(service: str) -> Any:  # noqa: ANN401 - each service has a type of it
         reach the real AWS from there by accident.
     """
     made = session.create_client(service, config=_CONFIG)
-    if service == "s3":
+    if service == "s3" and _add_expect_header:
         # Else each PutObject asks first whether it may send its body (Expect: 100-continue): a
         # round trip more, for a few kilobytes.
-        made.meta.events.unregister("before-call.s3", add_expect_header)
-    if service == "stepfunctions":
-        made.meta.events.unregister("before-call", add_recursion_detection_header)
+        made.meta.events.unregister("before-call.s3", _add_expect_header)
+    if service == "stepfunctions" and _add_trace_header:
+        made.meta.events.unregister("before-call", _add_trace_header)
         made.meta.events.register("before-call", _continue_a_trace)
     if os.environ.get("FACEMATCH_LOCAL"):
         _insist_on_loopback(service, made.meta.endpoint_url)
@@ -105,7 +114,7 @@ def _continue_a_trace(params: dict[str, Any], **kwargs: Any) -> None:
     itself, so no execution ever would be.
     """
     if "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", ""):
-        add_recursion_detection_header(params, **kwargs)
+        _add_trace_header(params, **kwargs)
 
 
 @contextmanager

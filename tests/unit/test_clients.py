@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import botocore.handlers
+import botocore.utils
 import pytest
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -191,6 +194,30 @@ def test_a_record_is_written_without_asking_first_whether_it_may_be() -> None:
 
     assert "Expect" not in request.headers
     assert b"{}" in request.body.read()  # among its checksum
+
+
+def test_a_botocore_without_what_is_not_documented_costs_speed_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lambda brings botocore along, and may change its version under a deployed function."""
+    names = {
+        botocore.handlers: ("add_expect_header", "add_recursion_detection_header"),
+        botocore.utils: ("parse_timestamp",),
+    }
+    with monkeypatch.context() as another:
+        for module, gone in names.items():
+            for name in gone:
+                another.delattr(module, name)
+        file = importlib.util.find_spec("functions.aws.clients")
+        assert file
+        assert file.loader
+        without = importlib.util.module_from_spec(file)
+        file.loader.exec_module(without)
+
+    for service in SERVICES:
+        made = without.client(service)
+        assert made.meta.service_model.service_name == service
+    assert without.session.get_component("response_parser_factory")
 
 
 # --- Traces ---
