@@ -138,10 +138,10 @@ class Alarms(Construct):
                     for function in functions
                 },
             ),
-            "Lambda throttled functions for a quarter of an hour: the account's concurrency is used "
-            "up, by other functions or because it is small, as in a new account. Ask for a larger "
-            "one (Service Quotas, Lambda, Concurrent executions), or lower starts_per_second. Steps "
-            "retry; replay what failed: facematch replay.",
+            "Lambda throttled functions for a quarter of an hour: the account's concurrency is "
+            "used up, by other functions or because it is small, as in a new account. Ask for a "
+            "larger one (Service Quotas, Lambda, Concurrent executions), or lower "
+            "starts_per_second. Steps retry; replay what failed: facematch replay.",
             periods=(3, 3),
         )
         for operation in OPERATIONS:
