@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.athena import Athena
+from facematch.local.browsers import for_programs
 from facematch.local.distributed_map import DistributedMap
 from facematch.local.expressions import Expressions
 from facematch.local.faults import FaultyFunctions, Injector
@@ -474,7 +475,7 @@ def _serve(port: int, faults: FaultyFunctions | None) -> None:
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
-    app = _without_cors(desk.app)
+    app = for_programs(_without_cors(desk.app))
     uvicorn.run(
         faults.in_front_of(app) if faults else app,
         host="127.0.0.1",

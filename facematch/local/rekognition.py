@@ -59,6 +59,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from facematch.local.browsers import for_programs
 from facematch.local.collections import (
     CollectionExistsError,
     CollectionFace,
@@ -1025,9 +1026,11 @@ def _serve(options: argparse.Namespace) -> int:
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                FaultyCalls(endpoint.app, injector, called_at_rekognition)
-                if injector
-                else endpoint.app,
+                for_programs(
+                    FaultyCalls(endpoint.app, injector, called_at_rekognition)
+                    if injector
+                    else endpoint.app
+                ),
                 lifespan="off",
                 proxy_headers=False,
                 access_log=False,

@@ -125,25 +125,23 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     assert json.loads(facematch(home, "matches", "--local", "--json").stdout) == [pair]
     status = json.loads(facematch(home, "local", "status", "--json").stdout)
     assert status["running"] is True
-    no_page_of_another_origin_reads(status["endpoint"])
-    no_page_of_another_origin_reads(status["rekognition"])
+    no_page_in_a_browser_is_answered(status["endpoint"])
+    no_page_in_a_browser_is_answered(status["rekognition"])
     assert facematch(home, "local", "reset", "--yes").returncode == 2
     see_what_an_operator_sees(home)
 
 
-def no_page_of_another_origin_reads(endpoint: str) -> None:
-    """A browser shows an answer to a page from elsewhere only when a header allows it."""
-    for method in ("GET", "OPTIONS"):
-        asked = urllib.request.Request(
-            f"{endpoint}/",
-            method=method,
-            headers={"Origin": "https://example.org", "Access-Control-Request-Method": "GET"},
-        )
-        try:
-            answer = urllib.request.urlopen(asked, timeout=10)
-        except urllib.error.HTTPError as error:
-            answer = error
-        assert [name for name in answer.headers if name.lower().startswith("access-control")] == []
+def no_page_in_a_browser_is_answered(endpoint: str) -> None:
+    """Neither one from elsewhere nor one under a name that points here."""
+    for method in ("GET", "OPTIONS", "POST"):
+        for header in ({"Origin": "https://example.org"}, {"Host": "example.org"}):
+            asked = urllib.request.Request(f"{endpoint}/", method=method, headers=header)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(asked, timeout=10)
+            assert refused.value.code == 403
+            assert "not pages in a browser" in refused.value.read().decode()
+            names = [name.lower() for name in refused.value.headers]
+            assert not [name for name in names if name.startswith("access-control-")]
 
 
 def see_what_an_operator_sees(home: Path) -> None:
