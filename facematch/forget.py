@@ -7,6 +7,7 @@ everything is looked for again. Safe to interrupt and to repeat.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import unicodedata
@@ -14,7 +15,6 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote_plus
 
@@ -24,7 +24,7 @@ from rich.table import Table
 from facematch.audit import image_listed
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
-from facematch.evidence.write import Dashboards
+from facematch.evidence.write import Dashboards, delete_command
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
@@ -38,6 +38,7 @@ from functions.matching.reports import json_lines, without_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from facematch.deployment import Deployment
     from functions.matching.images import UploadedImage
@@ -136,7 +137,15 @@ class Found:
 
 
 class Forgetting:
-    """Finds and deletes, in one deployment."""
+    """Finds and deletes, in one deployment.
+
+    Attributes
+    ----------
+    pages_left
+        Evidence pages that could not be deleted, each with the reason.
+    pages_gone
+        Folders where a page was written and none is any more.
+    """
 
     def __init__(
         self, deployment: Deployment, person: Person, dashboards: Dashboards | None = None
@@ -150,6 +159,8 @@ class Forgetting:
         self._records = Records(deployment)
         self._executions = Executions(deployment)
         self._dashboards = dashboards or Dashboards()
+        self.pages_left: dict[Path, str] = {}
+        self.pages_gone: set[Path] = set()
 
     def find(self) -> Found:
         """Everything that there is now."""
@@ -170,7 +181,9 @@ class Forgetting:
         for prefix in _MAY_NAME_ANYBODY:
             found.results += list(self._listed(prefix))
         self._find_dead_letters(found)
-        found.dashboards = self._pages()
+        found.dashboards = self._dashboards.pages(
+            self._deployment.stack_name, local=self._deployment.local
+        )
         return found
 
     def delete(self, found: Found) -> Counter[str]:
@@ -179,7 +192,8 @@ class Forgetting:
         Raises
         ------
         Actionable
-            When something cannot be deleted; repeating goes on.
+            When something on AWS cannot be deleted; repeating goes on. A page that cannot be
+            stops nothing: it is in `pages_left`.
         """
         deleted: Counter[str] = Counter()
         images, out = self._deployment.images_bucket, self._deployment.output_bucket
@@ -206,9 +220,7 @@ class Forgetting:
                 QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
             )
         deleted["dead_letters"] = len(found.dead_letters)
-        for folder in found.dashboards:
-            self._dashboards.delete(folder)
-        deleted["dashboards"] = len(found.dashboards)
+        deleted["dashboards"] = self._delete_pages(found.dashboards)
         return deleted
 
     def wait_until_quiet(self, images: Iterable[UploadedImage]) -> None:
@@ -364,6 +376,23 @@ class Forgetting:
                     "repeat the command."
                 )
 
+    def _delete_pages(self, folders: Iterable[Path]) -> int:
+        """Delete evidence pages; how many. Whatever is wrong with one, all else must go on."""
+        deleted = 0
+        for folder in folders:
+            try:
+                deleted += bool(self._dashboards.delete(folder))
+                self.pages_left.pop(folder, None)
+            except Actionable as error:
+                self.pages_left[folder] = str(error)
+        with contextlib.suppress(Actionable):  # a page is being written: the next one drops them
+            self.pages_gone.update(
+                self._dashboards.drop_stale(
+                    self._deployment.stack_name, local=self._deployment.local
+                )
+            )
+        return deleted
+
     def _listed(self, prefix: str) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._deployment.output_bucket, Prefix=prefix
@@ -373,14 +402,6 @@ class Forgetting:
 
     def _exists(self, key: str) -> bool:
         return key in self._listed(key)
-
-    def _pages(self) -> list[Path]:
-        return [
-            Path(page["folder"])
-            for page in self._dashboards.listed()
-            if page["stack"] == self._deployment.stack_name
-            and page["local"] == self._deployment.local
-        ]
 
     def _name(self, key: str) -> str | None:
         return name_in(key, self._deployment.name_pattern)
@@ -463,10 +484,24 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
             f"that, and repeat the command. Left: {_in_words(found.counts())}."
         )
     line = forgetting.write_audit_line(deleted)
-    count, until = forgetting.histories(images)
     _show(deleted, "Deleted", as_json=as_json)
-    if as_json:
-        return
+    if not as_json:
+        _show_what_is_kept(forgetting, found, images, line)
+    if forgetting.pages_left:
+        raise Actionable(
+            "Evidence pages, which may show anybody, are left; everything else is deleted. Delete "
+            "them too:\n  "
+            + "\n  ".join(
+                f"{why} Then: {delete_command(folder)}"
+                for folder, why in forgetting.pages_left.items()
+            )
+        )
+
+
+def _show_what_is_kept(
+    forgetting: Forgetting, found: Found, images: Iterable[UploadedImage], line: str
+) -> None:
+    count, until = forgetting.histories(images)
     output.print(safe(f"Written down, without the name: {line}"))
     output.print("What AWS keeps:")
     for sentence in (
@@ -481,6 +516,11 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
             [f"{found.unread_letters} dead letters hold no key that can be read, and stay."]
             if found.unread_letters
             else []
+        ),
+        *(
+            f"{folder} held an evidence page once, and holds none now. If it was moved, or its "
+            "disk is not attached, delete it there."
+            for folder in sorted(forgetting.pages_gone)
         ),
     ):
         output.print(safe(f"  {sentence}"))

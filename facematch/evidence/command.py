@@ -138,7 +138,7 @@ def _default_folders(dashboards: Dashboards, stack: str, *, local: bool) -> list
 
 
 def _delete(dashboards: Dashboards, folders: list[Path]) -> None:
-    deleted = [folder for folder in folders if dashboards.delete(folder)]
+    deleted = [path for folder in folders for path in dashboards.delete(folder)]
     for folder in deleted:
         output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
     if not deleted:

@@ -90,6 +90,27 @@ class Dashboards:
             return []
         return found
 
+    def pages(self, stack_name: str, *, local: bool) -> list[Path]:
+        """Folders with a page of this stack, or with what an interruption left beside it."""
+        return [folder for folder in self._folders_of(stack_name, local) if _may_hold_page(folder)]
+
+    def drop_stale(self, stack_name: str, *, local: bool) -> list[Path]:
+        """Take folders of this stack's pages from the list that hold none any more: those.
+
+        Raises
+        ------
+        Actionable
+            When another command is writing a page: until it has, its folder may look so.
+        """
+        with self._claimed():
+            stale = [
+                folder
+                for folder in self._folders_of(stack_name, local)
+                if not _may_hold_page(folder)
+            ]
+            self._unlist(*stale)
+        return stale
+
     def write(
         self,
         deployment: Deployment,
@@ -149,30 +170,32 @@ class Dashboards:
         missing = Counter(made.missing for made in pictures if made.missing)
         return Written(folder / INDEX, evidence, missing)
 
-    def delete(self, folder: Path) -> bool:
+    def delete(self, folder: Path) -> list[Path]:
         """Delete the page in the folder, and what an interruption left beside it.
 
         What is not ours stays, and the folder with it.
 
         Returns
         -------
-        bool
-            Whether there was anything.
+        list of Path
+            What was deleted; empty when there was nothing.
 
         Raises
         ------
         NotAPage
-            When the folder is not a page.
+            When the folder is not a page, and none was left beside it.
+        Actionable
+            When it cannot be deleted, or another command is writing a page.
         """
         folder = folder.expanduser().resolve()
         with self._claimed(), _sentences(folder):
-            there = [path for path in (folder, *_beside(folder)) if (path / MARKER).is_file()]
-            if folder.exists() and folder not in there:
+            there = _pages_at(folder)
+            if folder.exists() and not there:
                 raise NotAPage(_no_page(folder))
             for path in there:
                 _remove(path)
-            self._write_list([item for item in self.listed() if item["folder"] != str(folder)])
-        return bool(there)
+            self._unlist(folder)
+        return there
 
     @contextlib.contextmanager
     def _beside(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
@@ -180,14 +203,14 @@ class Dashboards:
         new, old = _beside(folder)
         for path in (folder, new, old):
             _insist_on_page(path, strangers=path != folder)
-        # Before the first face is written: what an interruption leaves can be found then.
-        others = [item for item in self.listed() if item["folder"] != str(folder)]
-        self._write_list([*others, {"folder": str(folder), **about}])
         for leftover in (new, old):
             _remove(leftover)
         folder.parent.mkdir(parents=True, exist_ok=True)
         new.mkdir(mode=0o700)
         try:
+            # Before the first face is written: what an interruption leaves can be found then.
+            others = [item for item in self.listed() if item["folder"] != str(folder)]
+            self._write_list([*others, {"folder": str(folder), **about}])
             _mark(new, about)
             yield new
             if folder.exists():
@@ -198,6 +221,8 @@ class Dashboards:
                 old.rename(folder)
             for leftover in (new, old):
                 _remove(leftover)
+            if not _pages_at(folder):
+                self._unlist(folder)
 
     @contextlib.contextmanager
     def _claimed(self) -> Iterator[None]:
@@ -219,6 +244,17 @@ class Dashboards:
     @property
     def _list(self) -> Path:
         return self._root / "dashboards.json"
+
+    def _folders_of(self, stack_name: str, local: bool) -> list[Path]:  # noqa: FBT001 - private
+        return [
+            Path(item["folder"])
+            for item in self.listed()
+            if (item["stack"], item["local"]) == (stack_name, local)
+        ]
+
+    def _unlist(self, *folders: Path) -> None:
+        gone = {str(folder) for folder in folders}
+        self._write_list([item for item in self.listed() if item["folder"] not in gone])
 
     def _write_list(self, items: list[dict[str, Any]]) -> None:
         temporary = self._list.with_suffix(".new")
@@ -269,6 +305,18 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
 def _beside(folder: Path) -> tuple[Path, Path]:
     """Where a page is built, and where the older one is put for the moment of the change."""
     return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+
+
+def _pages_at(folder: Path) -> list[Path]:
+    """The page in the folder, and what an interruption left beside it: what holds our marker."""
+    return [path for path in (folder, *_beside(folder)) if (path / MARKER).is_file()]
+
+
+def _may_hold_page(folder: Path) -> bool:
+    try:
+        return bool(_pages_at(folder))
+    except OSError:  # nobody may look
+        return True
 
 
 def _insist_on_page(folder: Path, *, strangers: bool) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import re
 import shlex
+import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -392,6 +393,50 @@ def test_every_page_is_listed_until_it_is_deleted(page: Page) -> None:
     assert not page.folder.exists()
     assert [item["folder"] for item in page.dashboards.listed()] == [str(other)]
     assert not page.dashboards.delete(page.folder)
+
+
+@pytest.mark.parametrize("where", ["file/page", "page"])
+def test_what_could_not_be_written_is_not_listed(empty: Page, where: str) -> None:
+    (empty.room / "file").write_text("")
+    with (
+        pytest.raises((Actionable, Interrupted)),
+        patch("facematch.evidence.write.collect", interrupt),
+    ):
+        empty.write(empty.room / where)
+    assert empty.dashboards.listed() == []
+
+
+def test_only_folders_that_hold_a_page_or_its_leftovers_are_pages(page: Page) -> None:
+    folders = {name: page.room / name for name in ("whole", "left", "gone", "replaced")}
+    for folder in folders.values():
+        page.write(folder)
+    folders["left"].rename(page.room / ".left.new")
+    shutil.rmtree(folders["gone"])
+    shutil.rmtree(folders["replaced"])
+    folders["replaced"].mkdir()
+    (folders["replaced"] / "thesis.txt").write_text("three years of work")
+
+    expected = [folders["whole"], folders["left"]]
+    assert page.dashboards.pages("FaceMatching", local=False) == expected
+    assert page.dashboards.pages("FaceMatching", local=True) == []
+    assert page.dashboards.drop_stale("Another", local=False) == []
+    stale = page.dashboards.drop_stale("FaceMatching", local=False)
+    assert stale == [folders["gone"], folders["replaced"]]
+    assert [item["folder"] for item in page.dashboards.listed()] == [str(f) for f in expected]
+
+
+def test_what_was_left_beside_the_folder_of_somebody_else_is_deleted(page: Page) -> None:
+    page.write()
+    left = page.room / ".page.new"
+    page.folder.rename(left)
+    page.folder.mkdir()
+    (page.folder / "thesis.txt").write_text("three years of work")
+
+    assert page.dashboards.delete(page.folder) == [left]
+
+    assert page.files == {"thesis.txt"}
+    assert page.around == {"page", "state"}
+    assert page.dashboards.listed() == []
 
 
 def test_a_page_is_listed_before_the_first_face_is_written(page: Page) -> None:
