@@ -12,7 +12,15 @@ import typer
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Unusable
 from facematch.local.home import Home
-from facematch.options import Local, Profile, Region, Stack, chosen
+from facematch.options import (
+    Local,
+    Profile,
+    Region,
+    Stack,
+    chosen,
+    insist_on_local_name,
+    insist_on_no_place,
+)
 from facematch.terminal import messages, output, progress, safe
 
 if TYPE_CHECKING:
@@ -56,6 +64,8 @@ def dashboard(
         ) from None
     dashboards = Dashboards()
     if delete:
+        if local:
+            insist_on_no_place(profile=profile, region=region)
         _delete(dashboards, [to] if to else _default_folders(dashboards, stack, local=local))
         return
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
@@ -133,7 +143,11 @@ def show(written: Written) -> None:
 
 def _default_folders(dashboards: Dashboards, stack: str, *, local: bool) -> list[Path]:
     if local:
-        return [local_folder(Home.default())]
+        folder = local_folder(Home.default())
+        for page in dashboards.listed():
+            if page["folder"] == str(folder):
+                insist_on_local_name(stack, page["stack"])
+        return [folder]
     return dashboards.in_default_folders(stack)
 
 

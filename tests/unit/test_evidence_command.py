@@ -120,6 +120,23 @@ def test_the_page_names_the_command_that_reads_its_decisions(
     assert command == ["facematch", "decisions", "import", "FILE", *options]
 
 
+@pytest.mark.parametrize("options", [["--stack", "Another"], ["--region", "eu-west-1"]])
+def test_a_local_page_is_not_deleted_when_another_place_is_named(
+    run: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+) -> None:
+    monkeypatch.setenv("FACEMATCH_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "dashboard"
+    assert run("--to", str(folder)).exit_code == 0
+
+    assert isinstance(run("--delete", "--local", *options).exception, Unusable)
+    assert (folder / write.INDEX).exists()
+    assert run("--delete", "--local", "--stack", "FaceMatching").exit_code == 0
+    assert not folder.exists()
+
+
 def test_the_command_on_the_page_deletes_it(run: Callable[..., Any], tmp_path: Path) -> None:
     folder = tmp_path / "a page"
     run("--to", str(folder))
