@@ -71,8 +71,13 @@ def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
     return found
 
 
-def decisions_in(file: Path, *, stack_name: str) -> list[Decision]:
+def decisions_in(file: Path, *, stack_name: str, now: datetime | None = None) -> list[Decision]:
     """The decisions in an export of the evidence page, JSON or CSV; of a pair, only the newest.
+
+    Parameters
+    ----------
+    now
+        By this machine's clock, unless it is given.
 
     Raises
     ------
@@ -85,11 +90,12 @@ def decisions_in(file: Path, *, stack_name: str) -> list[Decision]:
         rows = list(_rows_of_json(file, text, stack_name))
     else:
         rows = list(_rows_of_csv(file, text))
+    now = now or datetime.now(UTC)
     newest: dict[tuple[str, str], Decision] = {}
     faults = []
     for number, row in enumerate(rows, start=1):
         try:
-            decision = Decision.from_record(row)
+            decision = Decision.from_record(row, now=now)
         except ValueError as error:
             faults.append(f"decision {number}: {error}")
             continue
@@ -129,7 +135,7 @@ def _import(s3: Any, bucket: str, decision: Decision) -> str:  # noqa: ANN401 - 
         except s3.exceptions.NoSuchKey:
             unless_changed = {"IfNoneMatch": "*"}
         else:
-            there = _decision_or_none(found["Body"].read())
+            there = _decision_or_none(found["Body"].read(), now=datetime.now(UTC))
             if there == decision:
                 return "unchanged"
             if there and there.decided_at > decision.decided_at:
@@ -157,10 +163,10 @@ def _import(s3: Any, bucket: str, decision: Decision) -> str:  # noqa: ANN401 - 
     )
 
 
-def _decision_or_none(body: bytes) -> Decision | None:
-    """What is there; None when it is broken, and so to be replaced."""
+def _decision_or_none(body: bytes, *, now: datetime) -> Decision | None:
+    """What is there; None when it is broken, or of a time to come, and so to be replaced."""
     try:
-        return Decision.from_record(json.loads(body))
+        return Decision.from_record(json.loads(body), now=now)
     except (ValueError, AttributeError):
         return None
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 NOTE_LIMIT: Final = 2000
 DECIDED_BY_LIMIT: Final = 100
+#: So far may the clock be wrong where somebody decided; a decision that is dated later would stay
+#: the newest, whatever is decided after it.
+CLOCK_TOLERANCE: Final = timedelta(days=1)
 #: A payload between states carries no more of them, since it may have 256 KiB in all; the report
 #: names the rest.
 REOPENED_LIMIT: Final = 5
@@ -80,8 +83,13 @@ class Decision:
     face_ids: frozenset[str]
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
+    def from_record(cls, record: Mapping[str, Any], *, now: datetime | None = None) -> Self:
         """Read a decision, checked: it comes from a file that people handle.
+
+        Parameters
+        ----------
+        now
+            When given, no decision may be dated later, by more than `CLOCK_TOLERANCE`.
 
         Raises
         ------
@@ -97,7 +105,7 @@ class Decision:
             decision=_decided(record),
             note=_text(record, "note", limit=NOTE_LIMIT, may_be_empty=True),
             decided_by=_text(record, "decided_by", limit=DECIDED_BY_LIMIT),
-            decided_at=_moment(record),
+            decided_at=_moment(record, now),
             similarity=_percentage(record),
             face_ids=_ids(record),
         )
@@ -266,14 +274,19 @@ def _decided(record: Mapping[str, Any]) -> Decided:
     return Decided(value)
 
 
-def _moment(record: Mapping[str, Any]) -> datetime:
+def _moment(record: Mapping[str, Any], now: datetime | None) -> datetime:
     try:
         moment = datetime.fromisoformat(_text(record, "decided_at"))
-        moment.astimezone()
+        moment.astimezone(UTC)
     except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ValueError("decided_at is not a time in ISO 8601 with its offset from UTC")
+    if now is not None and moment - now > CLOCK_TOLERANCE:
+        raise ValueError(
+            f"decided_at is {timestamp(moment)}, and now it is {timestamp(now)}: the clock of the "
+            "machine where it was decided was wrong, or the clock of this one is"
+        )
     return moment
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from .cloud import Cloud
 
-DECIDED_AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
+DECIDED_AT = datetime(2026, 1, 20, 9, tzinfo=UTC)
 DIFFERENT = Decision(
     name_a="Ann",
     name_b="Bo",
@@ -134,7 +134,7 @@ def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -
     assert judged.silenced_names == ("Bo",)
     (reopened,) = judged.reopened
     assert (reopened.name, reopened.why) == ("Cy", (NewEvidence.NEW_PHOTOGRAPH,))
-    assert (reopened.decided_by, reopened.decided_at) == ("Rea Viewer", "2026-11-20T09:00:00.000Z")
+    assert (reopened.decided_by, reopened.decided_at) == ("Rea Viewer", "2026-01-20T09:00:00.000Z")
 
 
 def test_pairs_of_names_stand_as_they_were_decided() -> None:
@@ -267,7 +267,11 @@ def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
         ({"decision": "GUILTY"}, "decision is 'GUILTY'"),
         ({"decided_by": " "}, "decided_by is missing"),
         ({"decided_at": "yesterday"}, "decided_at is not a time"),
-        ({"decided_at": "2026-11-20T09:00:00"}, "decided_at is not a time"),
+        ({"decided_at": "2026-01-20T09:00:00"}, "decided_at is not a time"),
+        (
+            {"decided_at": "2099-01-01T00:00:00Z"},
+            "decided_at is 2099-01-01T00:00:00.000Z, and now it is 20",
+        ),
         ({"similarity": "99"}, "similarity is not a number"),
         ({"similarity": float("nan")}, "similarity is not a number"),
         ({"similarity": True}, "similarity is not a number"),
@@ -288,6 +292,31 @@ def test_one_impossible_decision_and_none_is_imported(
         imported(deployment, file)
     assert f"decision 2: {complaint}" in str(raised.value)
     assert read_decisions(deployment) == {}
+
+
+def test_a_clock_may_be_a_day_fast_and_not_more(tmp_path: Path) -> None:
+    now = DECIDED_AT - timedelta(days=1)
+    late = replace(DIFFERENT, name_b="Cy", decided_at=DECIDED_AT + timedelta(seconds=1))
+
+    taken = decisions_in(
+        json_file(tmp_path, exported(DIFFERENT)), stack_name="FaceMatching", now=now
+    )
+    assert taken == [DIFFERENT]
+    with pytest.raises(NotDecisions, match=r"decision 2: .*the clock of the machine where"):
+        decisions_in(
+            json_file(tmp_path, exported(DIFFERENT), exported(late)),
+            stack_name="FaceMatching",
+            now=now,
+        )
+
+
+def test_a_decision_of_a_time_to_come_that_is_there_already_is_replaced(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    ahead = replace(DIFFERENT, decided_at=datetime.now(UTC) + timedelta(days=400))
+    cloud.write(decision_key("Ann", "Bo"), ahead.to_record(imported_at=DECIDED_AT))
+    assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
 
 
 @pytest.mark.parametrize(

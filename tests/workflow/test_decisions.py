@@ -25,7 +25,7 @@ def decide(workflow: Workflow, row: dict[str, Any], decided: Decided, folder: Pa
         "decision": decided,
         "note": "",
         "decided_by": "Rea Viewer",
-        "decided_at": "2026-11-20T09:00:00.000Z",
+        "decided_at": "2026-01-20T09:00:00.000Z",
         "similarity": row["similarity"],
         "face_ids": [row["face_id"], row["matched_face_id"]],
     }
