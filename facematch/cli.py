@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003 - typer reads it at run time
+from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -29,7 +29,7 @@ from facematch.costs.command import cost
 from facematch.decisions import decisions_app
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.destroy import destroy
-from facematch.errors import Actionable, about_file, explained
+from facematch.errors import Actionable, Unusable, about_file, explained
 from facematch.evaluation.calibrate import calibrate
 from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard
@@ -38,7 +38,7 @@ from facematch.matches import matches as find_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.query import query
 from facematch.simulate import simulate
-from facematch.terminal import fail, messages, output, pairs_table, progress, safe
+from facematch.terminal import fail, messages, output, pairs_table, progress, safe, visible
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
 
 FAILED: Final = 1
@@ -121,13 +121,8 @@ def upload(
     uploader = Uploader(deployment)
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
-    if plan.left_out:
-        messages.print(
-            safe(
-                f"{len(plan.left_out)} files are left out, since they are not photographs, as "
-                f"{plan.left_out[0]}"
-            )
-        )
+    for words in plan.left_out_words():
+        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
     if plan.not_compared:
         messages.print(
             safe(
@@ -376,10 +371,23 @@ def _interrupt(*_signal: object) -> NoReturn:
     raise Interrupted
 
 
+def _insist_on_text(arguments: list[str]) -> None:
+    """Raise `Unusable` for an argument that nothing can be asked with; a file may have any name."""
+    for argument in arguments:
+        shown = visible(argument)
+        path = argument.partition("=")[2] if argument.startswith("--") else argument
+        if shown != argument and not Path(path).exists():
+            raise Unusable(
+                f"{shown} is not UTF-8, and names no file here. Write it in UTF-8, as keys and "
+                "names are."
+            )
+
+
 def main() -> NoReturn:
     """Run the command line; an error that people can act on is one sentence, not a traceback."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
+        _insist_on_text(sys.argv[1:])
         app()
     except Actionable as error:
         fail(str(error), error.exit_code)

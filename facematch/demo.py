@@ -105,6 +105,8 @@ def run(photographs: Path | None) -> DemoResult:
 def _process(deployment: Deployment, folder: Path) -> DemoResult:
     uploader = Uploader(deployment)
     plan = uploader.plan(folder)
+    for words in plan.left_out_words():
+        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
     with progress() as bars:
         uploading = bars.add_task("photographs uploaded", total=len(plan.new))
         executing = bars.add_task("executions finished", total=len(plan.new))

@@ -65,6 +65,11 @@ def progress() -> Iterator[Progress]:
         yield bars
 
 
+def visible(text: str) -> str:
+    """What the file system or a shell gave us; a byte that is not UTF-8 is shown as its number."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def safe(text: str, style: str = "") -> Text:
     """A text from outside on one line: neither markup nor terminal controls in it have effect."""
     return Text(printable(text), style=style)

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facematch.deployment import PARALLEL
 from facematch.errors import Unusable, about_file, explained
 from facematch.records import Records, digest_of
+from facematch.terminal import visible
 from functions.matching.keys import execution_name, version_digest
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ class NothingToUpload(Unusable):
     """The folder holds no photograph; the text says what was looked for."""
 
 
+class LeftOut(StrEnum):
+    """Why a file is not uploaded."""
+
+    NO_PHOTOGRAPH = "is not a photograph"
+    NO_KEY = "has a path that is not UTF-8, as a key must be: rename it"
+    LONG_KEY = (
+        f"has a path that is longer than a key may be, {_KEY_LIMIT_BYTES:,} bytes: shorten it"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """An object version in the images bucket.
@@ -74,15 +86,25 @@ class Plan:
     unchanged
         What the bucket holds already: same key, size and content.
     left_out
-        Files that are not photographs.
+        Files that are not uploaded, and why.
     not_compared
         Of the new ones, those of which S3 did not say whether the bucket holds them already.
     """
 
     new: dict[str, Path] = field(default_factory=dict)
     unchanged: list[Version] = field(default_factory=list)
-    left_out: list[Path] = field(default_factory=list)
     not_compared: list[Path] = field(default_factory=list)
+    left_out: dict[Path, LeftOut] = field(default_factory=dict)
+
+    def left_out_words(self) -> list[str]:
+        """What is left out: for each reason how many files, and the first of them."""
+        said = []
+        for reason in LeftOut:
+            if found := [path for path, why in self.left_out.items() if why is reason]:
+                first = visible(str(found[0]))
+                which = first if len(found) == 1 else f"each of {len(found):,} files, as {first},"
+                said.append(f"{which} {reason}")
+        return said
 
 
 @dataclass(slots=True)
@@ -120,8 +142,8 @@ class Uploader:
             if not path.is_file() or any(part.startswith(".") for part in relative.parts):
                 continue
             key = self._deployment.image_prefix + relative.as_posix()
-            if not _is_photograph(path) or len(key.encode()) > _KEY_LIMIT_BYTES:
-                plan.left_out.append(path)
+            if why := _unfit(path, key):
+                plan.left_out[path] = why
             elif key in existing and (same := self._is_same(path, existing[key])):
                 plan.unchanged.append(self._version_listed(existing[key]))
             else:
@@ -129,8 +151,10 @@ class Uploader:
                 if key in existing and same is None:
                     plan.not_compared.append(path)
         if not plan.new and not plan.unchanged:
+            why_not = "".join(f"; {words}" for words in plan.left_out_words())
             raise NothingToUpload(
-                f"There is no photograph (JPEG, PNG) in {folder} or below it. Name another folder."
+                f"There is no photograph (JPEG, PNG) to upload in {folder} or below it"
+                f"{why_not}. Name another folder."
             )
         return plan
 
@@ -335,6 +359,17 @@ class _Waiting:
             if status in {"FAILED", "TIMED_OUT", "ABORTED"}:
                 del self.pending[version.digest]
                 self._outcomes.failed.append(version.key)
+
+
+def _unfit(path: Path, key: str) -> LeftOut | None:
+    """Why the file cannot be uploaded under the key, or is not meant to be."""
+    if not _is_photograph(path):
+        return LeftOut.NO_PHOTOGRAPH
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:
+        return LeftOut.NO_KEY
+    return LeftOut.LONG_KEY if length > _KEY_LIMIT_BYTES else None
 
 
 def _is_photograph(path: Path) -> bool:

@@ -730,6 +730,8 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("replay --since 2026-13-01", 2, "no time. Write how long ago"),
         ("audit --force", 2, "Add --fix"),
         ("forget", 2, "--name NAME, or --key KEY"),
+        ("audit --prefix images/\udcff", 2, r"images/\\xff is not UTF-8, .* Write it in UTF-8"),
+        ("forget --name=Ann\udcff", 2, r"--name=Ann\\xff is not UTF-8"),
         ("dashboard --delete --to .", 2, "not an evidence page.* --to"),
         ("evaluate .", 2, "holds no photograph .* Name another folder"),
         ("evaluate . --name-pattern (", 2, "--name-pattern: .* no? ?.*regular expression"),

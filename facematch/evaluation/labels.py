@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Unusable
+from facematch.terminal import visible
 from functions.matching.keys import name_in
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
             continue
         if any(part.startswith(".") for part in relative.parts):
             continue
-        key = relative.as_posix()
-        name = name_in(key, pattern)
+        key = visible(relative.as_posix())
+        # A path that is not UTF-8 can be no key, and so has no name.
+        name = name_in(key, pattern) if key == relative.as_posix() else None
         if name:
             photographs.append(Photograph(key, path, name))
         else:

@@ -264,7 +264,14 @@ def _text(
         raise ValueError(f"{field} is missing")
     if len(value) > limit:
         raise ValueError(f"{field} has {len(value):,} characters, and may have {limit:,}")
+    if not _is_text(value):
+        raise ValueError(f"{field} holds half of a character (a surrogate)")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written: JSON can spell halves of characters, UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _decided(record: Mapping[str, Any]) -> Decided:
@@ -301,4 +308,6 @@ def _ids(record: Mapping[str, Any]) -> frozenset[str]:
     value = record.get("face_ids")
     if not isinstance(value, list) or not value or not all(isinstance(i, str) and i for i in value):
         raise ValueError("face_ids is not a list of the ids of the faces that were seen")
+    if not all(map(_is_text, value)):
+        raise ValueError("face_ids holds half of a character (a surrogate)")
     return frozenset(value)

@@ -102,7 +102,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
         "rejected": ["images/Broken_0001.jpg"],
         "failed": [],
     }
-    assert "1 files are left out" in uploaded.stderr
+    assert f"Left out: {folder / 'notes.txt'} is not a photograph." in uploaded.stderr
 
     found = facematch(home, "matches", "--local", "--json")
     (pair,) = json.loads(found.stdout)

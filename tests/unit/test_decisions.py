@@ -281,6 +281,9 @@ def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
         ({"name_a": None}, "name_a is missing"),
         ({"note": "x" * (NOTE_LIMIT + 1)}, "note has 2,001 characters"),
         ({"note": 1}, "note is missing"),
+        ({"name_a": "\ud800x"}, "name_a holds half of a character"),
+        ({"note": "\udfff"}, "note holds half of a character"),
+        ({"face_ids": ["a1", "\udc80"]}, "face_ids holds half of a character"),
     ],
 )
 def test_one_impossible_decision_and_none_is_imported(

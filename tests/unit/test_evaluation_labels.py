@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def test_photographs_below_the_folder_have_the_names_that_the_workflow_reads(
         (tmp_path / key).parent.mkdir(exist_ok=True)
         (tmp_path / key).touch()
     (tmp_path / "_1.jpg").touch()
+    (tmp_path / os.fsdecode(b"bad\xff_1.jpg")).touch()
     (tmp_path / "folder.jpg").mkdir()
 
     found = labelled_photographs(tmp_path, re.compile(r"(?P<name>[^/_]+[^/]*?)_\d+"))
@@ -43,7 +45,7 @@ def test_photographs_below_the_folder_have_the_names_that_the_workflow_reads(
         ("a/Zoe\u0301_1.png", "Zo\u00e9"),
         ("b/Ann_Lee_0002.JPG", "Ann_Lee"),
     ]
-    assert found.unnamed == ("_1.jpg",)
+    assert found.unnamed == ("_1.jpg", r"bad\xff_1.jpg")
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:

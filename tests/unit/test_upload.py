@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from facematch.deployment import Deployment
 from facematch.records import Records
 from facematch.upload import (
+    LeftOut,
     NothingToUpload,
     Outcomes,
     Uploader,
@@ -119,11 +121,37 @@ def test_hidden_files_are_left_out_silently_and_what_is_no_photograph_is_told(
     assert sorted(path.name for path in plan.left_out) == ["film.mp4", "notes.txt"]
 
 
-def test_a_path_too_long_for_a_key_is_left_out(deployment: Deployment, folder: Path) -> None:
+def test_a_path_too_long_for_a_key_is_left_out_and_says_so(
+    deployment: Deployment, folder: Path
+) -> None:
     path = folder.joinpath(*["é" * 100] * 5, "é" * 50 + ".jpg")
     path.parent.mkdir(parents=True)
     path.write_bytes(photograph(0))
-    assert path in Uploader(deployment).plan(folder).left_out
+    plan = Uploader(deployment).plan(folder)
+    assert plan.left_out[path] is LeftOut.LONG_KEY
+    assert [words for words in plan.left_out_words() if "1,024 bytes" in words]
+
+
+def test_a_name_that_is_not_utf_8_keeps_no_other_photograph_back(
+    deployment: Deployment, folder: Path
+) -> None:
+    path = folder / os.fsdecode(b"bad\xff\xfe_0001.jpg")
+    path.write_bytes(photograph(0))
+
+    plan = Uploader(deployment).plan(folder)
+
+    assert len(plan.new) == 4
+    assert plan.left_out[path] is LeftOut.NO_KEY
+    (words,) = [words for words in plan.left_out_words() if "UTF-8" in words]
+    assert r"bad\xff\xfe_0001.jpg has a path that is not UTF-8" in words
+
+
+def test_a_folder_of_photographs_that_cannot_be_uploaded_says_why(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(photograph(0))
+    with pytest.raises(NothingToUpload, match=r"not UTF-8.*Name another folder"):
+        Uploader(deployment).plan(tmp_path)
 
 
 def test_a_folder_without_photographs_is_told(deployment: Deployment, tmp_path: Path) -> None:
