@@ -178,15 +178,28 @@ def _show_upload(
     if not_uploaded:
         text += f", {not_uploaded} not uploaded (repeat the command to try again)"
     if outcomes:
-        text += (
-            f"; {len(outcomes.reported)} have a report, {len(outcomes.rejected)} were rejected, "
-            f"{len(outcomes.failed)} failed"
-        )
+        text += f"; {len(outcomes.reported)} have a report, "
+        if outcomes.superseded:
+            text += f"{len(outcomes.superseded)} gave way to a newer version, "
+        text += f"{len(outcomes.rejected)} were rejected, {len(outcomes.failed)} failed"
     output.print(f"{text}.")
     if outcomes:
-        for kind, keys in (("rejected", outcomes.rejected), ("failed", outcomes.failed)):
-            for key in keys:
-                output.print(safe(f"  {kind}: {key}"))
+        _show_outcomes(outcomes)
+
+
+def _show_outcomes(outcomes: Outcomes) -> None:
+    """What has no report, why, and what to do about it."""
+    for key in outcomes.superseded:
+        output.print(
+            safe(f"  gave way to a newer version of the same photograph (nothing to do): {key}")
+        )
+    for kind, keys in (("rejected", outcomes.rejected), ("failed", outcomes.failed)):
+        for key in keys:
+            output.print(safe(f"  {kind} ({outcomes.reasons[key]}): {key}"))
+    if outcomes.rejected or outcomes.failed:
+        output.print("What happened, and what to do: facematch failures")
+    if outcomes.failed:
+        output.print("Once the cause is mended: facematch replay --all")
 
 
 @app.command()

@@ -21,6 +21,8 @@ from facematch.deployment import PARALLEL
 from facematch.errors import Unusable, about_file, explained
 from facematch.records import Records, digest_of
 from facematch.terminal import visible
+from functions.matching.errors import Reason
+from functions.matching.failures import FailureStatus
 from functions.matching.keys import execution_name, version_digest
 
 if TYPE_CHECKING:
@@ -109,11 +111,22 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcomes:
-    """How the versions ended, by key."""
+    """How the versions ended, by key.
+
+    Attributes
+    ----------
+    superseded
+        A newer version of the same photograph took their place before they were indexed: that one
+        has an outcome of its own.
+    reasons
+        Of those that were rejected or failed, by key, as their failure records give them.
+    """
 
     reported: list[str] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 class Uploader:
@@ -339,10 +352,13 @@ class _Waiting:
             record = read.get(version.key)
             if record is None:  # a report has replaced it meanwhile
                 self._outcomes.reported.append(version.key)
-            elif record["status"] == "REJECTED":
-                self._outcomes.rejected.append(version.key)
+            elif record["reason"] == Reason.SUPERSEDED:
+                self._outcomes.superseded.append(version.key)
             else:
-                self._outcomes.failed.append(version.key)
+                rejected = record["status"] == FailureStatus.REJECTED
+                ended = self._outcomes.rejected if rejected else self._outcomes.failed
+                ended.append(version.key)
+                self._outcomes.reasons[version.key] = record["reason"]
         return self._outcomes
 
     def _look_up_executions(self) -> None:
@@ -359,6 +375,7 @@ class _Waiting:
             if status in {"FAILED", "TIMED_OUT", "ABORTED"}:
                 del self.pending[version.digest]
                 self._outcomes.failed.append(version.key)
+                self._outcomes.reasons[version.key] = status
 
 
 def _unfit(path: Path, key: str) -> LeftOut | None:

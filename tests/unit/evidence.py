@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from facematch.deployment import Deployment
 from functions.matching.decisions import Decided, Decision, decision_key
+from functions.matching.errors import Reason
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import timestamp
@@ -86,13 +88,20 @@ class Album:
         if rows := match_rows(written):
             self.cloud.write(matches_key(image), *rows)
 
-    def fail(self, image: UploadedImage, status: FailureStatus, error: str | None = None) -> None:
+    def fail(
+        self,
+        image: UploadedImage,
+        status: FailureStatus,
+        error: str | None = None,
+        *,
+        reason: Reason = Reason.NOT_JPEG_OR_PNG,
+    ) -> None:
         rejected = status is FailureStatus.REJECTED
         failure = Failure(
             status=status,
             step="IndexFaces",
             error=error,
-            cause='{"errorMessage": "NOT_JPEG_OR_PNG"}' if rejected else None,
+            cause=json.dumps({"errorMessage": reason}) if rejected else None,
             execution_arn="arn",
             failed_at=datetime.now(UTC),
         )

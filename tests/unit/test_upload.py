@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
+from facematch import cli
 from facematch.deployment import Deployment
 from facematch.records import Records
 from facematch.upload import (
@@ -23,9 +25,12 @@ from facematch.upload import (
     wait_for_outcomes,
 )
 from functions.aws.buckets import ImagesBucket
+from functions.matching.errors import Reason
+from functions.matching.failures import FailureStatus
 from functions.matching.reports import failure_key, report_key
 
 from .cloud import IMAGES, OUTPUT, own_client
+from .evidence import Album
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
@@ -354,13 +359,15 @@ def test_it_waits_until_every_version_has_its_outcome(
     cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
 ) -> None:
     ann, bo = two
-    failure = {"status": "REJECTED", "key": bo.key}
+    failure = {"status": "REJECTED", "reason": "TOO_LARGE", "key": bo.key}
     story.happenings = [
         lambda: None,
         lambda: cloud.write(report_key(ann), {"status": "UNIQUE"}),
         lambda: cloud.write(failure_key(bo), failure),
     ]
-    assert wait(deployment, two, story) == Outcomes(reported=[ann.key], rejected=[bo.key])
+    assert wait(deployment, two, story) == Outcomes(
+        reported=[ann.key], rejected=[bo.key], reasons={bo.key: "TOO_LARGE"}
+    )
     assert story.told == [0, 0, 1, 2]
 
 
@@ -368,9 +375,49 @@ def test_a_failed_execution_is_told_apart_from_a_rejected_image(
     cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
 ) -> None:
     ann, bo = two
-    cloud.write(failure_key(ann), {"status": "TIMED_OUT", "key": ann.key})
-    cloud.write(failure_key(bo), {"status": "REJECTED", "key": bo.key})
-    assert wait(deployment, two, story) == Outcomes(failed=[ann.key], rejected=[bo.key])
+    cloud.write(failure_key(ann), {"status": "TIMED_OUT", "reason": "Timeout", "key": ann.key})
+    cloud.write(failure_key(bo), {"status": "REJECTED", "reason": "GONE", "key": bo.key})
+    assert wait(deployment, two, story) == Outcomes(
+        failed=[ann.key], rejected=[bo.key], reasons={ann.key: "Timeout", bo.key: "GONE"}
+    )
+
+
+def test_a_version_that_a_newer_one_replaced_is_neither_rejected_nor_failed(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    album = Album(cloud)
+    ann, bo = two
+    album.report(ann)
+    album.fail(bo, FailureStatus.REJECTED, reason=Reason.SUPERSEDED)
+    assert wait(deployment, two, story) == Outcomes(reported=[ann.key], superseded=[bo.key])
+
+
+def test_what_is_shown_gives_reasons_and_the_next_command(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "chosen", lambda **_: deployment)
+    ended = Outcomes(reported=["a"], superseded=["images/twin.jpg"])
+    monkeypatch.setattr(cli, "wait_for_outcomes", lambda *_, **__: ended)
+
+    def shown() -> tuple[int, str]:
+        result = CliRunner().invoke(cli.app, ["upload", str(folder), "--wait"])
+        return result.exit_code, result.stdout
+
+    code, text = shown()
+    assert code == 0
+    assert "1 have a report, 1 gave way to a newer version, 0 were rejected, 0 failed." in text
+    assert "(nothing to do): images/twin.jpg" in text
+    assert "facematch" not in text
+
+    ended.rejected, ended.reasons["b"] = ["b"], "TOO_LARGE"
+    code, text = shown()
+    assert (code, "facematch failures" in text, "facematch replay" in text) == (0, True, False)
+    assert "rejected (TOO_LARGE): b" in text
+
+    ended.failed, ended.reasons["c"] = ["c"], "States.Timeout"
+    code, text = shown()
+    assert (code, "facematch failures" in text, "facematch replay" in text) == (1, True, True)
+    assert "failed (States.Timeout): c" in text
 
 
 def test_the_records_of_other_versions_are_no_outcome(
@@ -408,7 +455,9 @@ def test_an_execution_that_ended_badly_is_found_although_no_record_of_it_arrives
         cloud.end(arn, "SUCCEEDED")
 
     story.happenings = [succeed]
-    assert wait(deployment, two, story) == Outcomes(reported=[bo.key], failed=[ann.key])
+    assert wait(deployment, two, story) == Outcomes(
+        reported=[bo.key], failed=[ann.key], reasons={ann.key: status}
+    )
 
 
 def test_a_failure_that_was_mended_meanwhile_counts_as_reported(
