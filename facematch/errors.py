@@ -10,12 +10,16 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
     SSOError,
     TokenRetrievalError,
 )
@@ -69,6 +73,13 @@ _REMEDIES: Final = (
         "If it was part of the stack, deploy that again (make deploy); if there is another, name "
         "it with --stack, --profile and --region.",
     ),
+)
+#: With these a call has not reached AWS. A timeout is not among them: it may have been an answer
+#: that got lost.
+NEVER_SENT: Final = (
+    *(NoCredentialsError, PartialCredentialsError, CredentialRetrievalError),
+    *(SSOError, TokenRetrievalError, NoRegionError, InvalidRegionError, ParamValidationError),
+    *(EndpointConnectionError, ProxyConnectionError, SSLError),
 )
 _LATER: Final = "Wait a minute, then repeat the command."
 _OTHERWISE: Final = "Mend what it says, then repeat the command."

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.costs.prices import PriceList, PricesUnusable
 from facematch.deployment import PARALLEL
-from facematch.errors import Actionable
+from facematch.errors import NEVER_SENT, Actionable
 from facematch.evaluation.faces import NO_FACE, UNREADABLE, Face, Faces
 from facematch.evaluation.scores import Similarities
 from functions.matching.errors import Reason
@@ -182,7 +182,7 @@ def _temporary_collection(client: Any) -> Iterator[str]:  # noqa: ANN401 - of Re
     try:
         try:
             client.create_collection(CollectionId=collection)
-        except ClientError:
+        except (ClientError, *NEVER_SENT):
             refused = True
             raise
         yield collection
