@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,8 @@ from facematch.errors import Unusable
 
 if TYPE_CHECKING:
     from facematch.deployment import Deployment
+
+Numbers = float | list[float] | None
 
 
 class GivenName(str):
@@ -31,6 +34,20 @@ Stack = Annotated[
     str, typer.Option("--stack", help="Name of the CloudFormation stack.", callback=_given)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def finite(option: typer.CallbackParam, value: Numbers) -> Numbers:
+    """Callback of options with numbers: Python reads infinity and NaN, too.
+
+    Raises
+    ------
+    Unusable
+        When it is one of those: nothing can be reckoned with it.
+    """
+    for number in value if isinstance(value, list) else [value]:
+        if number is not None and not math.isfinite(number):
+            raise Unusable(f"{option.opts[0]} is {number:g}. Give it a finite number.")
+    return value
 
 
 def chosen(*, local: bool, profile: str | None, region: str | None, stack: str) -> Deployment:

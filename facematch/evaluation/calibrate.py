@@ -12,7 +12,7 @@ import typer
 
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Unusable
-from facematch.options import AsJson, Stack  # noqa: TC001 - typer reads them at run time
+from facematch.options import AsJson, Stack, finite
 from facematch.terminal import output, safe
 
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ def calibrate(
     faces: Annotated[int, typer.Option(min=0, help="Faces that the collection holds.")],
     new: Annotated[int, typer.Option("--new-per-month", min=1, help="Faces that come.")],
     wrong: Annotated[
-        float, typer.Option("--wrong-per-month", min=0.001, help="Wrong pairs that are tolerable.")
+        float,
+        typer.Option(
+            "--wrong-per-month",
+            min=0.001,
+            callback=finite,
+            help="Wrong pairs that are tolerable.",
+        ),
     ],
     evaluation: Annotated[
         Path | None,
@@ -67,6 +73,11 @@ def calibrate(
     pairs = new * faces + new * (new - 1) // 2
     if not pairs:
         raise Unusable("--faces 0 --new-per-month 1 makes no pair of faces. Give more faces.")
+    if wrong > pairs:
+        raise Unusable(
+            f"--wrong-per-month is {wrong:,.10g}, and a month has {pairs:,} pairs, right and wrong "
+            "together. Give fewer."
+        )
     if evaluation:
         proposal = by_evaluation(_read(evaluation), pairs=pairs, wrong=wrong)
     else:
@@ -187,6 +198,9 @@ def by_reference(*, pairs: int, wrong: float) -> Proposal:
     reference = Reference.read()
     wanted = wrong / pairs
     cosine = reference.cosine(wanted)
+    asked = (
+        math.ceil(similarity(reference.points[-1][0] if cosine is None else cosine) * 1000) / 1000
+    )
     words = [
         f"{_NOT_REKOGNITION} It is by the local engine's own curve ({reference.data_set}; "
         f"{reference.caveat}). {_ON_AWS}, then name its evaluation.json with --evaluation."
@@ -202,14 +216,18 @@ def by_reference(*, pairs: int, wrong: float) -> Proposal:
             f"{reference.lowest_rate * pairs:,.0f} pairs a month would be wrong. Above the "
             "proposed threshold there are fewer; how many is not known."
         )
-        cosine = reference.points[-1][0]
+    elif asked < LOWEST:
+        words.append(
+            f"Fewer than {wrong:g} wrong pairs a month are expected at it, on average: they would "
+            f"allow {asked:.10g} %, but what is less similar than {LOWEST:g} % is in no report."
+        )
     else:
         words.append(
             f"About {wrong:g} wrong pairs a month are expected at it, on average. Single months "
             "have more."
         )
     words.append(f"True matches lost at it are not known; known is: {reference.true_matches}.")
-    threshold = max(LOWEST, math.ceil(similarity(cosine) * 1000) / 1000)
+    threshold = max(LOWEST, asked)
     return Proposal(
         threshold=threshold,
         pairs=pairs,

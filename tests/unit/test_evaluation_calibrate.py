@@ -139,6 +139,38 @@ def test_without_a_measurement_the_curve_of_the_local_engine_counts_and_is_not_a
     assert "NOTHING ABOUT AMAZON REKOGNITION" in proposal.words[0]
 
 
+def test_where_the_search_threshold_decides_fewer_are_expected_than_are_wanted() -> None:
+    floor = by_reference(pairs=1000, wrong=500)
+    assert floor.threshold == 80
+    said = " ".join(floor.words)
+    assert "Fewer than 500 wrong pairs a month are expected" in said
+    assert "About" not in said
+
+    above = by_reference(pairs=1_000_000, wrong=10)
+    assert above.threshold > 80
+    assert "About 10 wrong pairs a month are expected" in " ".join(above.words)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("inf", "--wrong-per-month is inf. Give it a finite number"),
+        ("1046", "--wrong-per-month is 1,046, and a month has 1,045 pairs"),
+    ],
+)
+def test_a_number_of_wrong_pairs_that_cannot_be_is_refused(wrong: str, sentence: str) -> None:
+    options = ["--faces", "100", "--new-per-month", "10", "--wrong-per-month"]
+    refused = CliRunner().invoke(app, ["calibrate", *options, wrong])
+    assert isinstance(refused.exception, Unusable)
+    assert sentence in str(refused.exception)
+    assert CliRunner().invoke(app, ["calibrate", *options, "1045"]).exit_code == 0
+
+
+def test_no_number_of_wrong_pairs_is_refused_too() -> None:
+    options = ["--faces", "100", "--new-per-month", "10", "--wrong-per-month", "nan"]
+    assert CliRunner().invoke(app, ["calibrate", *options]).exit_code != 0
+
+
 def test_beyond_the_end_of_the_curve_nothing_is_made_up() -> None:
     proposal = by_reference(pairs=1_000_000_000, wrong=1)
 
