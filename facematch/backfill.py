@@ -17,7 +17,7 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records, digest_of
-from facematch.terminal import messages, output, progress, safe
+from facematch.terminal import messages, output, print_json, progress, safe
 from facematch.upload import current_versions
 from functions.matching.keys import is_folder_marker
 
@@ -256,7 +256,7 @@ def previewed(
         task = bars.add_task("objects and reports listed", total=None)
         found = Backfiller(deployment).preview(prefix, listed=lambda more: bars.advance(task, more))
     if as_json:
-        print(json.dumps(asdict(found)))
+        print_json(asdict(found))
     if not found.objects:
         raise _nothing(deployment, found.prefix)
     if as_json:
@@ -306,7 +306,7 @@ def backfilled(
             arn, seen=lambda done, total: bars.update(task, completed=done, total=total or None)
         )
     if as_json:
-        print(json.dumps(asdict(run)))
+        print_json(asdict(run))
     if run.status != "SUCCEEDED":
         raise BackfillFailed(
             f"The backfill ended {run.status} after {run.gone_through:,} of {run.listed:,} objects "

@@ -6,7 +6,6 @@ on (no such stack, no local cloud, no photographs); 130 interrupted.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -35,10 +34,19 @@ from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
-from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen, finite
 from facematch.query import query
 from facematch.simulate import simulate
-from facematch.terminal import fail, messages, output, pairs_table, progress, safe, visible
+from facematch.terminal import (
+    fail,
+    messages,
+    output,
+    pairs_table,
+    print_json,
+    progress,
+    safe,
+    visible,
+)
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
 
 FAILED: Final = 1
@@ -172,7 +180,7 @@ def _show_upload(
             "not_uploaded": not_uploaded,
             **(asdict(outcomes) if outcomes else {}),
         }
-        print(json.dumps(document))
+        print_json(document)
         return
     text = f"{uploaded} uploaded, {unchanged} unchanged"
     if not_uploaded:
@@ -207,7 +215,13 @@ def matches(
     *,
     minimum: Annotated[
         float | None,
-        typer.Option("--min", min=0, max=100, help="Lowest similarity, %; default: notify's."),
+        typer.Option(
+            "--min",
+            min=0,
+            max=100,
+            callback=finite,
+            help="Lowest similarity, %; default: notify's.",
+        ),
     ] = None,
     as_json: AsJson = False,
     local: Local = False,
@@ -224,7 +238,7 @@ def matches(
     with messages.status("reading the match rows"):
         pairs = find_matches(deployment, minimum=threshold)
     if as_json:
-        print(json.dumps([asdict(pair) for pair in pairs], indent=2))
+        print_json([asdict(pair) for pair in pairs], indent=2)
     elif pairs:
         waiting = [pair for pair in pairs if pair.is_open]
         decided = [pair for pair in pairs if not pair.is_open]
@@ -312,7 +326,7 @@ def local_status(*, as_json: AsJson = False) -> None:
 
     if Home.default().running() is None:
         if as_json:
-            print(json.dumps({"running": False}))
+            print_json({"running": False})
         else:
             output.print(f"No local cloud is running in {Home.default().folder}.")
         raise typer.Exit(FAILED)
@@ -344,7 +358,7 @@ def local_differences(*, as_json: AsJson = False) -> None:
 
     if as_json:
         columns = ("what", "on_aws", "here", "why")
-        print(json.dumps([{c: getattr(d, c) for c in columns} for d in DIFFERENCES], indent=2))
+        print_json([{c: getattr(d, c) for c in columns} for d in DIFFERENCES], indent=2)
         return
     table = Table(show_lines=True)
     for column in ("", "On AWS", "Here", "Why"):
@@ -362,7 +376,7 @@ def _show_local(*, as_json: bool = False) -> None:
     deployment = deployments.on_this_machine()
     if as_json:
         facts = {"running": True, "folder": str(home.folder), "outputs": deployment.outputs}
-        print(json.dumps({**facts, **(asdict(running) if running else {})}, indent=2))
+        print_json({**facts, **(asdict(running) if running else {})}, indent=2)
         return
     output.print(
         f"The local cloud runs in {home.folder}\n"

@@ -6,7 +6,6 @@ left out: they are between the two.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,7 +17,7 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
-from facematch.terminal import messages, output, safe
+from facematch.terminal import messages, output, print_json, safe
 from facematch.upload import current_versions
 from functions.aws.collection import FaceCollection
 from functions.events import ObjectCreated, Road, created_message
@@ -183,7 +182,7 @@ def check(
         checking.mend(found)
     if as_json:
         document: dict[str, Any] = asdict(found)
-        print(json.dumps({**document, "faceless": sorted(found.faceless), "mended": fix}))
+        print_json({**document, "faceless": sorted(found.faceless), "mended": fix})
     else:
         _show(found, mended=fix)
     if found.any and not fix:

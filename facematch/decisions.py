@@ -19,7 +19,7 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
-from facematch.terminal import FORMULA_STARTS, messages, output, progress, safe
+from facematch.terminal import FORMULA_STARTS, messages, output, print_json, progress, safe
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.images import timestamp
 from functions.matching.notifications import percent
@@ -264,7 +264,7 @@ def import_command(
             became[what] += 1
             bars.advance(task)
     if as_json:
-        print(json.dumps({"decisions": len(decisions), **became}))
+        print_json({"decisions": len(decisions), **became})
         return
     parts = ", ".join(f"{count} {what}" for what, count in became.items())
     output.print(f"{len(decisions)} decisions" + (f": {parts}." if parts else "."))
@@ -292,7 +292,7 @@ def list_command(
             }
             for decision in found
         ]
-        print(json.dumps(documents, indent=2))
+        print_json(documents, indent=2)
         return
     if not found:
         output.print("No decision has been imported.")

@@ -28,7 +28,7 @@ from facematch.evidence.write import Dashboards, delete_command
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
-from facematch.terminal import messages, output, safe
+from facematch.terminal import messages, output, print_json, safe
 from functions.aws.collection import FaceCollection
 from functions.matching.errors import Unavailable
 from functions.matching.images import timestamp
@@ -528,7 +528,7 @@ def _show_what_is_kept(
 
 def _show(counts: dict[str, int] | Counter[str], title: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({kind: counts.get(kind, 0) for kind in KINDS}))
+        print_json({kind: counts.get(kind, 0) for kind in KINDS})
         return
     table = Table(title=title, title_justify="left", show_header=False)
     for kind, words in KINDS.items():

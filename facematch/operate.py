@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from facematch.executions import STATUSES, Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.replay import DeadLetters, Plan, Replayer, Result, Selection, by_way, moment
 from facematch.story import Standing, Story, failure_groups, standing, story
-from facematch.terminal import messages, output, progress, safe
+from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.notifications import percent
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def replay(
         _show_plan(plan)
     if dry_run or not plan.replays:
         if as_json:
-            print(json.dumps(_plan_document(plan)))
+            print_json(_plan_document(plan))
         return
     with progress() as bars:
         task = bars.add_task("executions replayed", total=len(plan.replays))
@@ -102,7 +101,7 @@ def replay(
         results = replayer.run(plan, done=done)
     succeeded = sum(result.succeeded for result in results)
     if as_json:
-        print(json.dumps({**_plan_document(plan), "results": [_result(r) for r in results]}))
+        print_json({**_plan_document(plan), "results": [_result(r) for r in results]})
     else:
         output.print(f"{succeeded} of {len(results)} succeeded.")
     if succeeded < len(results):
@@ -137,7 +136,7 @@ def _replay_dead_letters(letters: DeadLetters, *, dry_run: bool, as_json: bool) 
             moved = letters.move_back()
     if as_json:
         listed = [asdict(letter) for letter in shown]
-        print(json.dumps({"dead_letters": count, "shown": listed, "moved": moved}))
+        print_json({"dead_letters": count, "shown": listed, "moved": moved})
         return
     if not shown:
         output.print("There are no dead letters.")
@@ -163,6 +162,8 @@ def status(
     stack: Stack = DEFAULT_STACK_NAME,
 ) -> None:
     """Show what waits, runs, has finished and has failed."""
+    if watch and as_json:
+        raise Unusable("Choose one of --watch and --json.")
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
 
     def now() -> Standing:
@@ -170,7 +171,7 @@ def status(
 
     if as_json:
         document = asdict(now())
-        print(json.dumps({**document, "since": document["since"].isoformat()}))
+        print_json({**document, "since": document["since"].isoformat()})
     elif watch:
         with Live(_standing_table(now()), console=output, auto_refresh=False) as live:
             while True:
@@ -234,7 +235,7 @@ def executions(
         if len(found) == limit:
             break
     if as_json:
-        print(json.dumps([asdict(execution) for execution in found], default=str))
+        print_json([asdict(execution) for execution in found], default=str)
         return
     table = Table()
     for column in ("Status", "Started (UTC)", "Seconds", "Redrives", "Name"):
@@ -267,7 +268,7 @@ def show(
     if as_json:
         document = asdict(told)
         document["image"] = told.image.to_payload() if told.image else None
-        print(json.dumps(document, default=str))
+        print_json(document, default=str)
         return
     output.print(Group(*_told(told)))
     for execution in told.executions[-1:]:
@@ -361,7 +362,7 @@ def failures(
     with messages.status("reading the failure records"):
         groups = failure_groups(deployment)
     if as_json:
-        print(json.dumps([asdict(group) for group in groups], indent=2))
+        print_json([asdict(group) for group in groups], indent=2)
         return
     if not groups:
         output.print("There are no failures.")

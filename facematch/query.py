@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import json
 import math
 import sys
 import time
@@ -24,7 +23,7 @@ from rich.table import Table
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable, explained
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.terminal import FORMULA_STARTS, messages, output, safe
+from facematch.terminal import FORMULA_STARTS, messages, output, print_json, safe
 from functions.matching.notifications import printable
 from workflow.queries import Query, QueryError, queries, read_query
 
@@ -103,12 +102,19 @@ def query(
     with messages.status("asking Athena"):
         result = run(deployment, asked.sql, literals)
     if as_json:
-        print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
+        print_json(
+            [dict(zip(result.columns, map(_in_json, row), strict=True)) for row in result.rows]
+        )
     elif as_csv:
         write_csv(result)
     else:
         output.print(_table(result))
         output.print("1 row." if len(result.rows) == 1 else f"{len(result.rows)} rows.")
+
+
+def _in_json(value: Value) -> Value:
+    """SQL's NaN and infinities have no word in JSON."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def found(name: str) -> Query:
@@ -349,7 +355,7 @@ def _show_queries(*, as_json: bool) -> None:
             }
             for known in queries().values()
         ]
-        print(json.dumps(listed, indent=2))
+        print_json(listed, indent=2)
         return
     table = Table()
     table.add_column("Query", no_wrap=True)

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 from rich.table import Table
 
+from facematch.options import finite
 from facematch.quota import TokenBucket, Windows
 from facematch.starters import Starters
-from facematch.terminal import messages, output
+from facematch.terminal import messages, output, print_json
 from facematch.toolkit import synthesised_template
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import paced
@@ -347,7 +348,11 @@ def simulate(
     images: Annotated[int, typer.Option(min=1, help="Uploaded at the same moment.")] = 1_000_000,
     tps: Annotated[
         list[float] | None,
-        typer.Option(min=0.1, help="Quota, calls per second; may be repeated. Default: 5 and 50."),
+        typer.Option(
+            min=0.1,
+            callback=finite,
+            help="Quota, calls per second; may be repeated. Default: 5 and 50.",
+        ),
     ] = None,
     tap: Annotated[
         bool | None, typer.Option("--tap/--no-tap", help="Only with the tap, or only without.")
@@ -357,7 +362,11 @@ def simulate(
     ] = QuotaModel.BUCKET,
     burst: Annotated[
         float | None,
-        typer.Option(min=1, help="Calls that the even quota saves up; default: a second's worth."),
+        typer.Option(
+            min=1,
+            callback=finite,
+            help="Calls that the even quota saves up; default: a second's worth.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 1,
     picture: Annotated[
@@ -384,7 +393,7 @@ def simulate(
     if picture:
         picture.write_text(drawn(results))
     if as_json:
-        print(json.dumps([result.to_document() for result in results], indent=2))
+        print_json([result.to_document() for result in results], indent=2)
     else:
         output.print(_table(results))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -21,10 +22,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from facematch.errors import Actionable
 from functions.matching.notifications import percent, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from facematch.matches import NamePair
 
@@ -105,6 +107,26 @@ def _decided(pair: NamePair) -> Text:
     lines.append(f"{pair.decided_by}, {(pair.decided_at or '')[:10]}")
     lines += [pair.note] if pair.note else []
     return Text("\n").join([safe(line) for line in lines])
+
+
+def print_json(
+    document: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None
+) -> None:
+    """Print a document for programs, in JSON as its standard has it.
+
+    Raises
+    ------
+    Actionable
+        When a number has grown infinite: JSON has no word for that.
+    """
+    try:
+        text = json.dumps(document, indent=indent, default=default, allow_nan=False)
+    except ValueError:
+        raise Actionable(
+            "A number of the result is too large for --json. Give the command smaller ones, or "
+            "leave --json out."
+        ) from None
+    print(text)
 
 
 def fail(text: str, code: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,7 +13,8 @@ from facematch.costs.prices import PRICES_FILE, PriceList
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage
 from facematch.errors import Unusable
-from facematch.terminal import messages, output
+from facematch.options import finite
+from facematch.terminal import messages, output, print_json
 from facematch.toolkit import synthesised_template
 
 if TYPE_CHECKING:
@@ -51,22 +51,57 @@ def cost(
     *,
     images: Annotated[int, typer.Option(min=1, help="Taken in, in the first month.")] = 100_000,
     faces_per_image: Annotated[
-        float, typer.Option(min=1, help="Indexed in an image that has any.")
+        float,
+        typer.Option(
+            min=1,
+            callback=finite,
+            help="Indexed in an image that has any.",
+        ),
     ] = 1.0,
     match_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of all images: with a match under another name.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Of all images: with a match under another name.",
+        ),
     ] = 0.1,
     notify_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Of all images: notified. Default: all that match."),
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Of all images: notified. Default: all that match.",
+        ),
     ] = None,
     no_face_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of all images: without a face.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Of all images: without a face.",
+        ),
     ] = 0.02,
     rejected_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of all files: no image at all.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Of all files: no image at all.",
+        ),
     ] = 0.01,
-    megabytes: Annotated[float, typer.Option(min=0, help="Of a photograph.")] = 2.0,
+    megabytes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            callback=finite,
+            help="Of a photograph.",
+        ),
+    ] = 2.0,
     queries: Annotated[int, typer.Option(min=0, help="In Athena, a month, of all records.")] = 10,
     at_once: Annotated[
         bool, typer.Option("--at-once", help="All uploaded together; default: over the month.")
@@ -117,7 +152,7 @@ def cost(
             },
             "designs": [bill.to_document() for bill in bills],
         }
-        print(json.dumps(document, indent=2))
+        print_json(document, indent=2)
         return
     output.print(_table(bills[0], price_list))
     output.print()

@@ -13,7 +13,7 @@ import typer
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Unusable
 from facematch.options import AsJson, Stack, finite
-from facematch.terminal import output, safe
+from facematch.terminal import output, print_json, safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def calibrate(
     else:
         proposal = by_reference(pairs=pairs, wrong=wrong)
     if as_json:
-        print(json.dumps(asdict(proposal), indent=2))
+        print_json(asdict(proposal), indent=2)
         return
     text = f"{proposal.threshold:.10g}"
     head = (

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from facematch.errors import Unusable
 from facematch.local.home import STATE_ROOT
-from facematch.options import AsJson, Profile, Region  # noqa: TC001 - typer reads them
-from facematch.terminal import messages, output, progress, safe
+from facematch.options import AsJson, Profile, Region, finite
+from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
 
@@ -67,7 +67,12 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the random numbers of --write-pairs.")] = 1,
     fmr: Annotated[
         list[float] | None,
-        typer.Option(min=0, max=1, help="A wanted false match rate; may be repeated."),
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="A wanted false match rate; may be repeated.",
+        ),
     ] = None,
     faces: Annotated[
         list[int] | None,
@@ -189,7 +194,7 @@ def evaluate(
         to_publish.parent.mkdir(parents=True, exist_ok=True)
         to_publish.write_text(json.dumps(published(document), indent=2) + "\n")
     if as_json:
-        print(json.dumps(document, indent=2))
+        print_json(document, indent=2)
         return
     _show(document)
     output.print(

@@ -15,7 +15,7 @@ from facematch.costs.estimate import Design, Kind, Load, designs, estimate
 from facematch.costs.prices import ITEMS, PRICES_FILE, PriceList, PricesUnusable
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage, Way
-from facematch.errors import Unusable
+from facematch.errors import Actionable
 from facematch.starters import Starters
 
 if TYPE_CHECKING:
@@ -351,10 +351,11 @@ def test_prices_of_ones_own_are_used(tmp_path: Path) -> None:
         (["--match-share", "0.9", "--no-face-share", "0.2"], "Lower them to 1 together"),
         (["--faces-per-image", "3"], "max_faces is 2"),
         (["--region", "mars-north-1"], "no prices of the region mars-north-1"),
+        (["--megabytes", "1e308", "--json"], "too large for --json"),
     ],
 )
 def test_what_is_impossible_is_refused_with_a_remedy(asked: list[str], said: str) -> None:
     error = CliRunner().invoke(cli.app, ["cost", *asked]).exception
 
-    assert isinstance(error, Unusable)
+    assert isinstance(error, Actionable)
     assert said in str(error)

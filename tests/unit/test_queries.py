@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 from datetime import date
@@ -17,8 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
+from typer.testing import CliRunner
 
 from facematch import query as command
+from facematch.cli import app
 from facematch.deployment import Deployment
 from facematch.errors import Unusable
 from facematch.local import athena as local_athena
@@ -331,6 +334,14 @@ def test_csv_comes_back_and_no_cell_is_a_formula(rows: list[tuple[str, float | N
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
         assert cell in (text, f"'{text}")
         assert figure == ("" if number is None else str(number))
+
+
+def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = command.Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
+    monkeypatch.setattr(command, "chosen", lambda **_: None)
+    monkeypatch.setattr(command, "run", lambda *_: found)
+    shown = CliRunner().invoke(app, ["query", "pairs", "--json"]).stdout
+    assert json.loads(shown) == [{"number": None}, {"number": None}, {"number": 1.5}]
 
 
 @pytest.mark.parametrize(
