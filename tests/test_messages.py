@@ -738,6 +738,7 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("cost --faces-per-image inf", 2, "--faces-per-image is inf. Give it a finite number"),
         ("status --watch --json", 2, "Choose one of --watch and --json"),
         ("dashboard --delete --to .", 2, "not an evidence page.* --to"),
+        ("dashboard --delete --to /", 2, "/ is the root of the file system.* --to"),
         ("evaluate .", 2, "holds no photograph .* Name another folder"),
         ("evaluate . --name-pattern (", 2, "--name-pattern: .* no? ?.*regular expression"),
         ("calibrate --faces 0 --new-per-month 1 --wrong-per-month 1", 2, "Give more faces"),

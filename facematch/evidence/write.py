@@ -303,7 +303,18 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
-    """Where a page is built, and where the older one is put for the moment of the change."""
+    """Where a page is built, and where the older one is put for the moment of the change.
+
+    Raises
+    ------
+    NotAPage
+        When nothing can be beside the folder.
+    """
+    if not folder.name:
+        raise NotAPage(
+            f"{folder} is the root of the file system, and no evidence page. Nothing was changed. "
+            "Name another folder with --to."
+        )
     return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
 
 

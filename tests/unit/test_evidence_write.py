@@ -294,6 +294,14 @@ def test_a_file_where_the_folder_should_be_is_told(empty: Page) -> None:
     assert empty.folder.read_text() == "a file"
 
 
+def test_the_root_of_the_file_system_is_no_page(empty: Page) -> None:
+    with pytest.raises(NotAPage, match="root of the file system"):
+        empty.write(Path("/"))
+    with pytest.raises(NotAPage, match="root of the file system"):
+        empty.dashboards.delete(Path("/"))
+    assert empty.dashboards.listed() == []
+
+
 def test_what_cannot_be_written_is_a_sentence(page: Page) -> None:
     (page.room / "file").write_text("")
     with pytest.raises(Actionable, match="cannot be written"):
