@@ -6,6 +6,7 @@ on (no such stack, no local cloud, no photographs); 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -413,6 +414,10 @@ def _insist_on_text(arguments: list[str]) -> None:
 def main() -> NoReturn:
     """Run the command line; an error that people can act on is one sentence, not a traceback."""
     signal.signal(signal.SIGINT, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is shown by its number; nothing ends for it.
+            stream.reconfigure(errors="backslashreplace")
     try:
         _insist_on_text(sys.argv[1:])
         app()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import math
 import sys
 import time
@@ -309,14 +310,30 @@ def write_csv(result: Result) -> None:
 
     People open it in a spreadsheet, and names come from outside: a text that a spreadsheet could
     take for a formula gets a ``'`` in front. JSON has the exact text.
+
+    Raises
+    ------
+    Unusable
+        When the encoding of standard output lacks a character.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A screen may show a character by its number; in a file it would be another name.
+        sys.stdout.reconfigure(errors="strict")
     writer = csv.writer(sys.stdout)
-    writer.writerow(result.columns)
-    for row in result.rows:
-        writer.writerow(
-            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-            for value in row
-        )
+    try:
+        writer.writerow(result.columns)
+        for row in result.rows:
+            writer.writerow(map(_in_csv, row))
+    except UnicodeEncodeError as error:
+        raise Unusable(
+            f"The output's encoding, {error.encoding}, lacks a character of the result, so the CSV "
+            "is not whole. Set PYTHONIOENCODING=utf-8, then repeat the command."
+        ) from None
+
+
+def _in_csv(value: Value) -> Value:
+    formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+    return f"'{value}" if formula else value
 
 
 def _table(result: Result) -> Table:

@@ -336,6 +336,15 @@ def test_csv_comes_back_and_no_cell_is_a_formula(rows: list[tuple[str, float | N
         assert figure == ("" if number is None else str(number))
 
 
+def test_csv_that_cannot_hold_a_name_is_refused_not_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr("sys.stdout", ascii_only)
+    with pytest.raises(Unusable, match="PYTHONIOENCODING=utf-8"):
+        command.write_csv(command.Result({"name": "varchar"}, [("Zo\u00eb",)]))
+
+
 def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     found = command.Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
     monkeypatch.setattr(command, "chosen", lambda **_: None)
