@@ -21,6 +21,7 @@ from facematch.local import emulator
 from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
 from facematch.local.home import Home, LocalCloudError, Running
+from facematch.local.restarts import say_deployed
 from facematch.toolkit import PROJECT, SynthesisError, synthesised
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ class LocalCloud:
         self._say("deploying the template")
         running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
         name = deploy(assembly, machine, lambda service: local_client(running, service))
+        say_deployed(machine.endpoint)
         return Running(running.pid, running.endpoint, running.rekognition, name)
 
     def _spawn_all(self, port: int, rekognition_port: int) -> Machine:

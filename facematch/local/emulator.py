@@ -26,6 +26,7 @@ from facematch.local.histories import Histories
 from facematch.local.parent import end_with_parent
 from facematch.local.permissions import PolicyDesk
 from facematch.local.redrive import Redrives
+from facematch.local.restarts import Restarts
 from facematch.local.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -194,13 +195,18 @@ PRIVATE_NAMES: Final = (
 )
 
 
-def install(faults: FaultyFunctions | None = None) -> None:
+def install(faults: FaultyFunctions | None = None) -> Restarts:
     """Put our differences into MiniStack, before it serves anything.
 
     Parameters
     ----------
     faults
         Made on purpose: a test's.
+
+    Returns
+    -------
+    Restarts
+        To be put in front of what is served.
     """
     # They read the environment at import.
     from jsonata.jsonata import Jsonata  # noqa: PLC0415 - MiniStack's own engine
@@ -220,6 +226,9 @@ def install(faults: FaultyFunctions | None = None) -> None:
     DistributedMap(stepfunctions, s3).install()
     Athena(athena, glue, s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
+    restarts = Restarts(stepfunctions)
+    restarts.install()
+    return restarts
 
 
 class _Loopback:
@@ -434,8 +443,8 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 50)
     injector = Injector.told(options.faults)
     faults = FaultyFunctions(injector) if injector else None
-    install(faults)
-    _serve(options.port, faults)
+    restarts = install(faults)
+    _serve(options.port, restarts, faults)
 
 
 def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
@@ -465,7 +474,7 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
 
 
-def _serve(port: int, faults: FaultyFunctions | None) -> None:
+def _serve(port: int, restarts: Restarts, faults: FaultyFunctions | None) -> None:
     import uvicorn  # noqa: PLC0415 - after MiniStack's own preparations
     from ministack import app as ministack  # noqa: PLC0415
     from ministack.core import iam_evaluator, persistence  # noqa: PLC0415
@@ -475,7 +484,7 @@ def _serve(port: int, faults: FaultyFunctions | None) -> None:
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
-    app = for_programs(_without_cors(desk.app))
+    app = for_programs(_without_cors(restarts.in_front_of(desk.app)))
     uvicorn.run(
         faults.in_front_of(app) if faults else app,
         host="127.0.0.1",

@@ -119,6 +119,11 @@ _OTHER: Final[dict[str, tuple[str, str]]] = {
         "The function ran into its timeout.",
         "Redrive the execution. If it times out again, look at the function's log for what hangs.",
     ),
+    # Never on AWS: what the local cloud's emulator says at its next start.
+    "States.ServiceRestart": (
+        "The local cloud was stopped while it ran.",
+        "Redrive the execution: it resumes at this step.",
+    ),
 }
 _BY_STATUS: Final[dict[FailureStatus, tuple[str, str]]] = {
     FailureStatus.TIMED_OUT: (

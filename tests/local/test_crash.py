@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from facematch.deployment import on_this_machine
+from facematch.executions import Executions
 from facematch.local.home import Home
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
@@ -144,3 +146,46 @@ def is_quiet(home: Path) -> bool:
     """Whether nothing waits and nothing runs any more."""
     document = json.loads(facematch(home, "status", "--local", "--json").stdout)
     return not (document["waiting"] or document["in_flight"] or document["running"])
+
+
+def test_what_a_stop_ended_is_a_failure_and_is_told_once(
+    home: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEMATCH_HOME", str(home))
+    facematch(home, "upload", str(people), "--local")
+    assert eventually(lambda: "RUNNING" in statuses())
+
+    facematch(home, "local", "stop")
+    assert facematch(home, "local", "start").returncode == 0
+    # All that was waiting is finished then, too.
+    assert eventually(lambda: len(outcomes()) == IMAGES and "RUNNING" not in statuses())
+
+    failed = statuses().count("FAILED")
+    assert failed > 0
+    (group,) = json.loads(facematch(home, "failures", "--local", "--json").stdout)
+    assert (group["reason"], group["count"]) == ("States.ServiceRestart", failed)
+    assert group["remedy"].startswith("Redrive")  # nobody has to mend a function
+
+    # The next start tells of none of them again, which would write its record anew.
+    before = outcomes()
+    facematch(home, "local", "stop")
+    assert facematch(home, "local", "start").returncode == 0
+    time.sleep(2)
+    assert outcomes() == before
+
+
+def statuses() -> list[str]:
+    """The executions' statuses."""
+    return [execution.status for execution in Executions(on_this_machine()).listed()]
+
+
+def outcomes() -> dict[str, object]:
+    """When each report and failure record was written, by its key."""
+    deployment = on_this_machine()
+    return {
+        found["Key"]: found["LastModified"]
+        for kind in ("reports/", "failures/")
+        for found in deployment.make_client("s3")
+        .list_objects_v2(Bucket=deployment.output_bucket, Prefix=kind)
+        .get("Contents", [])
+    }
