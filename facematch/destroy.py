@@ -13,6 +13,7 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import Profile, Region, Stack  # noqa: TC001 - typer reads them at run time
 from facematch.terminal import messages, output, safe
+from facematch.versions import MOST_AT_ONCE, delete_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,6 @@ _KEY: Final = "AWS::KMS::Key"
 _KINDS: Final = {_BUCKET: "bucket", _COLLECTION: "face collection", _KEY: "encryption key"}
 _THINGS: Final = {_BUCKET: "object versions", _COLLECTION: "faces", _KEY: "key"}
 _GONE: Final = frozenset({"ResourceNotFoundException", "NoSuchBucket", "NotFoundException"})
-_MOST_DELETED_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,7 @@ class Destruction:
             When S3 refuses some.
         """
         for versions in self._versions(kept.name):
-            answer = self._s3.delete_objects(
-                Bucket=kept.name, Delete={"Objects": versions, "Quiet": True}
-            )
-            if errors := answer.get("Errors"):
-                raise Actionable(
-                    f"{len(errors)} object versions of {kept.name} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then "
-                    "repeat the command."
-                )
+            delete_versions(self._s3, kept.name, versions)
 
     def _resources(self, stack_id: str) -> Iterator[dict[str, Any]]:
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(
@@ -174,13 +166,13 @@ class Destruction:
     def _versions(self, bucket: str) -> Iterator[list[dict[str, str]]]:
         """Every version and delete marker, in lists as long as DeleteObjects takes."""
         pages = self._s3.get_paginator("list_object_versions").paginate(
-            Bucket=bucket, PaginationConfig={"PageSize": _MOST_DELETED_AT_ONCE}
+            Bucket=bucket, PaginationConfig={"PageSize": MOST_AT_ONCE}
         )
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             versions = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in found]
-            for start in range(0, len(versions), _MOST_DELETED_AT_ONCE):
-                yield versions[start : start + _MOST_DELETED_AT_ONCE]
+            for start in range(0, len(versions), MOST_AT_ONCE):
+                yield versions[start : start + MOST_AT_ONCE]
 
 
 def destroy(

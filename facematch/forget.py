@@ -29,6 +29,7 @@ from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
 from facematch.terminal import messages, output, print_json, safe
+from facematch.versions import delete_versions
 from functions.aws.collection import FaceCollection
 from functions.matching.errors import Unavailable
 from functions.matching.images import timestamp
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 _MAY_NAME_ANYBODY: Final = ("athena-results/", "inventory/")
 #: Where it is written down that somebody was forgotten, and not who.
 AUDIT_PREFIX: Final = "forgotten/"
-_MOST_DELETED_AT_ONCE: Final = 1000
 _LISTED_FACES: Final = 4096
 _ATTEMPTS: Final = 5
 _ROUNDS: Final = 3
@@ -197,7 +197,7 @@ class Forgetting:
         """
         deleted: Counter[str] = Counter()
         images, out = self._deployment.images_bucket, self._deployment.output_bucket
-        self._delete_versions(images, found.versions)
+        delete_versions(self._s3, images, found.versions)
         deleted["versions"] = len(found.versions)
         deleted["faces"] = self._delete_faces(found.faces)
         for key, lines in found.mentions.items():
@@ -212,9 +212,9 @@ class Forgetting:
         deleted["mentions"] = len(found.mentions)
         for kind in ("records", "decisions", "registers", "results"):
             keys = getattr(found, kind)
-            self._delete_versions(out, [{"Key": key} for key in keys])
+            delete_versions(self._s3, out, [{"Key": key} for key in keys])
             deleted[kind] = len(keys)
-        self._delete_versions(out, [{"Key": key} for key in emptied])
+        delete_versions(self._s3, out, [{"Key": key} for key in emptied])
         for handle in found.dead_letters:
             self._sqs.delete_message(
                 QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
@@ -359,22 +359,6 @@ class Forgetting:
             f"Not all of {len(face_ids)} faces left the collection {self._collection_id}: "
             f"{trouble}. Repeat the command; the photographs are deleted already."
         )
-
-    def _delete_versions(self, bucket: str, versions: list[dict[str, str]]) -> None:
-        for start in range(0, len(versions), _MOST_DELETED_AT_ONCE):
-            answer = self._s3.delete_objects(
-                Bucket=bucket,
-                Delete={
-                    "Objects": versions[start : start + _MOST_DELETED_AT_ONCE],
-                    "Quiet": True,
-                },
-            )
-            if errors := answer.get("Errors"):
-                raise Actionable(
-                    f"{len(errors)} objects of {bucket} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then "
-                    "repeat the command."
-                )
 
     def _delete_pages(self, folders: Iterable[Path]) -> int:
         """Delete evidence pages; how many. Whatever is wrong with one, all else must go on."""

@@ -23,6 +23,7 @@ from facematch.local.distributed_map import DistributedMap
 from facematch.local.expressions import Expressions
 from facematch.local.faults import FaultyFunctions, Injector
 from facematch.local.histories import Histories
+from facematch.local.listings import Listings
 from facematch.local.parent import end_with_parent
 from facematch.local.permissions import PolicyDesk
 from facematch.local.redrive import Redrives
@@ -164,6 +165,15 @@ PRIVATE_NAMES: Final = (
         "writes the results of Athena",
     ),
     *(
+        PrivateName("ministack.services.s3", name, parameters, "keys that XML cannot hold")
+        for name, parameters in {
+            "_list_object_versions": ("bucket_name", "query_params"),
+            "_xml_body": ("root",),
+            "_qp": ("params", "key", "default"),
+            "_url_encode": ("value",),
+        }.items()
+    ),
+    *(
         PrivateName("ministack.services.athena", name, parameters, "Athena on our own catalog")
         for name, parameters in {
             "_start_query_execution": ("data",),
@@ -225,6 +235,7 @@ def install(faults: FaultyFunctions | None = None) -> Restarts:
     Histories(stepfunctions).install(redrives)
     DistributedMap(stepfunctions, s3).install()
     Athena(athena, glue, s3).install()
+    Listings(s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
     restarts = Restarts(stepfunctions)
     restarts.install()

@@ -147,3 +147,28 @@ def test_dead_letters_about_the_person_go_and_those_about_a_namesake_stay(
         for message in received:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     assert sorted(left) == sorted(bodies[1:])
+
+
+def test_a_key_that_xml_cannot_hold_is_listed_and_forgotten(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    key = f"{workflow.deployment.image_prefix}Zoe/\x1b[31mred_0001.jpg"
+    bucket = workflow.deployment.images_bucket
+    versions = []
+    for body in (b"first", b"second"):
+        image = workflow.upload(key.removeprefix(workflow.deployment.image_prefix), body)
+        workflow.failure(image)
+        versions.append(image.version_id)
+    pages = workflow.s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=key, PaginationConfig={"PageSize": 1}
+    )
+    listed = [(item["Key"], item["VersionId"]) for page in pages for item in page["Versions"]]
+    assert sorted(listed) == sorted((key, version) for version in versions)
+
+    forgetting = Forgetting(workflow.deployment, Person(None, key), Dashboards(tmp_path))
+    found = forgetting.find()
+    assert forgetting.delete(found)["versions"] == 2
+    forgetting.wait_until_quiet(found.images)
+
+    assert workflow.s3.list_object_versions(Bucket=bucket, Prefix=key).get("Versions", []) == []
+    assert not forgetting.find().is_about_them()

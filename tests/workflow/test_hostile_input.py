@@ -224,6 +224,7 @@ KEYS = {
     ),
     "a newline": Upload(key="Ann\nLee\r\n_0001.jpg", name="Ann\nLee\r\n"),
     "a line separator": Upload(key="Ann\u2028Lee_0001.jpg", name="Ann\u2028Lee"),
+    "a terminal's control": Upload(key="Ann\x1b[31mRed_0001.jpg", name="Ann\x1b[31mRed"),
     "an emoji": Upload(key="Ann \U0001f600_0001.jpg", name="Ann \U0001f600"),
     "right-to-left text": Upload(key="دانا כהן_0001.jpg", name="دانا כהן"),
     "a right-to-left override": Upload(key="Ann\u202egpj_0001.jpg", name="Ann\u202egpj"),
