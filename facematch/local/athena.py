@@ -10,7 +10,8 @@ Here a query sees the Glue catalog as on Athena:
 - Parameters are bound, never pasted. Each is a literal (Amazon Athena User Guide, Use
   parameterized queries).
 - Objects of a partition are read once and kept together in one file for the next query, until
-  one of them changes: DuckDB takes 0.1 ms to open a file, and there is one for each image.
+  one of them changes: DuckDB takes 0.1 ms to open a file, and there is one for each image. The
+  file goes as soon as that happens, so that nothing of somebody who is forgotten stays in it.
 
 Only SELECT, and only JSON tables. DuckDB may read nothing else of this machine.
 """
@@ -27,13 +28,15 @@ import json
 import os
 import re
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _JSON_SERDE: Final = "org.openx.data.jsonserde.JsonSerDe"
 _VIEW: Final = re.compile(r"/\* Presto View: (?P<text>[A-Za-z0-9+/=]+) \*/")
@@ -75,6 +78,9 @@ _ATHENA_TYPES: Final = {
     "MAP": "map",
 }
 
+#: Of the emulator's S3: each keeps the change of one object, whatever request has made it.
+CHANGES: Final = ("_persist_object", "_persist_delete_marker", "_delete_persisted_object")
+
 _PARAMETERS: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("parameters")
 
 
@@ -101,6 +107,7 @@ class Athena:
         self._athena._run_duckdb = self.run
         self._athena._save_query_results = self.save_results
         self._athena.get_state = self.get_state
+        self._objects.install()
 
     def get_state(self) -> dict[str, Any]:
         """What is written at a snapshot: not the queries, whose results may be large."""
@@ -134,7 +141,7 @@ class Athena:
             return await asyncio.to_thread(self._run, query, database, _PARAMETERS.get(()))
 
     def _run(self, query: str, database: str, parameters: Sequence[Any]) -> dict[str, Any]:
-        with duckdb.connect(":memory:") as connection:
+        with self._objects.reading(), duckdb.connect(":memory:") as connection:
             for setting in _SETTINGS:
                 connection.execute(setting)
             connection.execute("ATTACH ':memory:' AS awsdatacatalog")
@@ -279,6 +286,52 @@ class Objects:
         self._numbers = itertools.count()
         #: By the partition's place: what it was made of, and the file.
         self._files: dict[tuple[str, ...], tuple[list[tuple[str, str]], Path]] = {}
+        #: The places that are made of the objects of a bucket's folder: one for each table there.
+        self._places: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+        self._lock = threading.Lock()
+        self._being_read = False
+        #: Bucket and folder of what has changed while a query read the files.
+        self._changed: set[tuple[str, str]] = set()
+
+    def install(self) -> None:
+        """Hear of each change, before anything is served."""
+        for name in CHANGES:
+            setattr(self._s3, name, self._telling(getattr(self._s3, name)))
+
+    def _telling(self, change: Callable[..., None]) -> Callable[..., None]:
+        def change_and_tell(bucket: str, key: str, *given: Any) -> None:
+            change(bucket, key, *given)
+            self.changed(bucket, key)
+
+        return change_and_tell
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """For one query: no file goes meanwhile, and then all that are out of date."""
+        with self._lock:
+            self._being_read = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._being_read = False
+                self._drop(self._changed)
+                self._changed.clear()
+
+    def changed(self, bucket: str, key: str) -> None:
+        """Keep no copy of an object that was written, replaced or deleted."""
+        folder = (bucket, key.rpartition("/")[0])
+        with self._lock:
+            if self._being_read:
+                self._changed.add(folder)
+            else:
+                self._drop([folder])
+
+    def _drop(self, changed: Iterable[tuple[str, str]]) -> None:
+        for folder in changed:
+            for place in self._places.pop(folder, ()):
+                if place in self._files:
+                    self._files.pop(place)[1].unlink(missing_ok=True)
 
     def files(self, location: str, keys: list[str]) -> list[Path]:
         """One file of JSON Lines for each partition, in folders named ``<key>=<value>``."""
@@ -316,6 +369,8 @@ class Objects:
             for body in self._bodies(place[0], [key for key, _ in objects]):
                 file.write(body if body.endswith(b"\n") or not body else body + b"\n")
         self._files[place] = (objects, path)
+        of_folder = (place[0], objects[0][0].rpartition("/")[0])
+        self._places.setdefault(of_folder, set()).add(place)
         return path
 
     def _bodies(self, bucket: str, keys: Iterable[str]) -> Iterator[bytes]:

@@ -125,6 +125,11 @@ class LocalCloud:
         """Where each fault that was made is written down; not there before the first."""
         return self.home.logs / "faults.jsonl"
 
+    @property
+    def _tmp(self) -> Path:
+        """Where the emulator and its functions keep what nobody needs after them."""
+        return self.home.state / "tmp"
+
     def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401
         """A client of this local cloud; `options` are botocore's Config's."""
         if self.running is None:
@@ -165,6 +170,7 @@ class LocalCloud:
         self._children.clear()
         self.running = None
         if self._lock:
+            _empty(self._tmp)  # copies of what is kept elsewhere, and forgotten there
             self._lock.close()
             self._lock = None
 
@@ -173,9 +179,9 @@ class LocalCloud:
         return next((name for name, child in self._children if child.poll() is not None), None)
 
     def _start(self) -> Running:
-        for folder in (self.home.state / "tmp", self.home.logs):
+        for folder in (self._tmp, self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        _empty(self.home.state / "tmp")
+        _empty(self._tmp)
         with self.home.choosing_ports() as (port, rekognition_port):
             machine = self._spawn_all(port, rekognition_port)
             self._say("synthesising the template")  # while they start
@@ -262,8 +268,8 @@ def reset(home: Home) -> None:
 
 
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -165,6 +165,14 @@ PRIVATE_NAMES: Final = (
         "writes the results of Athena",
     ),
     *(
+        PrivateName("ministack.services.s3", name, parameters, "Athena keeps no copy of it")
+        for name, parameters in {
+            "_persist_object": ("bucket", "key", "obj"),
+            "_persist_delete_marker": ("bucket_name", "key", "marker"),
+            "_delete_persisted_object": ("bucket_name", "key"),
+        }.items()
+    ),
+    *(
         PrivateName("ministack.services.s3", name, parameters, "keys that XML cannot hold")
         for name, parameters in {
             "_list_object_versions": ("bucket_name", "query_params"),

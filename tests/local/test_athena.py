@@ -42,6 +42,20 @@ class StandInS3:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
         self.objects[key] = {"etag": str(hash(body))}
+        self._persist_object("pile", key, self.objects[key])
+
+    def delete(self, key: str) -> None:
+        del self.objects[key]
+        self._delete_persisted_object("pile", key)
+
+    def _persist_object(self, bucket: str, key: str, obj: Any) -> None:
+        """Keep it, as `put` has done."""
+
+    def _persist_delete_marker(self, bucket_name: str, key: str, marker: Any) -> None:
+        """Of a bucket with versions."""
+
+    def _delete_persisted_object(self, _bucket: str, key: str) -> None:
+        (self.folder / key).unlink()
 
     @property
     def objects(self) -> dict[str, dict[str, str]]:
@@ -222,6 +236,48 @@ def test_only_a_partition_that_has_changed_is_read_again(s3: StandInS3) -> None:
     assert third == second[1:]
     assert not first[0].exists()
     assert not first[1].exists()
+
+
+@pytest.mark.parametrize("change", ["put", "delete"])
+def test_no_copy_is_left_of_an_object_that_is_replaced_or_deleted(
+    athena: Athena, s3: StandInS3, glue: StandInGlue, change: str
+) -> None:
+    athena._objects.install()
+    glue.add("odd", {"a": "string"}, ["dt"])
+    glue.add("whole", {"a": "string"}, [])
+    for key in ("odd/dt=2026-11-22/1.json", "odd/dt=2026-11-23/2.json", "whole/3.json"):
+        s3.put(key, b'{"a":"Ann Lee"}\n')
+    ask(athena, "SELECT * FROM odd, whole")
+    assert len(copies(athena)) == 3
+
+    if change == "put":
+        s3.put("odd/dt=2026-11-22/1.json", b'{"a":"Bea Roe"}\n')
+    else:
+        s3.delete("odd/dt=2026-11-22/1.json")
+    s3.delete("whole/3.json")
+
+    assert copies(athena) == ["dt=2026-11-23"]
+    ask(athena, "SELECT * FROM odd, whole")
+    assert copies(athena) == ["dt=2026-11-22", "dt=2026-11-23"][change == "delete" :]
+
+
+def test_what_changes_while_a_query_reads_goes_when_it_has_ended(s3: StandInS3) -> None:
+    objects = Objects(s3)
+    s3.put("odd/dt=2026-11-22/1.json", b"1\n")
+
+    with objects.reading():
+        (file,) = objects.files("s3://pile/odd/", ["dt"])
+        objects.changed("pile", "odd/dt=2026-11-22/1.json")
+        assert file.read_text() == "1\n"  # DuckDB may be about to open it
+
+    assert not file.exists()
+    (again,) = objects.files("s3://pile/odd/", ["dt"])
+    assert again.read_text() == "1\n"
+
+
+def copies(athena: Athena) -> list[str]:
+    """The folders of the partitions' files."""
+    return sorted(file.parent.name for file in athena._objects.folder.rglob("*.json"))
 
 
 def test_a_view_is_its_query_and_may_use_another(athena: Athena, glue: StandInGlue) -> None:

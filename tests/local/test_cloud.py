@@ -120,6 +120,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     stopped = facematch(home, "local", "stop")
     assert stopped.returncode == 0
     assert eventually(lambda: not processes_of(home))
+    assert list((home / "state" / "tmp").iterdir()) == []
     assert facematch(home, "local", "start").returncode == 0
     again = facematch(home, "upload", str(folder), "--local", "--wait", "--json")
     assert json.loads(again.stdout)["uploaded"] == 0

@@ -9,6 +9,7 @@ import pytest
 
 from facematch.evidence.write import Dashboards
 from facematch.forget import AUDIT_PREFIX, Forgetting, Person
+from facematch.query import run
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -105,6 +106,21 @@ def _without(name: str, text: str) -> str | None:
     """The text, once the person, apart from the namesake, is not in it."""
     rest = text.replace(f"{name} Junior", "")
     return None if name in rest or "Una_F" in rest or "Una F" in rest else text
+
+
+def test_no_query_leaves_a_copy_of_what_is_forgotten(workflow: Workflow, tmp_path: Path) -> None:
+    upload(workflow, "Tia_Gone_0001.jpg", "obama.jpg")
+    forgetting = Forgetting(workflow.deployment, Person.named("Tia_Gone"), Dashboards(tmp_path))
+
+    def copied() -> bool:
+        copies = workflow.cloud.home.state.glob("tmp/athena-*/**/rows.json")
+        return any(b"Tia_Gone" in copy.read_bytes() for copy in copies)
+
+    run(workflow.deployment, "SELECT * FROM reports")
+    assert copied()  # for the next query
+    forgetting.delete(forgetting.find())
+
+    assert not copied()
 
 
 def test_one_photograph_is_forgotten_and_the_others_of_the_person_stay(
