@@ -104,6 +104,7 @@ class Athena:
         """Put it in, before anything is served."""
         self._start = self._athena._start_query_execution
         self._athena._start_query_execution = self.start
+        self._athena._parse_ddl = self.no_ddl
         self._athena._run_duckdb = self.run
         self._athena._save_query_results = self.save_results
         self._athena.get_state = self.get_state
@@ -113,6 +114,14 @@ class Athena:
         """What is written at a snapshot: not the queries, whose results may be large."""
         kept = ("_workgroups", "_named_queries", "_data_catalogs", "_prepared_statements", "_tags")
         return copy.deepcopy({name: getattr(self._athena, name) for name in kept})
+
+    @staticmethod
+    def no_ddl(_query: str) -> None:
+        """Take no statement for one that changes the catalog.
+
+        The emulator would carry it out, and no deployment brings back a table that was dropped.
+        So it comes to `run` like every other, which runs only SELECT.
+        """
 
     def start(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - the emulator's response
         """StartQueryExecution, with its parameters."""
@@ -149,7 +158,10 @@ class Athena:
             connection.execute(f"SET allowed_directories = [{folder}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            statements = connection.extract_statements(query)
+            try:
+                statements = connection.extract_statements(query)
+            except duckdb.ParserException as error:
+                raise ValueError(f"{error}\nHere Athena runs SELECT only") from None
             if len(statements) != 1:
                 raise ValueError(f"Only one sql statement is allowed. Got: {len(statements)}")
             if statements[0].type is not duckdb.StatementType.SELECT:

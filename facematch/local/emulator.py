@@ -185,6 +185,7 @@ PRIVATE_NAMES: Final = (
         PrivateName("ministack.services.athena", name, parameters, "Athena on our own catalog")
         for name, parameters in {
             "_start_query_execution": ("data",),
+            "_parse_ddl": ("query",),
             "_execute_query": ("query_id", "query", "database", "ddl", "catalog"),
             "_run_duckdb": ("query", "database", "catalog"),
             "_save_query_results": ("query_id",),

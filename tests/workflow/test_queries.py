@@ -424,6 +424,32 @@ def test_what_athena_cannot_run_ends_with_its_reason(
         command.run(athena, sql)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "drop table reports",
+        "DROP TABLE IF EXISTS reports;",
+        f"drop table {DATABASE}.reports",
+        "/* tidy */ drop table reports -- up",
+        "CREATE EXTERNAL TABLE IF NOT EXISTS more (a int) LOCATION 's3://pile/more/'",
+        "CREATE TABLE more (a int)",
+        "WITH a AS (SELECT 1) DELETE FROM reports",
+        "SELECT 1; drop table reports",
+        "ALTER TABLE reports ADD COLUMNS (b int)",
+        "MSCK REPAIR TABLE reports",
+    ],
+)
+def test_no_query_changes_the_catalog(athena: Deployment, workflow: Workflow, sql: str) -> None:
+    glue = workflow.cloud.client("glue")
+    before = glue.get_tables(DatabaseName=DATABASE)["TableList"]
+
+    with pytest.raises(command.QueryFailed, match=r"SELECT only|Only one sql statement"):
+        command.run(athena, sql)
+
+    assert glue.get_tables(DatabaseName=DATABASE)["TableList"] == before
+    assert command.run(athena, "SELECT count(*) AS n FROM reports").rows[0][0]
+
+
 @pytest.mark.parametrize("parameter", ["Ann", "'Ann", "'a' OR 'b'", "1; DROP TABLE reports"])
 def test_a_parameter_that_is_no_literal_is_refused(athena: Deployment, parameter: str) -> None:
     with pytest.raises(Actionable, match="not a literal"):
