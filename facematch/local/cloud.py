@@ -22,6 +22,7 @@ from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
 from facematch.local.home import Home, LocalCloudError, Running
 from facematch.local.restarts import say_deployed
+from facematch.local.snapshots import STATE_DAMAGED
 from facematch.toolkit import PROJECT, SynthesisError, synthesised
 
 if TYPE_CHECKING:
@@ -239,6 +240,12 @@ class LocalCloud:
         (child,) = (child for name, child in self._children if name == module)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
+            if child.poll() == STATE_DAMAGED:
+                raise LocalCloudError(
+                    f"The state in {self.home.state} is damaged: {_tail(self._log(module), 1)}. "
+                    "Put back a copy of it, if there is one; otherwise delete everything and begin "
+                    "anew with: facematch local reset"
+                )
             if child.poll() is not None:
                 raise LocalCloudError(
                     f"The process {module!r} ended while starting (exit code {child.returncode}). "

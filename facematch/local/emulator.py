@@ -199,6 +199,14 @@ PRIVATE_NAMES: Final = (
         "snapshots, so that a crash loses little",
     ),
     PrivateName("ministack.core.persistence", "save_state", ("service", "data"), "snapshots"),
+    *(
+        PrivateName("ministack.app", name, parameters, "no start without what was kept")
+        for name, parameters in {
+            "_load_persisted_state": (),
+            "load_state": ("service",),
+            "_get_module": ("name",),
+        }.items()
+    ),
     PrivateName(
         "ministack.core.iam_evaluator",
         "enforce",

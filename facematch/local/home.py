@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STATE_ROOT: Final = PROJECT / ".facematch"
 #: MiniStack's own default, and one beside it.
 DEFAULT_PORTS: Final = (4566, 4567)
+_PORTS: Final = range(1, 65536)
 
 
 class LocalCloudError(Actionable):
@@ -137,11 +138,11 @@ class Home:
         Raises
         ------
         LocalCloudError
-            When another program has taken one of them since.
+            When another program has taken one of them since, or nobody knows them any more.
         """
         file = self.state / "ports.json"
         if file.exists():
-            first, second = json.loads(file.read_text())
+            first, second = _two_ports(file)
             for port in (first, second):
                 if not _free(port):
                     raise LocalCloudError(
@@ -172,6 +173,21 @@ class Home:
     @property
     def _running_file(self) -> Path:
         return self.folder / "running.json"
+
+
+def _two_ports(file: Path) -> tuple[int, int]:
+    try:
+        first, second = json.loads(file.read_text())
+        if first in _PORTS and second in _PORTS:
+            return first, second
+    except (ValueError, TypeError):
+        pass
+    # Not chosen anew: the rest of the state still names the old ones.
+    raise LocalCloudError(
+        f"The state in {file.parent} is damaged: {file} does not name two ports. Put back a copy "
+        "of it, if there is one; otherwise delete everything and begin anew with: "
+        "facematch local reset"
+    )
 
 
 def _free(port: int) -> bool:

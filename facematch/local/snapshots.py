@@ -3,13 +3,19 @@
 After kill -9 the objects of S3 are all there, and the executions and messages as they were at the
 last snapshot: what ran then is FAILED and can be redriven; what came after is found by
 ``facematch audit``, which sends it through the queue again.
+
+A file that cannot be read ends the emulator when it starts. By itself it would go on without that
+service's state, and overwrite it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.histories import PackedHistory
@@ -17,13 +23,15 @@ from facematch.local.histories import PackedHistory
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
 #: At least so long between two snapshots, seconds; and so many times the last one's duration, so
 #: that a large state costs no more than a fiftieth of the time.
 SHORTEST_INTERVAL: Final = 3.0
 _INTERVAL_PER_DURATION: Final = 50.0
 _TRIES: Final = 5
+#: Exit code of the emulator when it cannot read its state; the last line of its log says why.
+STATE_DAMAGED: Final = 3
 
 
 class Snapshots:
@@ -42,6 +50,22 @@ class Snapshots:
         self._save_state = persistence.save_state
         persistence.save_state = self.save_state
         persistence.json = _InOneGo(persistence.json)
+        self._folder = Path(persistence.STATE_DIR)
+        ministack._load_persisted_state = self.read
+
+    def read(self) -> None:
+        """Read every service's state, or end the process: nothing has been written yet."""
+        for service, module in self._ministack._state_map.items():
+            file = self._folder / f"{service}.json"
+            if not file.exists():
+                continue
+            try:
+                state = self._ministack.load_state(service)
+                if not isinstance(state, dict):  # it has logged why
+                    _end(f"{file} cannot be read")
+                self._ministack._get_module(module).load_persisted_state(state)
+            except Exception as error:  # noqa: BLE001 - of any service, for any content
+                _end(f"{file} cannot be read: {type(error).__name__}: {error}")
 
     def save_state(self, service: str, data: Any) -> None:  # noqa: ANN401 - any JSON
         """Write one service's state; at the end, after the snapshot that is being written."""
@@ -76,6 +100,12 @@ class Snapshots:
                 state = _consistent(get_state)
                 if state is not None:
                     self._save_state(service, state)
+
+
+def _end(why: str) -> NoReturn:
+    """End at once: an orderly end would write what was not read."""
+    print(why, file=sys.stderr, flush=True)
+    os._exit(STATE_DAMAGED)
 
 
 def _consistent(get_state: Callable[[], Any]) -> Any:  # noqa: ANN401 - a service's state

@@ -311,3 +311,48 @@ def test_every_difference_is_shown(tmp_path: Path) -> None:
 
     listed: list[dict[str, Any]] = json.loads(shown.stdout)
     assert [entry["what"] for entry in listed] == [d.what for d in DIFFERENCES]
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{x", "", "[4566]", '["a", "b"]', "[1, 70000]", "7", "\xff"]
+)
+def test_ports_that_cannot_be_read_are_a_damaged_state(tmp_path: Path, text: str) -> None:
+    home = Home(tmp_path)
+    home.ports()
+    (home.state / "ports.json").write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(LocalCloudError, match=r"(?s)ports\.json.*facematch local reset"):
+        home.ports()
+
+
+def kept(payload: object) -> str:
+    return json.dumps({"__ministack_format__": 2, "payload": payload})
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("service", "text"),
+    [
+        ("s3", '{"__ministack_format__": 2, "payl'),
+        ("stepfunctions", ""),
+        ("stepfunctions", kept({"executions": 5})),
+        ("stepfunctions", kept([])),
+    ],
+)
+def test_a_damaged_state_is_said_and_left_as_it_is(
+    tmp_path: Path, service: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start without it would lose all executions, and write that down."""
+    monkeypatch.setattr("facematch.local.cloud.synthesised", lambda _settings: tmp_path)
+    home = Home(tmp_path)
+    file = home.state / "services" / f"{service}.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+
+    with pytest.raises(LocalCloudError, match=r"damaged.*facematch local reset") as raised:
+        LocalCloud(home).start()
+
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert file.read_text() == text
+    assert eventually(lambda: not processes_of(tmp_path))

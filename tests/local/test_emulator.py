@@ -35,6 +35,15 @@ def test_the_poller_is_still_woken_by_an_event() -> None:
     assert isinstance(module._esm_wake, threading.Event)
 
 
+def test_every_state_that_is_kept_has_its_file_and_module() -> None:
+    ministack = importlib.import_module("ministack.app")
+    persistence = importlib.import_module("ministack.core.persistence")
+
+    assert isinstance(persistence.STATE_DIR, str)
+    assert {"s3", "stepfunctions", "sqs", "glue"} <= ministack._state_map.keys()
+    assert ministack._state_map["lambda"] == "lambda_svc"
+
+
 def test_the_emulator_is_the_version_that_was_looked_into() -> None:
     assert version("ministack") == "1.5.33"
 
