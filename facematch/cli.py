@@ -267,6 +267,12 @@ def local_start(
 
     home = Home.default()
     if home.running():
+        if context:
+            fail(
+                f"A local cloud is running in {home.folder} already, with the settings that it "
+                "was started with. Stop it first: facematch local stop, then repeat the command.",
+                UNUSABLE,
+            )
         messages.print(f"A local cloud is running in {home.folder} already.")
         return
     arguments = [sys.executable, "-m", "facematch.local.serve", "--home", str(home.folder)]
@@ -283,15 +289,21 @@ def local_start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    with messages.status("starting the local cloud"):
-        while home.running() is None:
-            if process.poll() is not None:
-                fail(
-                    f"The local cloud in {home.folder} did not start. Look at what it said "
-                    f"({log}):\n{log.read_text().strip()}",
-                    FAILED,
-                )
-            time.sleep(0.1)
+    try:
+        with messages.status("starting the local cloud"):
+            while home.running() is None:
+                if process.poll() is not None:
+                    fail(
+                        f"The local cloud in {home.folder} did not start. Look at what it said "
+                        f"({log}):\n{log.read_text().strip()}",
+                        FAILED,
+                    )
+                time.sleep(0.1)
+    except Interrupted:
+        process.terminate()
+        with messages.status("stopping the local cloud"):
+            process.wait()
+        raise
     _show_local()
 
 
@@ -341,15 +353,20 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
     from facematch.local.home import Home  # noqa: PLC0415
 
     home = Home.default()
+    if not home.holds_local_cloud():
+        messages.print(f"{home.folder} holds no local cloud: nothing was deleted.")
+        return
     if home.running():
         fail(
             f"The local cloud in {home.folder} is running. Stop it first: facematch local stop",
             UNUSABLE,
         )
     if not yes:
-        typer.confirm(f"Delete everything that is kept in {home.folder}?", abort=True)
+        typer.confirm(
+            f"Delete everything that the local cloud has kept in {home.folder}?", abort=True
+        )
     reset(home)
-    messages.print(f"{home.folder} is empty.")
+    messages.print(f"Everything that the local cloud had kept in {home.folder} is deleted.")
 
 
 @local_app.command("differences")

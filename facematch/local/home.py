@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from facematch.errors import Actionable
+from facematch.errors import Actionable, Unusable
 from facematch.toolkit import PROJECT
 
 if TYPE_CHECKING:
@@ -58,9 +58,22 @@ class Home:
 
     @classmethod
     def default(cls) -> Self:
-        """The folder that FACEMATCH_HOME names, or ``.facematch/local`` in the project."""
+        """The folder that FACEMATCH_HOME names, or ``.facematch/local`` in the project.
+
+        Raises
+        ------
+        Unusable
+            When it names a file, or something below one.
+        """
         named = os.environ.get("FACEMATCH_HOME")
-        return cls(Path(named).resolve() if named else STATE_ROOT / "local")
+        folder = Path(named).resolve() if named else STATE_ROOT / "local"
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir():
+            raise Unusable(
+                f"FACEMATCH_HOME={named}: {there} is a file, and a local cloud needs a folder. "
+                "Name one, which need not exist yet."
+            )
+        return cls(folder)
 
     @property
     def state(self) -> Path:
@@ -76,6 +89,11 @@ class Home:
     def database(self) -> Path:
         """Faces and collections."""
         return self.state / "faces.sqlite"
+
+    def holds_local_cloud(self) -> bool:
+        """Whether a local cloud has kept something here; other people's files do not count."""
+        kept = ("ports.json", "services", "s3", self.database.name)
+        return any((self.state / name).exists() for name in kept)
 
     def running(self) -> Running | None:
         """The local cloud that runs here, if one does."""

@@ -12,6 +12,10 @@ from facematch.local.cloud import LocalCloud
 from facematch.local.home import Home, LocalCloudError
 
 
+class _EndedError(BaseException):
+    """A signal came while the local cloud started."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Start the local cloud and hold it until SIGTERM or Ctrl-C, or until a part of it dies."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -21,11 +25,20 @@ def main(arguments: list[str] | None = None) -> int:
     overrides = dict(pair.partition("=")[::2] for pair in options.context)
 
     ending = threading.Event()
+    starting = True
+
+    def end(*_signal: object) -> None:
+        if starting and not ending.is_set():
+            ending.set()
+            raise _EndedError  # which ends what was started already
+        ending.set()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: ending.set())
+        signal.signal(number, end)
     cloud = LocalCloud(Home(options.home), overrides=overrides, say=print)
     try:
         with cloud:
+            starting = False
             running = cloud.running
             print(f"ready: {running.endpoint if running else ''}", flush=True)
             while not ending.wait(0.5):
@@ -35,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     except LocalCloudError as error:
         print(error)
         return 1
+    except _EndedError:
+        print("Ended while it started, as it was asked to.")
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.local.cloud import LocalCloud, reset
-from facematch.local.home import Home, LocalCloudError
+from facematch.local.home import Home, LocalCloudError, Running
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
 
@@ -356,3 +356,74 @@ def test_a_damaged_state_is_said_and_left_as_it_is(
     assert "\n" not in str(raised.value)
     assert file.read_text() == text
     assert eventually(lambda: not processes_of(tmp_path))
+
+
+def test_settings_for_a_local_cloud_that_runs_already_are_not_ignored(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with home.lock():
+        home.is_running(Running(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "Stack"))
+        without = facematch(tmp_path, "local", "start")
+        with_settings = facematch(tmp_path, "local", "start", "-c", "notify_threshold=50")
+
+    assert without.returncode == 0
+    assert "running" in without.stderr
+    assert with_settings.returncode == 2
+    assert "facematch local stop" in with_settings.stderr
+
+
+@needs_proc
+def test_a_start_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facematch.cli", "local", "start"],
+        cwd=PROJECT,
+        env={**os.environ, "FACEMATCH_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # Itself, the one that holds the others, the emulator.
+    assert eventually(lambda: len(processes_of(home)) >= 3)
+
+    os.killpg(process.pid, signal.SIGINT)
+
+    assert process.wait(PATIENCE_SECONDS) == 130
+    assert eventually(lambda: not processes_of(home)), processes_of(home)
+    assert Home(home).running() is None
+    assert process.stderr
+    assert "Traceback" not in process.stderr.read() + (home / "logs" / "local.log").read_text()
+
+
+def test_a_reset_deletes_nothing_of_others_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine.log").write_text("mine")
+
+    done = facematch(tmp_path, "local", "reset", "--yes")
+
+    assert done.returncode == 0
+    assert "no local cloud" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine.log"]
+
+
+def test_a_reset_deletes_what_was_kept_and_leaves_the_rest(tmp_path: Path) -> None:
+    Home(tmp_path).ports()
+    (tmp_path / "notes.txt").write_text("mine")
+
+    done = facematch(tmp_path, "local", "reset", "--yes")
+
+    assert done.returncode == 0
+    assert "is deleted" in done.stderr
+    assert not (tmp_path / "state").exists()
+    assert (tmp_path / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+@pytest.mark.parametrize("command", ["start", "reset", "status"])
+def test_a_home_that_is_a_file_is_said(tmp_path: Path, command: str, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+
+    done = facematch(tmp_path / place, "local", command)
+
+    assert done.returncode == 2
+    assert f"{tmp_path / 'file'} is a file" in done.stderr
+    assert "Traceback" not in done.stderr
