@@ -51,9 +51,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, byte
         ("Ann_2.jpg", "obama2.jpg"),
         ("Bea_1.jpg", "obama3.jpg"),
         ("Joe_1.jpg", "biden.jpg"),
-        ("Joe_2.jpg", "biden.jpg"),
     ):
         (made / name).write_bytes(photographs[source])
+    # The same picture, stored anew: a copy byte for byte would take no part.
+    (made / "Joe_2.jpg").write_bytes(photographs["biden.jpg"] + b"\0")
     (made / "Broken_1.jpg").write_bytes(photographs["biden.jpg"][:300])
     Image.new("RGB", (400, 300), "grey").save(made / "Empty_1.png")
     Image.new("RGB", (40, 300), "grey").save(made / "Tiny_1.png")
