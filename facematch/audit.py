@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from facematch.deployment import DEFAULT_STACK_NAME, PARALLEL
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records, digest_of
+from facematch.records import Records, digest_of, image_listed
 from facematch.story import oldest_message_seconds
 from facematch.terminal import messages, output, progress, safe
 from functions.events import ObjectCreated, Road, created_message
@@ -416,18 +416,6 @@ class Auditor:
                 return False
             raise
         return True
-
-
-def image_listed(bucket: str, item: dict[str, Any]) -> UploadedImage:
-    """The image that an item of ListObjectVersions describes."""
-    return UploadedImage(
-        bucket=bucket,
-        key=item["Key"],
-        version_id=None if item["VersionId"] == "null" else item["VersionId"],
-        etag=item["ETag"].strip('"'),
-        size=item["Size"],
-        last_modified=item["LastModified"],
-    )
 
 
 def image_prefix(deployment: Deployment, prefix: str | None) -> str:

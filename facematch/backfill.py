@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from botocore.exceptions import ClientError
 
-from facematch.audit import Found, Ledger, image_listed, image_prefix
+from facematch.audit import Found, Ledger, image_prefix
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records, digest_of
+from facematch.records import Records, digest_of, image_listed
 from facematch.terminal import messages, output, print_json, progress, safe
 from facematch.upload import current_versions
 from functions.matching.keys import is_folder_marker

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from facematch.audit import image_listed
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records
+from facematch.records import Records, image_listed
 from facematch.terminal import messages, output, print_json, safe
 from facematch.upload import current_versions
 from functions.aws.collection import FaceCollection

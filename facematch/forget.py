@@ -21,13 +21,12 @@ from urllib.parse import unquote_plus
 import typer
 from rich.table import Table
 
-from facematch.audit import image_listed
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.evidence.write import Dashboards, delete_command
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records
+from facematch.records import Records, image_listed
 from facematch.terminal import messages, output, print_json, safe
 from facematch.versions import delete_versions
 from functions.aws.collection import FaceCollection

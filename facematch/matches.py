@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from facematch.decisions import read_decisions
-from facematch.records import Records
+from facematch.deployment import PARALLEL
+from facematch.records import Records, image_listed
 from facematch.upload import current_versions
+from functions.aws.register import FaceRegisters
 from functions.matching.decisions import NewEvidence, Standing, standing
 from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from facematch.deployment import Deployment
     from functions.matching.decisions import Decision
+
+_LISTED: Final = ("Key", "VersionId", "LastModified", "ETag", "Size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,23 +66,69 @@ def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
     """
     records = Records(deployment)
     rows = records.read(list(records.keys("matches")))
-    current = {
-        item["Key"]: item
-        for item in current_versions(
-            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
-        )
-    }
+    present = Present.listed(deployment)
     return paired(
-        (row for row in rows if row["similarity"] >= minimum and is_evidence(row, current)),
+        present.shown(row for row in rows if row["similarity"] >= minimum),
         read_decisions(deployment),
     )
 
 
-def is_evidence(row: dict[str, Any], current: dict[str, dict[str, Any]]) -> bool:
-    """Whether the row is about two versions that are in the bucket now.
+class Present:
+    """What the bucket and the collection hold now, by which a match row is evidence or is not.
 
-    A row knows the other image's key but not its version: what was uploaded there after the
-    search is another photograph, whose own report says what it matches.
+    Attributes
+    ----------
+    current
+        The newest version of each key, as ListObjectVersions describes it.
+    """
+
+    def __init__(self, deployment: Deployment, current: dict[str, dict[str, Any]]) -> None:
+        self._bucket = deployment.images_bucket
+        self._registers = FaceRegisters(deployment.make_client("s3"), deployment.output_bucket)
+        self.current = current
+        self._faces: dict[str, frozenset[str] | None] = {}
+
+    @classmethod
+    def listed(cls, deployment: Deployment) -> Self:
+        """By a listing of all images."""
+        versions = current_versions(
+            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
+        )
+        return cls(
+            deployment, {item["Key"]: {name: item[name] for name in _LISTED} for item in versions}
+        )
+
+    def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The rows that are about two photographs which are there now.
+
+        A row knows the face that it found, and the key, but not the version. An older version's
+        face is found until the newer one is indexed, and the newer one that was found may have been
+        deleted since. Whose face it was says the key's register: one request for each key.
+        """
+        found = [row for row in rows if is_evidence(row, self.current)]
+        unknown = {row["matched_key"] for row in found} - self._faces.keys()
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            self._faces.update(zip(unknown, pool.map(self._read, unknown), strict=True))
+        for row in found:
+            faces = self._faces[row["matched_key"]]
+            if faces is None or row["matched_face_id"] in faces:
+                yield row
+
+    def _read(self, key: str) -> frozenset[str] | None:
+        """The faces of the key's current version; None when no register tells of any version."""
+        image = image_listed(self._bucket, self.current[key])
+        entries = self._registers.read(image).entries
+        if not entries:
+            return None
+        entry = entries.get(image.digest)
+        return frozenset(entry.face_ids if entry and not entry.leaving else ())
+
+
+def is_evidence(row: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the row's own version is the newest, and the other's not newer than the search.
+
+    What was uploaded there after the search is another photograph, whose own report says what it
+    matches.
     """
     own, other = current.get(row["key"]), current.get(row["matched_key"])
     return bool(

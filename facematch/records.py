@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.deployment import PARALLEL
 from facematch.errors import Actionable
+from functions.matching.images import UploadedImage, version_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,3 +63,15 @@ class Records:
 def digest_of(key: str) -> str:
     """The digest of the version that a record's key names."""
     return PurePosixPath(key).stem
+
+
+def image_listed(bucket: str, item: dict[str, Any]) -> UploadedImage:
+    """The image that an item of ListObjectVersions describes."""
+    return UploadedImage(
+        bucket=bucket,
+        key=item["Key"],
+        version_id=version_id_of(item["VersionId"]),
+        etag=item["ETag"].strip('"'),
+        size=item["Size"],
+        last_modified=item["LastModified"],
+    )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Unusable
 from facematch.executions import Executions, input_of
-from facematch.matches import is_evidence
+from facematch.matches import Present
 from facematch.records import Records, digest_of
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, version_id_of
 from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _seen_by_others(
     for key in {image.key, *(row["key"] for row in rows)}:
         with contextlib.suppress(s3.exceptions.ClientError):  # it is gone
             head = s3.head_object(Bucket=deployment.images_bucket, Key=key)
-            current[key] = {"VersionId": "null", **head}
-    return [row for row in rows if is_evidence(row, current)]
+            current[key] = {"VersionId": "null", "Key": key, "Size": head["ContentLength"], **head}
+    return list(Present(deployment, current).shown(rows))
 
 
 def steps(history: Iterator[dict[str, Any]]) -> list[Step]:
@@ -254,11 +254,10 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
         found = s3.list_object_versions(Bucket=bucket, Prefix=candidate).get("Versions", [])
         for item in found:
             if item["Key"] == candidate and item["IsLatest"]:
-                version = None if item["VersionId"] == "null" else item["VersionId"]
                 return UploadedImage(
                     bucket=bucket,
                     key=candidate,
-                    version_id=version,
+                    version_id=version_id_of(item["VersionId"]),
                     etag=item["ETag"].strip('"'),
                     size=item["Size"],
                     last_modified=item["LastModified"],

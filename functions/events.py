@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
-from functions.matching.images import Removal, UploadedImage, timestamp
+from functions.matching.images import Removal, UploadedImage, timestamp, version_id_of
 from functions.matching.keys import decoded_key, is_folder_marker
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
             return Removal(
                 bucket=_text(record.s3.bucket.name),
                 key=_text(key),
-                version_id=_text(described.version_id) if described.version_id else None,
+                version_id=version_id_of(described.version_id and _text(described.version_id)),
                 etag=_text(described["sequencer"]),
                 size=0,
                 last_modified=datetime.fromisoformat(record.event_time).astimezone(UTC),
@@ -173,7 +173,7 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
         return ObjectCreated(
             bucket=_text(record.s3.bucket.name),
             key=_text(key),
-            version_id=_text(described.version_id) if described.version_id else None,
+            version_id=version_id_of(described.version_id and _text(described.version_id)),
             etag=_text(described.etag),
             size=_size(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),

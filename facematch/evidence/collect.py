@@ -10,9 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from facematch.decisions import read_decisions
-from facematch.matches import is_evidence
+from facematch.matches import Present
 from facematch.records import Records
-from facematch.upload import current_versions
 from functions.matching.decisions import standing
 from functions.matching.faces import Box
 from functions.matching.failures import FailureStatus
@@ -124,23 +123,22 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     limit
         So many matches are kept, the best.
     """
-    current = {
-        item["Key"]: {"VersionId": item["VersionId"], "LastModified": item["LastModified"]}
-        for item in current_versions(
-            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
-        )
-    }
+    present = Present.listed(deployment)
+    current = present.current
     records = Records(deployment)
     best = _Best(limit)
     endings: dict[str, _Ending] = {}
-    for record in _stream(records, "reports"):
-        _keep_newest(endings, record, current)
-        # The rows in `matches/` say the same: half as many files are read without them.
-        for row in match_rows(record):
-            if row["similarity"] >= minimum and is_evidence(row, current):
-                best.add(row)
-    for record in _stream(records, "failures"):
-        _keep_newest(endings, record, current)
+    for batch in _batches(records, "reports"):
+        rows: list[dict[str, Any]] = []
+        for record in batch:
+            _keep_newest(endings, record, current)
+            # The rows in `matches/` say the same: half as many files are read without them.
+            rows += (row for row in match_rows(record) if row["similarity"] >= minimum)
+        for row in present.shown(rows):
+            best.add(row)
+    for batch in _batches(records, "failures"):
+        for record in batch:
+            _keep_newest(endings, record, current)
     matches = best.matches()
     evidence = Evidence(
         left_out=best.left_out, decisions=_decided(read_decisions(deployment), matches)
@@ -150,10 +148,10 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     return evidence
 
 
-def _stream(records: Records, kind: str) -> Iterator[dict[str, Any]]:
+def _batches(records: Records, kind: str) -> Iterator[Iterator[dict[str, Any]]]:
     keys = records.keys(kind)
     while batch := list(islice(keys, _BATCH)):
-        yield from records.read(batch)
+        yield records.read(batch)
 
 
 class _Best:

@@ -27,12 +27,17 @@ def for_programs(app: Callable[..., Any]) -> Callable[..., Any]:
         if scope["type"] != "http" or not (why := _of_a_page(scope["headers"])):
             await app(scope, receive, send)
             return
-        body = f"The local cloud answers programs of this machine, not pages in a browser ({why})."
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        said = f"The local cloud answers programs of this machine, not pages in a browser ({why})."
+        body = said.encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
         await send(
             {"type": "http.response.start", "status": HTTPStatus.FORBIDDEN, "headers": headers}
         )
-        await send({"type": "http.response.body", "body": body.encode()})
+        await send({"type": "http.response.body", "body": body})
 
     return guarded
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from functions.aws.clients import availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
-from functions.matching.images import UploadedImage
+from functions.matching.images import UploadedImage, version_id_of
 from functions.matching.reports import (
     failure_key,
     json_lines,
@@ -50,7 +50,7 @@ class ImagesBucket:
         return UploadedImage(
             bucket=bucket,
             key=key,
-            version_id=head.get("VersionId"),
+            version_id=version_id_of(head.get("VersionId")),
             etag=head["ETag"].strip('"'),
             size=head["ContentLength"],
             last_modified=head["LastModified"],

@@ -141,6 +141,16 @@ class Removal(UploadedImage):
         return f"{keys.execution_name(self.key, self.digest)}{keys.REMOVAL_SUFFIX}"
 
 
+def version_id_of(said: str | None) -> str | None:
+    """The id of a version as S3 says it; None for one that has none.
+
+    That is every object of a bucket without versioning, and what was uploaded while versioning was
+    suspended: S3 calls it "null" (Amazon S3 User Guide, Adding objects to versioning-suspended
+    buckets), and the next one is called so, too.
+    """
+    return None if said in {None, "", "null"} else said
+
+
 def image_or_removal(payload: dict[str, Any]) -> UploadedImage:
     """What an execution's input is about."""
     kind = Removal if payload.get("removed") is True else UploadedImage

@@ -50,6 +50,7 @@ def test_what_is_changed_is_in_the_table_and_nothing_else_is_changed(
         ("AWS::CloudWatch::Alarm",),
         ("AWS::CloudWatch::Dashboard",),
         ("AWS::Athena::NamedQuery",),
+        ("AWS::XRay::SamplingRule",),
         arn_of_the_collection,
         ("Outputs", "CollectionId"),
         ("Parameters",),

@@ -1,7 +1,9 @@
 -- Match rows that count: the row's own version is the newest of its key, and the other image has not
 -- been overwritten since the search. Each with its names in order, whichever side reported it. An
--- image that has no outcome does not count: one that was deleted, since its report went with it, and
--- one that is on its way, whose own report will say the same.
+-- image that has no report does not count: one that was deleted, since its report went with it, one
+-- that was rejected, and one that is on its way, whose own report will say the same. Of a key with
+-- several versions, the newest must have been searched itself by then: until it is indexed, it is an
+-- older one's face that is found.
 -- uses: newest
 SELECT
     m.pair_id,
@@ -15,5 +17,6 @@ SELECT
     m.searched_at
 FROM matches AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
-INNER JOIN newest AS other ON other.key = m.matched_key
+INNER JOIN newest AS other ON other.key = m.matched_key AND other.has_report = 1
 WHERE other.uploaded_at <= m.searched_at
+    AND (other.versions = 1 OR other.outcome_at <= m.searched_at)
