@@ -59,8 +59,10 @@ _REPLAYED_NAME: Final = re.compile(r"-([0-9a-f]{32})(?:-r\d+)?$")
 class Found(StrEnum):
     """What became of an object version.
 
-    The first five are outcomes, or the way there. REPLAY: an execution ended and its record is not
-    there, so its name is taken and the queue cannot help. MISSING: nothing knows of it.
+    The first five are outcomes, or the way there. DELETED: it is behind a delete marker or a newer
+    version, and its records have left with it, so nothing is owed to it. REPLAY: an execution ended
+    and its record is not there, so its name is taken and the queue cannot help. MISSING: nothing
+    knows of it.
     """
 
     REPORTED = "reported"
@@ -68,6 +70,7 @@ class Found(StrEnum):
     FAILED = "failed"
     RUNNING = "running"
     WAITING = "waiting"
+    DELETED = "deleted"
     REPLAY = "replay"
     MISSING = "missing"
 
@@ -78,6 +81,7 @@ _MEANING: Final = {
     Found.FAILED: "failed, timed out or aborted, with a failure record: facematch replay",
     Found.RUNNING: "have an execution that runs",
     Found.WAITING: "wait in the queue, or may",
+    Found.DELETED: "were deleted or overwritten, and have no records any more",
     Found.REPLAY: "have an execution that ended without a record: facematch replay",
     Found.MISSING: "have neither record nor execution: facematch audit --fix",
 }
@@ -150,6 +154,7 @@ class Ledger:
                 size INTEGER, modified REAL, found TEXT
             );
             CREATE TABLE known (digest BLOB, found TEXT);
+            CREATE TABLE marker (key TEXT, newest INTEGER, modified REAL);
             """
         )
 
@@ -179,6 +184,19 @@ class Ledger:
             ),
         )
 
+    def add_markers(self, markers: Iterable[dict[str, Any]]) -> None:
+        """Note delete markers, as ListObjectVersions describes them.
+
+        In a table of their own, since a key's versions may be on other pages than its marker.
+        """
+        self._database.executemany(
+            "INSERT INTO marker VALUES (?, ?, ?)",
+            (
+                (marker["Key"], marker["IsLatest"], marker["LastModified"].timestamp())
+                for marker in markers
+            ),
+        )
+
     def add_known(self, digests: Iterable[str], found: Found) -> None:
         """Note versions of which something is known, whether they are in the bucket or not."""
         self._database.executemany(
@@ -196,6 +214,21 @@ class Ledger:
                 "SELECT 1 FROM known WHERE digest = version.digest AND known.found = :found)",
                 {"found": found},
             )
+
+    def set_deleted(self) -> None:
+        """Versions of which nothing is known and that were deleted since count as deleted.
+
+        Every version behind a marker that is the key's newest entry. Behind an older one, only
+        those that are older than it: S3 dates both by the second, and a version of that same
+        second may have come after it.
+        """
+        self._database.execute("CREATE INDEX by_key ON marker (key, newest, modified)")
+        self._database.execute(
+            "UPDATE version SET found = ? WHERE found IS NULL AND EXISTS ("
+            "SELECT 1 FROM marker WHERE marker.key = version.key"
+            " AND (marker.newest OR marker.modified > version.modified))",
+            (Found.DELETED,),
+        )
 
     def set_waiting(self, since: datetime) -> None:
         """Versions of which nothing is known and that were uploaded later count as waiting."""
@@ -280,9 +313,10 @@ class Auditor:
         listed
             Told what is being listed, and how many more of it there are.
         """
-        for page in self._versions():
-            ledger.add_versions(page)
-            listed("object versions", len(page))
+        for images, markers in self._versions():
+            ledger.add_versions(images)
+            ledger.add_markers(markers)
+            listed("object versions", len(images))
         ledger.add_known(self._running(), Found.RUNNING)
         for kind, found in (("failures", Found.FAILED), ("reports", Found.REPORTED)):
             for keys in _chunks(self._records.keys(kind), _CHUNK):
@@ -290,6 +324,7 @@ class Auditor:
                 listed("records", len(keys))
         ledger.join(Found.REPORTED, Found.RUNNING, Found.FAILED)
         self._read_failures(ledger)
+        ledger.set_deleted()
         queues = self.queues()
         ledger.set_waiting(queues.waiting_since)
         self._look_up(ledger, listed)
@@ -320,17 +355,19 @@ class Auditor:
             sent(len(batch) - len(answer.get("Failed", [])))
         return errors
 
-    def _versions(self) -> Iterator[list[UploadedImage]]:
+    def _versions(self) -> Iterator[tuple[list[UploadedImage], list[dict[str, Any]]]]:
+        """Pages of object versions, and of delete markers."""
         bucket = self._deployment.images_bucket
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=bucket, Prefix=self._prefix
         )
         for page in pages:
-            yield [
+            images = [
                 image_listed(bucket, item)
                 for item in page.get("Versions", [])
                 if not is_folder_marker(item["Key"], item["Size"])
             ]
+            yield images, page.get("DeleteMarkers", [])
 
     def _running(self) -> Iterator[str]:
         """Digests of the versions whose executions run."""
@@ -394,7 +431,25 @@ class Auditor:
             return Found.REPORTED
         for record in self._records.read([failure_key(image)]):
             return _recorded(record)
+        if "SUCCEEDED" in statuses and not self._is_current(image):
+            return Found.DELETED
         return Found.REPLAY if statuses else Found.MISSING
+
+    def _is_current(self, image: UploadedImage) -> bool:
+        """Whether it is its key's newest entry now; it may have been when it was listed."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=image.bucket, Prefix=image.key
+        )
+        for page in pages:
+            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            for item in entries:
+                if item["Key"] == image.key and item["IsLatest"]:
+                    is_version = "ETag" in item
+                    return is_version and image_listed(image.bucket, item).digest == image.digest
+            # S3 lists in the order of the keys, and the key comes before what begins with it.
+            if any(item["Key"] != image.key for item in entries):
+                break
+        return False
 
     def _execution_statuses(self, image: UploadedImage) -> Iterator[str]:
         """Of the version's execution and of its replays, `-r1` and on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -107,9 +108,169 @@ def test_every_version_is_looked_at_but_folder_and_delete_markers_are_not(
     cloud.s3.put_object(Bucket=IMAGES, Key="images/folder/")
     cloud.s3.put_object(Bucket=IMAGES, Key="elsewhere/Bea.jpg")
 
-    missing = ["images/Ann.jpg", "images/Ann.jpg", "images/Gone.jpg"]
-    assert found(deployment) == {Found.MISSING: missing}
-    assert found(deployment, prefix="images/A") == {Found.MISSING: missing[:2]}
+    missing = ["images/Ann.jpg", "images/Ann.jpg"]
+    assert found(deployment) == {Found.DELETED: ["images/Gone.jpg"], Found.MISSING: missing}
+    assert found(deployment, prefix="images/A") == {Found.MISSING: missing}
+
+
+def processed(cloud: Cloud, name: str) -> UploadedImage:
+    """Uploaded, and its execution has succeeded; its report is another matter."""
+    image = put(cloud, name)
+    cloud.end(cloud.start(image), "SUCCEEDED")
+    return image
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the versions whose executions were looked up."""
+    keys: list[str] = []
+    statuses = Auditor._execution_statuses
+
+    def look(auditor: Auditor, image: UploadedImage) -> Iterator[str]:
+        keys.append(image.key)
+        return statuses(auditor, image)
+
+    monkeypatch.setattr(Auditor, "_execution_statuses", look)
+    return keys
+
+
+def test_what_was_deleted_with_its_records_lacks_nothing_and_is_not_looked_up(
+    cloud: Cloud, deployment: Deployment, looked_up: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        processed(cloud, "Gone.jpg")
+    cloud.s3.delete_object(Bucket=IMAGES, Key="images/Gone.jpg")
+
+    assert found(deployment) == {Found.DELETED: ["images/Gone.jpg"] * 2}
+    assert audit(deployment)
+    assert audit(deployment, as_json=True)
+
+    assert looked_up == []
+    shown, document = capsys.readouterr().out.split("{", 1)
+    assert "2  were deleted or overwritten" in shown
+    assert json.loads("{" + document)["deleted"] == 2
+
+
+def test_a_deleted_version_with_a_record_is_what_the_record_says(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    reported, rejected, running = (put(cloud, f"{n}.jpg") for n in range(3))
+    cloud.write(report_key(reported), {"status": "UNIQUE"})
+    fail(cloud, rejected, "REJECTED")
+    cloud.start(running)
+    for image in (reported, rejected, running):
+        cloud.s3.delete_object(Bucket=IMAGES, Key=image.key)
+
+    assert found(deployment) == {
+        Found.REPORTED: [reported.key],
+        Found.REJECTED: [rejected.key],
+        Found.RUNNING: [running.key],
+    }
+
+
+class Listing:
+    """Changes what ListObjectVersions is asked and answers."""
+
+    def __init__(self, s3: Any) -> None:
+        self.page_size = 1000
+        self.markers_last = False
+        self.dates: dict[str, datetime] = {}
+        self._held_back: list[dict[str, Any]] = []
+        self.hooks: dict[str, Any] = {
+            "before-parameter-build.s3.ListObjectVersions": self._ask,
+            "after-call.s3.ListObjectVersions": self._answer,
+        }
+        for event, hook in self.hooks.items():
+            s3.meta.events.register(event, hook)
+
+    def _ask(self, params: dict[str, Any], **_: Any) -> None:
+        params["MaxKeys"] = self.page_size
+
+    def _answer(self, parsed: dict[str, Any], **_: Any) -> None:
+        for item in [*parsed.get("Versions", []), *parsed.get("DeleteMarkers", [])]:
+            item["LastModified"] = self.dates.get(item["VersionId"], item["LastModified"])
+        if self.markers_last:
+            self._held_back += parsed.pop("DeleteMarkers", [])
+            if not parsed["IsTruncated"]:
+                parsed["DeleteMarkers"], self._held_back = self._held_back, []
+
+
+@pytest.fixture
+def listing(cloud: Cloud) -> Iterator[Listing]:
+    made = Listing(cloud.s3)
+    yield made
+    for event, hook in made.hooks.items():
+        cloud.s3.meta.events.unregister(event, hook)
+
+
+@pytest.mark.parametrize("pages", list(itertools.product([1, 2, 3, 1000], [False, True])))
+def test_a_marker_counts_on_whichever_page_it_is_listed(
+    cloud: Cloud,
+    deployment: Deployment,
+    listing: Listing,
+    looked_up: list[str],
+    pages: tuple[int, bool],
+) -> None:
+    for name in ("A.jpg", "B.jpg", "C.jpg"):
+        put(cloud, name)
+        put(cloud, name)
+        if name != "B.jpg":
+            cloud.s3.delete_object(Bucket=IMAGES, Key=f"images/{name}")
+    listing.page_size, listing.markers_last = pages
+
+    assert found(deployment) == {
+        Found.DELETED: ["images/A.jpg"] * 2 + ["images/C.jpg"] * 2,
+        Found.MISSING: ["images/B.jpg"] * 2,
+    }
+    assert set(looked_up) == {"images/B.jpg"}
+
+
+def test_a_version_that_came_after_a_marker_needs_an_outcome(
+    cloud: Cloud, deployment: Deployment, listing: Listing, looked_up: list[str]
+) -> None:
+    before = processed(cloud, "Ann.jpg")
+    marker = cloud.s3.delete_object(Bucket=IMAGES, Key=before.key)["VersionId"]
+    again = put(cloud, "Ann.jpg")
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    # S3's dates are whole seconds.
+    listing.dates = {str(before.version_id): moment - timedelta(seconds=1)}
+    listing.dates |= {marker: moment, str(again.version_id): moment}
+
+    assert found(deployment) == {Found.DELETED: [before.key], Found.MISSING: [again.key]}
+    assert looked_up == [again.key]
+
+
+def test_an_overwritten_version_that_succeeded_is_not_for_a_replay_and_one_that_failed_is(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    for _ in range(2):
+        processed(cloud, "Ann.jpg")
+    cloud.end(cloud.start(put(cloud, "Bea.jpg")), "FAILED")
+    cloud.end(cloud.start(put(cloud, "Bea.jpg")), "FAILED")
+    for name in ("Ann.jpg", "Bea.jpg"):
+        cloud.write(report_key(put(cloud, name)), {"status": "UNIQUE"})
+    put(cloud, "Ann.jpg.old")  # another key that begins so
+
+    kinds = found(deployment)
+
+    assert kinds[Found.DELETED] == ["images/Ann.jpg"] * 2
+    assert kinds[Found.REPLAY] == ["images/Bea.jpg"] * 2
+    assert kinds[Found.MISSING] == ["images/Ann.jpg.old"]
+
+
+def test_a_version_that_is_deleted_after_it_was_listed_is_not_for_a_replay(
+    cloud: Cloud, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed(cloud, "Ann.jpg")
+    queues = Auditor.queues
+
+    def meanwhile(auditor: Auditor) -> Any:
+        cloud.s3.delete_object(Bucket=IMAGES, Key="images/Ann.jpg")
+        return queues(auditor)
+
+    monkeypatch.setattr(Auditor, "queues", meanwhile)
+
+    assert found(deployment) == {Found.DELETED: ["images/Ann.jpg"]}
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"])
@@ -251,9 +412,12 @@ def test_memory_does_not_grow_with_the_number_of_versions() -> None:
     def peak(number: int) -> float:
         tracemalloc.start()
         with Ledger(IMAGES) as ledger:
-            ledger.add_versions(synthetic(number))
+            ledger.add_versions(synthetic(2 * number))
+            ledger.add_markers(markers(number, 2 * number))
             ledger.add_known((image.digest for image in synthetic(number)), Found.REPORTED)
             ledger.join(Found.REPORTED)
+            ledger.set_deleted()
+            assert ledger.counts()[Found.DELETED] == number
             assert ledger.counts()[Found.REPORTED] == number
             assert sum(1 for _ in ledger.versions(Found.REPORTED)) == number
         most = tracemalloc.get_traced_memory()[1]
@@ -274,6 +438,16 @@ def synthetic(number: int) -> Iterator[UploadedImage]:
             size=n,
             last_modified=datetime.now(UTC),
         )
+
+
+def markers(start: int, end: int) -> Iterator[dict[str, Any]]:
+    """Of the synthetic versions with these numbers."""
+    for n in range(start, end):
+        yield {
+            "Key": f"images/{n:08}/Ann_Lee_{n:08}.jpg",
+            "IsLatest": True,
+            "LastModified": datetime.now(UTC),
+        }
 
 
 def sent(cloud: Cloud, deployment: Deployment) -> list[tuple[str, str | None]]:
