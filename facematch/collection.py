@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -19,9 +20,11 @@ from facematch.records import Records, image_listed
 from facematch.terminal import messages, output, print_json, safe
 from facematch.upload import current_versions
 from functions.aws.collection import FaceCollection
+from functions.aws.register import FaceRegisters
 from functions.events import ObjectCreated, Road, created_message
-from functions.matching.keys import key_of
+from functions.matching.keys import key_of, replay_name
 from functions.matching.register import Register
+from functions.matching.reports import failure_key, report_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +56,7 @@ class Disagreements:
     foreign
         Faces that something else put in: counted, and never touched.
     on_their_way
-        Left out, since their execution runs.
+        Left out: they wait in the queue, their execution runs, or it has run meanwhile.
     """
 
     faces: int = 0
@@ -77,17 +80,20 @@ class CollectionCheck:
         self._rekognition = deployment.make_client("rekognition")
         self._collection_id = deployment.outputs["CollectionId"]
         self._executions = Executions(deployment)
+        self._records = Records(deployment)
+        self._registers = FaceRegisters(self._s3, deployment.output_bucket)
 
     def compare(self) -> Disagreements:
         """List both and compare.
 
-        The registers say which faces a version was given; they are read after the collection was
-        listed, so that a face which comes meanwhile is in none of them.
+        The registers say which faces a version was given. They are read before the collection is
+        listed, and of a key that disagrees once more after it: where both say the same, nobody has
+        worked on the key meanwhile, and what is listed has to agree with them.
         """
         found = Disagreements()
         bucket = self._deployment.images_bucket
-        faces = dict(self._faces(found))
         registered = self._registered()
+        faces = dict(self._faces(found))
         current = {
             item["Key"]: image_listed(bucket, item)
             for item in current_versions(self._s3, bucket, self._deployment.image_prefix)
@@ -97,16 +103,14 @@ class CollectionCheck:
             by_key[key].add(face_id)
         for key in current.keys() | by_key.keys():
             image = current.get(key)
-            owned = registered.get(image.digest) if image else frozenset()
-            orphans = by_key[key] - (owned or frozenset())
-            missing = (owned or frozenset()) - by_key[key]
-            if not (orphans or missing):
+            owned = registered.get(image.digest, frozenset()) if image else frozenset()
+            if by_key[key] == owned:
                 continue
-            if image and self._runs(image):
+            if image and self._is_on_its_way(image, owned):
                 found.on_their_way += 1
                 continue
-            found.orphans.update(dict.fromkeys(orphans, key))
-            if image and missing:
+            found.orphans.update(dict.fromkeys(by_key[key] - owned, key))
+            if image and owned - by_key[key]:
                 found.faceless[key] = image
         return found
 
@@ -142,16 +146,42 @@ class CollectionCheck:
 
     def _registered(self) -> dict[str, frozenset[str]]:
         """Faces that each version was given, by its digest."""
-        records = Records(self._deployment)
         return {
             digest: frozenset(entry.face_ids)
-            for record in records.read(list(records.keys("indexed")))
+            for record in self._records.read(list(self._records.keys("indexed")))
             for digest, entry in Register.from_record(record).entries.items()
         }
 
+    def _is_on_its_way(self, image: UploadedImage, owned: frozenset[str]) -> bool:
+        """Whether somebody works on a current version, has done so meanwhile, or is about to.
+
+        In this order, in which an image goes its way backwards: what ends between two of the
+        questions has left something that the later one sees.
+
+        Parameters
+        ----------
+        owned
+            What its register said before the faces were listed.
+        """
+        has_outcome = any(self._records.read([report_key(image), failure_key(image)]))
+        if self._runs(image):
+            return True
+        entry = self._registers.read(image).entries.get(image.digest)
+        if entry is None and not has_outcome:
+            return True  # it waits in the queue; if that has lost it, the audit says so
+        return owned != frozenset(entry.face_ids if entry else ())
+
     def _runs(self, image: UploadedImage) -> bool:
-        described = self._executions.described(self._executions.arn(image.execution_name))
-        return bool(described and described["status"] == "RUNNING")
+        """Whether its execution runs, or a replay of it."""
+        for attempt in count():
+            name = replay_name(image.execution_name, attempt)
+            described = self._executions.described(self._executions.arn(name))
+            if described and described["status"] == "RUNNING":
+                return True
+            # Step Functions may have forgotten the first one, and not its replay.
+            if not described and attempt:
+                break
+        return False
 
 
 @collection_app.command("check")

@@ -9,10 +9,13 @@ import re
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MAGIC = b"\xff\xd8\xff\xe0"
 _ALLOWED_ID = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
@@ -39,6 +42,16 @@ def photograph(*angles: float, width: int = 640, height: int = 480, blurred: int
 class _Stored:
     face: dict[str, Any]
     angle: float
+
+
+@dataclass(frozen=True)
+class _OnePage:
+    """A paginator of an operation that gives everything at once."""
+
+    operation: Callable[..., dict[str, Any]]
+
+    def paginate(self, *, PaginationConfig: object = None, **request: Any) -> Iterator[Any]:  # noqa: ARG002, N803 - as boto3 has it
+        yield self.operation(**request)
 
 
 @dataclass
@@ -119,6 +132,14 @@ class FakeRekognition:
             "FaceMatches": alike[: request.get("MaxFaces", 80)],
             "FaceModelVersion": "7.0",
         }
+
+    def list_faces(self, **request: Any) -> dict[str, Any]:
+        collection = self._collection("ListFaces", request)
+        faces = [stored.face for stored in collection.values()]
+        return {"Faces": faces, "FaceModelVersion": "7.0"}
+
+    def get_paginator(self, operation: str) -> _OnePage:
+        return _OnePage(getattr(self, operation))
 
     def delete_faces(self, **request: Any) -> dict[str, Any]:
         collection = self._collection("DeleteFaces", request)

@@ -1,0 +1,191 @@
+"""Collection check: what it says of the faces while others index, overwrite and delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facematch.collection import CollectionCheck, Disagreements
+from facematch.deployment import Deployment
+from functions.events import ObjectCreated, Road, changed_objects
+from functions.matching.reports import failure_key
+
+from .cloud import COLLECTION, IMAGES, OUTPUT, own_client
+from .fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from functions.matching.images import UploadedImage
+
+    from .cloud import Cloud
+
+KEY = "images/Ann_1.jpg"
+OTHER = "images/Bea_1.jpg"
+
+
+@pytest.fixture
+def check(cloud: Cloud) -> CollectionCheck:
+    deployment = Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={
+            "ImagesBucket": IMAGES,
+            "ImagePrefix": "images/",
+            "OutputBucket": OUTPUT,
+            "CollectionId": COLLECTION,
+            "StateMachineArn": cloud.state_machine_arn,
+            "RemovalStateMachineArn": cloud.removal_state_machine_arn,
+            "QueueUrl": cloud.sqs.create_queue(QueueName="QueueUrl")["QueueUrl"],
+        },
+        make_client=lambda service: (
+            cloud.rekognition if service == "rekognition" else own_client(service)
+        ),
+    )
+    return CollectionCheck(deployment)
+
+
+def process(cloud: Cloud, image: UploadedImage) -> set[str]:
+    """Index, search and report the image, as its execution does; the ids of its faces."""
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    return {face["face_id"] for face in event["index"]["faces"]}
+
+
+def processed(cloud: Cloud, angle: float, key: str = KEY) -> UploadedImage:
+    """A photograph whose execution has succeeded."""
+    image = cloud.upload(key, photograph(angle))
+    process(cloud, image)
+    cloud.end(cloud.start(image), "SUCCEEDED")
+    return image
+
+
+def lose_faces(cloud: Cloud) -> None:
+    cloud.rekognition.collections[COLLECTION].clear()
+
+
+def when_faces_are_listed(
+    cloud: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> None:
+    """Do something right before or after the collection is listed."""
+    list_faces = cloud.rekognition.list_faces
+
+    def listed(**request: Any) -> Any:
+        before()
+        answer = list_faces(**request)
+        after()
+        return answer
+
+    monkeypatch.setattr(cloud.rekognition, "list_faces", listed)
+
+
+def sent(cloud: Cloud) -> list[tuple[str, str | None, Road]]:
+    url = cloud.sqs.get_queue_url(QueueName="QueueUrl")["QueueUrl"]
+    read = []
+    for message in cloud.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+        "Messages", []
+    ):
+        (created,) = changed_objects(message["Body"], bucket=IMAGES, prefix="images/")
+        assert isinstance(created, ObjectCreated)
+        read.append((created.key, created.version_id, created.road))
+    return read
+
+
+def test_what_agrees_is_in_order(cloud: Cloud, check: CollectionCheck) -> None:
+    processed(cloud, 0)
+    processed(cloud, 90, OTHER)
+
+    assert check.compare() == Disagreements(faces=2)
+
+
+def test_a_lost_face_and_an_orphan_are_named_and_mended(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    lost = processed(cloud, 0)
+    lose_faces(cloud)
+    gone = processed(cloud, 90, OTHER)
+    cloud.s3.delete_object(Bucket=IMAGES, Key=gone.key)
+
+    found = check.compare()
+    check.mend(found)
+
+    assert list(found.faceless) == [lost.key]
+    assert list(found.orphans.values()) == [gone.key]
+    assert not cloud.rekognition.collections[COLLECTION]
+    assert sent(cloud) == [(lost.key, lost.version_id, Road.AGAIN)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_image_that_is_indexed_while_the_faces_are_listed_has_its_face(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    when_faces_are_listed(cloud, monkeypatch, **{when: lambda: processed(cloud, 0)})
+
+    assert not check.compare().any
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("angle", [0, 90])
+def test_an_image_that_is_overwritten_while_the_faces_are_listed_is_left_alone(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch, angle: float, when: str
+) -> None:
+    processed(cloud, 0)
+    when_faces_are_listed(cloud, monkeypatch, **{when: lambda: processed(cloud, angle)})
+
+    found = check.compare()
+
+    assert not found.any
+    assert found.on_their_way == 1
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_version_whose_replay_runs_is_left_alone(
+    cloud: Cloud, check: CollectionCheck, forgotten: bool
+) -> None:
+    image = cloud.upload(KEY, photograph(0))
+    process(cloud, image)
+    lose_faces(cloud)
+    if not forgotten:
+        cloud.end(cloud.start(image), "SUCCEEDED")
+    again = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=f"{image.execution_name}-r1",
+        input=image.execution_input,
+    )["executionArn"]
+
+    assert check.compare() == Disagreements(on_their_way=1)
+    cloud.end(again, "SUCCEEDED")
+    assert list(check.compare().faceless) == [KEY]
+
+
+def test_the_faces_before_a_version_that_waits_in_the_queue_are_left_alone(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    processed(cloud, 0)
+    waiting = cloud.upload(KEY, photograph(90))
+
+    assert check.compare() == Disagreements(faces=1, on_their_way=1)
+    cloud.write(failure_key(waiting), {"digest": waiting.digest, "status": "REJECTED"})
+    assert list(check.compare().orphans.values()) == [KEY]
+
+
+def test_a_version_whose_execution_ends_while_it_is_asked_about_keeps_its_face(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same bytes as the version before, and so with the same face."""
+    processed(cloud, 0)
+    image = cloud.upload(KEY, photograph(0))
+    runs = CollectionCheck._runs
+
+    def ends(check: CollectionCheck, asked: UploadedImage) -> bool:
+        process(cloud, image)
+        return runs(check, asked)
+
+    monkeypatch.setattr(CollectionCheck, "_runs", ends)
+
+    assert check.compare() == Disagreements(faces=1, on_their_way=1)
