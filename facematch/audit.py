@@ -82,7 +82,8 @@ _MEANING: Final = {
     Found.RUNNING: "have an execution that runs",
     Found.WAITING: "wait in the queue, or may",
     Found.DELETED: "were deleted or overwritten, and have no records any more",
-    Found.REPLAY: "have an execution that ended without a record: facematch replay",
+    Found.REPLAY: "have an execution that ended without a record: facematch replay, or, where it "
+    "succeeded, facematch collection check --fix",
     Found.MISSING: "have neither record nor execution: facematch audit --fix",
 }
 

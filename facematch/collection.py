@@ -16,14 +16,14 @@ import typer
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records, image_listed
+from facematch.records import Records, digest_of, image_listed
 from facematch.terminal import messages, output, print_json, safe
 from facematch.upload import current_versions
 from functions.aws.collection import FaceCollection
 from functions.aws.register import FaceRegisters
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.keys import key_of, replay_name
-from functions.matching.register import Register
+from functions.matching.register import Register, register_key
 from functions.matching.reports import failure_key, report_key
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Disagreements:
     orphans
         Faces without an image, by id: of a photograph that was deleted or overwritten.
     faceless
-        Current versions whose face is not in the collection, by key.
+        Current versions whose face is not in the collection, or whose outcome is lost, by key.
     foreign
         Faces that something else put in: counted, and never touched.
     on_their_way
@@ -101,16 +101,18 @@ class CollectionCheck:
         by_key: dict[str, set[str]] = defaultdict(set)
         for face_id, key in faces.items():
             by_key[key].add(face_id)
+        came_back = self._came_back(current, registered)
         for key in current.keys() | by_key.keys():
             image = current.get(key)
-            owned = registered.get(image.digest, frozenset()) if image else frozenset()
-            if by_key[key] == owned:
+            known = registered.get(image.digest) if image else None
+            owned = known or frozenset()
+            if by_key[key] == owned and key not in came_back:
                 continue
-            if image and self._is_on_its_way(image, owned):
+            if image and self._is_on_its_way(image, known, came_back=key in came_back):
                 found.on_their_way += 1
                 continue
             found.orphans.update(dict.fromkeys(by_key[key] - owned, key))
-            if image and owned - by_key[key]:
+            if image and (key in came_back or owned - by_key[key]):
                 found.faceless[key] = image
         return found
 
@@ -152,7 +154,36 @@ class CollectionCheck:
             for digest, entry in Register.from_record(record).entries.items()
         }
 
-    def _is_on_its_way(self, image: UploadedImage, owned: frozenset[str]) -> bool:
+    def _came_back(
+        self, current: dict[str, UploadedImage], registered: dict[str, frozenset[str]]
+    ) -> set[str]:
+        """Keys whose current version has been through the workflow, and what it left is gone.
+
+        Such is a photograph whose delete marker, or next version, somebody has deleted: for S3
+        nothing new came, so nobody indexes it again, and its faces have left with its removal or
+        its next version.
+        """
+        digests = {image.digest: key for key, image in current.items()}
+        reported, failed = (
+            digests.keys() & map(digest_of, self._records.keys(kind))
+            for kind in ("reports", "failures")
+        )
+        bare = [current[digests[digest]] for digest in reported if not registered.get(digest)]
+        reports = self._records.read(report_key(image) for image in bare)
+        back = {report["key"] for report in reports if report["faces"]}
+        # Whoever has been here has left a register; of the many that wait, nobody asks.
+        without = (current[digests[each]] for each in digests.keys() - reported - failed)
+        by_register = {register_key(image.bucket, image.key): image for image in without}
+        for register in by_register.keys() & self._records.keys("indexed"):
+            image = by_register[register]
+            # The report again, and after the execution, which may have written it just now.
+            if "SUCCEEDED" in self._statuses(image) and not self._has_outcome(image):
+                back.add(image.key)
+        return back
+
+    def _is_on_its_way(
+        self, image: UploadedImage, known: frozenset[str] | None, *, came_back: bool
+    ) -> bool:
         """Whether somebody works on a current version, has done so meanwhile, or is about to.
 
         In this order, in which an image goes its way backwards: what ends between two of the
@@ -160,28 +191,31 @@ class CollectionCheck:
 
         Parameters
         ----------
-        owned
-            What its register said before the faces were listed.
+        known
+            The faces that its register named before they were listed; None: it was not in there.
+        came_back
+            It has been through the workflow, so that it does not wait.
         """
-        has_outcome = any(self._records.read([report_key(image), failure_key(image)]))
-        if self._runs(image):
+        has_outcome = came_back or self._has_outcome(image)
+        if "RUNNING" in self._statuses(image):
             return True
         entry = self._registers.read(image).entries.get(image.digest)
         if entry is None and not has_outcome:
             return True  # it waits in the queue; if that has lost it, the audit says so
-        return owned != frozenset(entry.face_ids if entry else ())
+        return known != (frozenset(entry.face_ids) if entry else None)
 
-    def _runs(self, image: UploadedImage) -> bool:
-        """Whether its execution runs, or a replay of it."""
+    def _has_outcome(self, image: UploadedImage) -> bool:
+        return any(self._records.read([report_key(image), failure_key(image)]))
+
+    def _statuses(self, image: UploadedImage) -> Iterator[str]:
+        """Of its execution, and of the replays of it."""
         for attempt in count():
             name = replay_name(image.execution_name, attempt)
             described = self._executions.described(self._executions.arn(name))
-            if described and described["status"] == "RUNNING":
-                return True
-            # Step Functions may have forgotten the first one, and not its replay.
-            if not described and attempt:
-                break
-        return False
+            if described:
+                yield described["status"]
+            elif attempt:  # Step Functions may have forgotten the first one, and not its replay
+                return
 
 
 @collection_app.command("check")
@@ -190,7 +224,8 @@ def check(
     fix: Annotated[
         bool,
         typer.Option(
-            "--fix", help="Take out faces without an image; index again what has lost its face."
+            "--fix",
+            help="Take out faces without an image; index again what has lost its face or outcome.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -221,11 +256,11 @@ def check(
 def _show(found: Disagreements, *, mended: bool) -> None:
     output.print(
         f"{found.faces:,} faces: {len(found.orphans):,} without an image, and "
-        f"{len(found.faceless):,} images without their face."
+        f"{len(found.faceless):,} images without their face or outcome."
     )
     for what, keys in (
         ("a face without an image", list(found.orphans.values())),
-        ("without its face", list(found.faceless)),
+        ("without its face or outcome", list(found.faceless)),
     ):
         for key in keys[:_SHOWN]:
             output.print(safe(f"  {what}: {key}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from facematch.collection import CollectionCheck, Disagreements
 from facematch.deployment import Deployment
 from functions.events import ObjectCreated, Road, changed_objects
-from functions.matching.reports import failure_key
+from functions.matching.images import Removal
+from functions.matching.reports import failure_key, report_key
 
 from .cloud import COLLECTION, IMAGES, OUTPUT, own_client
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from functions.matching.images import UploadedImage
 
@@ -180,12 +182,135 @@ def test_a_version_whose_execution_ends_while_it_is_asked_about_keeps_its_face(
     """Of the same bytes as the version before, and so with the same face."""
     processed(cloud, 0)
     image = cloud.upload(KEY, photograph(0))
-    runs = CollectionCheck._runs
+    statuses = CollectionCheck._statuses
 
-    def ends(check: CollectionCheck, asked: UploadedImage) -> bool:
+    def ends(check: CollectionCheck, asked: UploadedImage) -> Iterator[str]:
         process(cloud, image)
-        return runs(check, asked)
+        return statuses(check, asked)
 
-    monkeypatch.setattr(CollectionCheck, "_runs", ends)
+    monkeypatch.setattr(CollectionCheck, "_statuses", ends)
 
     assert check.compare() == Disagreements(faces=1, on_their_way=1)
+
+
+def delete(cloud: Cloud, image: UploadedImage, *, version: bool = False) -> str:
+    """Delete the object, or the one version for ever, and let its removal run; the marker."""
+    which = {"VersionId": image.version_id} if version else {}
+    answer = cloud.s3.delete_object(Bucket=IMAGES, Key=image.key, **which)
+    removal = Removal(
+        bucket=IMAGES,
+        key=image.key,
+        version_id=answer["VersionId"],
+        etag="1",
+        size=0,
+        last_modified=image.last_modified,
+    )
+    cloud.run("removal", {"removal": removal.to_payload()})
+    return str(answer["VersionId"])
+
+
+@pytest.mark.parametrize("content", [photograph(0), photograph()], ids=["face", "no face"])
+def test_a_photograph_whose_delete_marker_is_deleted_is_processed_again(
+    cloud: Cloud, check: CollectionCheck, content: bytes
+) -> None:
+    image = cloud.upload(KEY, content)
+    process(cloud, image)
+    cloud.end(cloud.start(image), "SUCCEEDED")
+    marker = delete(cloud, image)
+    assert not check.compare().any
+    cloud.s3.delete_object(Bucket=IMAGES, Key=KEY, VersionId=marker)
+
+    found = check.compare()
+    check.mend(found)
+
+    assert list(found.faceless) == [KEY]
+    assert sent(cloud) == [(KEY, image.version_id, Road.AGAIN)]
+    time.sleep(0.3)  # more than clocks may be apart; until then a retry would index it
+    process(cloud, image)
+    assert not check.compare().any
+
+
+def test_a_photograph_whose_next_version_is_deleted_is_processed_again(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    first = processed(cloud, 0)
+    second = processed(cloud, 90)
+    assert not check.compare().any
+    delete(cloud, second, version=True)
+
+    found = check.compare()
+    check.mend(found)
+
+    assert cloud.report(first)
+    assert found == Disagreements(faceless={KEY: first})
+    assert sent(cloud) == [(KEY, first.version_id, Road.AGAIN)]
+
+
+def test_a_photograph_that_comes_back_is_left_alone_while_it_is_processed_again(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    image = processed(cloud, 0)
+    marker = delete(cloud, image)
+    cloud.s3.delete_object(Bucket=IMAGES, Key=KEY, VersionId=marker)
+    cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=f"{image.execution_name}-r1",
+        input=image.execution_input,
+    )
+
+    assert check.compare() == Disagreements(on_their_way=1)
+
+
+def test_a_photograph_that_has_lost_its_report_is_processed_again(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    image = processed(cloud, 0)
+    cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))
+
+    assert check.compare() == Disagreements(faces=1, faceless={KEY: image})
+
+
+@pytest.mark.parametrize("content", [photograph(0), photograph()], ids=["face", "no face"])
+def test_a_photograph_that_is_deleted_after_it_was_listed_has_not_come_back(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    image = cloud.upload(KEY, content)
+    process(cloud, image)
+    cloud.end(cloud.start(image), "SUCCEEDED")
+    came_back = CollectionCheck._came_back
+
+    def deleted(check: CollectionCheck, *listed: Any) -> set[str]:
+        delete(cloud, image)
+        return came_back(check, *listed)
+
+    monkeypatch.setattr(CollectionCheck, "_came_back", deleted)
+
+    assert not check.compare().any
+
+
+def test_an_image_without_a_face_or_with_an_error_has_lost_nothing(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    process(cloud, cloud.upload(KEY, photograph()))
+    rejected = cloud.upload(OTHER, b"no photograph")
+    cloud.write(failure_key(rejected), {"digest": rejected.digest, "status": "REJECTED"})
+
+    assert check.compare() == Disagreements()
+
+
+def test_an_image_without_a_face_whose_execution_ends_meanwhile_has_lost_nothing(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = cloud.upload(KEY, photograph())
+    indexed = cloud.report_event(image)
+    execution = cloud.start(image)
+    statuses = CollectionCheck._statuses
+
+    def ends(check: CollectionCheck, asked: UploadedImage) -> Iterator[str]:
+        cloud.run("report", indexed)
+        cloud.end(execution, "SUCCEEDED")
+        return statuses(check, asked)
+
+    monkeypatch.setattr(CollectionCheck, "_statuses", ends)
+
+    assert not check.compare().any
