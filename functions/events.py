@@ -165,7 +165,9 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
             return Removal(
                 bucket=_text(record.s3.bucket.name),
                 key=_text(key),
-                version_id=version_id_of(described.version_id and _text(described.version_id)),
+                version_id=version_id_of(
+                    _text(described.version_id) if described.version_id else None
+                ),
                 etag=_text(described["sequencer"]),
                 size=0,
                 last_modified=datetime.fromisoformat(record.event_time).astimezone(UTC),
@@ -173,7 +175,7 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
         return ObjectCreated(
             bucket=_text(record.s3.bucket.name),
             key=_text(key),
-            version_id=version_id_of(described.version_id and _text(described.version_id)),
+            version_id=version_id_of(_text(described.version_id) if described.version_id else None),
             etag=_text(described.etag),
             size=_size(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
