@@ -1,8 +1,9 @@
 """Forget a person or a photograph: find everything about them, delete what can be deleted.
 
 First the photographs, so that nothing can bring the rest back: an execution that is on its way
-takes back what it has written when its image is gone. Then the faces and the records; at last
-everything is looked for again. Safe to interrupt and to repeat.
+takes back what it has written when its image is gone. Then the faces and the records. Then whatever
+may still write of them has to end: messages that wait in the queue, and executions that run, other
+people's too. At last everything is looked for again. Safe to interrupt and to repeat.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facematch.deployment import Deployment
+    from facematch.executions import Execution
     from functions.matching.images import UploadedImage
 
 #: Where results of queries and inventories lie, either of which may name anybody.
@@ -51,6 +53,9 @@ _LISTED_FACES: Final = 4096
 _ATTEMPTS: Final = 5
 _ROUNDS: Final = 3
 _PATIENCE_SECONDS: Final = 900
+#: A queue that holds no more than what this command has caused itself is empty sooner.
+_QUEUE_PATIENCE_SECONDS: Final = 60
+_POLL_SECONDS: Final = 0.5
 _HISTORY_DAYS: Final = 90
 #: How long a dead letter stays unseen by others, so that each is looked at once.
 _LOOKED_AT_SECONDS: Final = 300
@@ -222,11 +227,50 @@ class Forgetting:
         deleted["dashboards"] = self._delete_pages(found.dashboards)
         return deleted
 
+    def queued(self) -> int:
+        """How many messages are in the intake queue, those in flight included: about, says SQS."""
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self._deployment.outputs["QueueUrl"], AttributeNames=["All"]
+        )["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"]) + int(
+            attributes["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    def wait_for_queue(self, deadline: float) -> None:
+        """Wait until no message is left, or until then by `time.monotonic`."""
+        while self.queued() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
     def wait_until_quiet(self, images: Iterable[UploadedImage]) -> None:
-        """Wait for executions about these versions, which write until they notice."""
+        """Wait for every execution that may write of them: about these versions, then all.
+
+        An execution about another person that has searched before the faces were deleted writes
+        down what it has found; one that is started later finds nothing, and is not waited for.
+        Those about these versions end first: until it notices, one may index a face again, and
+        others may find that.
+        """
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        for image in images:
-            arn = self._executions.arn(image.execution_name)
+        names = {image.execution_name for image in images}
+        self._wait_for(
+            # By their names too, since a listing may lag behind.
+            {self._executions.arn(name) for name in names}
+            | {e.arn for e in self._running() if e.version_name in names},
+            deadline,
+        )
+        running = list(self._running())
+        # Whoever's clock is behind: nothing that runs now is left out.
+        newest = max([datetime.now(UTC), *(execution.started for execution in running)])
+        ended: set[str] = set()
+        while left := {e.arn for e in running if e.started <= newest} - ended:
+            self._wait_for(left, deadline)
+            ended |= left
+            running = list(self._running())  # the listing before may have lacked some
+
+    def _running(self) -> Iterator[Execution]:
+        return self._executions.listed(statuses=("RUNNING",))
+
+    def _wait_for(self, arns: Iterable[str], deadline: float) -> None:
+        for arn in arns:
             while (described := self._executions.described(arn)) and (
                 described["status"] == "RUNNING"
             ):
@@ -235,7 +279,7 @@ class Forgetting:
                         f"The execution {arn} still runs. Stop it, or repeat the command when it "
                         "has ended: until then it may write about them."
                     )
-                time.sleep(0.5)
+                time.sleep(_POLL_SECONDS)
 
     def histories(self, images: Iterable[UploadedImage]) -> tuple[int, datetime | None]:
         """How many executions Step Functions keeps about them, and until when at most."""
@@ -436,29 +480,48 @@ def forget(
     with messages.status("looking for everything about them"):
         found = forgetting.find()
     if dry_run:
-        _show(found.counts(), "There is", as_json=as_json)
+        _show(found.counts(), "There is", forgetting.queued(), as_json=as_json)
         return
     if not found.is_about_them():
-        _show(found.counts(), "There is", as_json=as_json)
-        if not as_json:
-            output.print("Nothing about them is left, so nothing was deleted.")
-        return
+        # Perhaps only for the moment: the command may have been interrupted, or told to come again.
+        found, waiting = _looked_again(forgetting, [])
+        if not found.is_about_them():
+            _show(found.counts(), "There is", waiting, as_json=as_json)
+            if waiting:
+                raise _not_finished(waiting)
+            if not as_json:
+                output.print("Nothing about them is left, so nothing was deleted.")
+            return
     if not (yes or as_json):
-        _show(found.counts(), "There is", as_json=False)
+        _show(found.counts(), "There is", forgetting.queued(), as_json=False)
         typer.confirm("Delete all of it, for ever?", abort=True)
     _delete_all(forgetting, found, as_json=as_json)
 
 
-def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
-    deleted: Counter[str] = Counter()
-    images = found.images
-    for _ in range(_ROUNDS):
-        with messages.status("deleting"):
-            deleted += forgetting.delete(found)
-        with messages.status("waiting for executions about them"):
+def _looked_again(forgetting: Forgetting, images: Iterable[UploadedImage]) -> tuple[Found, int]:
+    """What there is when all that may write about them has ended; how many messages wait still."""
+    deadline = time.monotonic() + _QUEUE_PATIENCE_SECONDS
+    while True:
+        with messages.status("waiting for messages in the queue, which may be about them"):
+            forgetting.wait_for_queue(deadline)
+        with messages.status("waiting for executions that may write about them"):
             forgetting.wait_until_quiet(images)
         with messages.status("looking again"):
             found = forgetting.find()
+        # S3 tells of a deletion after a moment, and so perhaps after the queue was found empty.
+        waiting = forgetting.queued()
+        if found.is_about_them() or not waiting or time.monotonic() > deadline:
+            return found, waiting
+
+
+def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
+    deleted: Counter[str] = Counter()
+    images: list[UploadedImage] = []
+    for _ in range(_ROUNDS):
+        images += found.images
+        with messages.status("deleting"):
+            deleted += forgetting.delete(found)
+        found, waiting = _looked_again(forgetting, images)
         if not found.is_about_them():
             break
     else:
@@ -467,18 +530,28 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
             f"that, and repeat the command. Left: {_in_words(found.counts())}."
         )
     line = forgetting.write_audit_line(deleted)
-    _show(deleted, "Deleted", as_json=as_json)
+    _show(deleted, "Deleted", waiting, as_json=as_json)
     if not as_json:
         _show_what_is_kept(forgetting, found, images, line)
     if forgetting.pages_left:
         raise Actionable(
-            "Evidence pages, which may show anybody, are left; everything else is deleted. Delete "
-            "them too:\n  "
+            "Evidence pages, which may show anybody, are left; all else that was found is deleted. "
+            "Delete them too:\n  "
             + "\n  ".join(
                 f"{why} Then: {delete_command(folder)}"
                 for folder, why in forgetting.pages_left.items()
             )
+            + (f"\nAnd {_not_finished(waiting)}" if waiting else "")
         )
+    if waiting:
+        raise _not_finished(waiting)
+
+
+def _not_finished(waiting: int) -> Actionable:
+    return Actionable(
+        f"not finished: {waiting:,} messages wait in the queue, and one may be about a photograph "
+        "of this person; repeat the command when the queue is empty (facematch status)."
+    )
 
 
 def _show_what_is_kept(
@@ -492,6 +565,10 @@ def _show_what_is_kept(
         + (f", until {until:%Y-%m-%d} at the latest." if until else "."),
         "The removals of the photographs are executions too, and kept for 90 days.",
         "A message about a removal stays in the queue until it is processed.",
+        "Executions of other people's photographs keep what they found, and so the name and the "
+        "key, in their output and history, for 90 days after they ended. One that failed after it "
+        "had found them writes them into its report again when it is replayed (facematch replay, "
+        "or Redrive in the console): repeat this command after that.",
         "QuickSight, if there is a dashboard, shows imported data until its next refresh, the "
         "next night; refresh the data sets to be done at once.",
         "Notifications that were sent stay where they were received.",
@@ -509,9 +586,11 @@ def _show_what_is_kept(
         output.print(safe(f"  {sentence}"))
 
 
-def _show(counts: dict[str, int] | Counter[str], title: str, *, as_json: bool) -> None:
+def _show(
+    counts: dict[str, int] | Counter[str], title: str, waiting: int, *, as_json: bool
+) -> None:
     if as_json:
-        print_json({kind: counts.get(kind, 0) for kind in KINDS})
+        print_json({**{kind: counts.get(kind, 0) for kind in KINDS}, "queue_messages": waiting})
         return
     table = Table(title=title, title_justify="left", show_header=False)
     for kind, words in KINDS.items():

@@ -1,30 +1,37 @@
-"""Forgetting, where evidence pages are in the way; tests/workflow forgets for good."""
+"""Forgetting, with evidence pages, executions and messages in the way; see also tests/workflow."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from moto.stepfunctions.models import stepfunctions_backends
 from typer.testing import CliRunner
 
 from facematch import forget
 from facematch.cli import app
 from facematch.errors import Actionable
 from facematch.evidence.write import MARKER, Dashboards
-from functions.matching.keys import DEFAULT_NAME_PATTERN
+from functions.matching.errors import Reason
+from functions.matching.failures import FailureStatus
+from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
 
-from .cloud import IMAGES, OUTPUT, own_client
+from .cloud import ACCOUNT, IMAGES, OUTPUT, REGION, own_client, put_body, sqs_event
 from .evidence import Album, deployment_of
+from .fake_rekognition import photograph
 from .test_evidence_pictures import file_of, with_face
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from typer.testing import Result
+
+    from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
 
@@ -44,11 +51,12 @@ class Machine:
 
     def __init__(self, cloud: Cloud, room: Path) -> None:
         self.cloud, self.room = cloud, room
-        Album(cloud).add("Ann_1.jpg", file_of(with_face((400, 300), (40, 60, 80, 80))))
+        self.ann = Album(cloud).add("Ann_1.jpg", file_of(with_face((400, 300), (40, 60, 80, 80))))
         self.deployment = deployment_of(cloud)
         self.deployment.outputs.update(
             CollectionId="collection",
             NamePattern=DEFAULT_NAME_PATTERN,
+            QueueUrl=cloud.sqs.create_queue(QueueName="intake")["QueueUrl"],
             DeadLetterQueueUrl=cloud.sqs.create_queue(QueueName="dead")["QueueUrl"],
             RemovalStateMachineArn=cloud.removal_state_machine_arn,
         )
@@ -64,6 +72,30 @@ class Machine:
 
     def forget(self, *options: str) -> Result:
         return CliRunner().invoke(app, ["forget", "--name", "Ann", "--yes", *options])
+
+    def start(self, image: UploadedImage, *, replay: int = 0) -> str:
+        """Start an execution about the image, which runs until somebody ends it; its ARN."""
+        started = self.cloud.stepfunctions.start_execution(
+            stateMachineArn=self.cloud.state_machine_arn,
+            name=replay_name(image.execution_name, replay),
+            input=image.execution_input,
+        )
+        return str(started["executionArn"])
+
+    def tell(self, image: UploadedImage) -> None:
+        """Let a message about the image wait in the intake queue."""
+        self.cloud.sqs.send_message(
+            QueueUrl=self.deployment.outputs["QueueUrl"], MessageBody=put_body(image)
+        )
+
+    def naming_ann(self) -> list[str]:
+        """Keys of the records in the output bucket that name her, in themselves or in their key."""
+        listed = self.cloud.s3.list_objects_v2(Bucket=OUTPUT).get("Contents", [])
+        bodies = {
+            item["Key"]: self.cloud.s3.get_object(Bucket=OUTPUT, Key=item["Key"])["Body"].read()
+            for item in listed
+        }
+        return [key for key, body in bodies.items() if b"Ann" in body or "Ann" in key]
 
     def photographs(self) -> list[Any]:
         listed = self.cloud.s3.list_object_versions(Bucket=IMAGES)
@@ -86,8 +118,27 @@ def machine(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     made = Machine(cloud, tmp_path)
     monkeypatch.setattr(forget, "Dashboards", lambda: made.dashboards)
     monkeypatch.setattr(forget, "chosen", lambda **_: made.deployment)
+    monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 0)
     with patch("facematch.evidence.write.render", json.dumps):
         yield made
+
+
+class Meanwhile:
+    """Instead of sleeping, what happens in the world: one thing each time, then nothing more."""
+
+    def __init__(self, *happenings: Callable[[], object]) -> None:
+        self.happenings = list(happenings)
+
+    def __call__(self, _seconds: float) -> None:
+        assert self.happenings, "it waits for nothing that will happen"
+        self.happenings.pop(0)()
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    made = Meanwhile()
+    monkeypatch.setattr("time.sleep", made)
+    return made
 
 
 def test_a_folder_that_is_a_page_no_more_neither_stops_nor_counts(machine: Machine) -> None:
@@ -128,3 +179,147 @@ def test_a_page_that_cannot_be_deleted_is_named_when_all_else_is_deleted(machine
     (record,) = machine.written_down()
     assert record["deleted"]["dashboards"] == 1
     assert json.loads(result.stdout)["dashboards"] == 1
+
+
+def test_what_somebody_elses_execution_had_found_is_waited_for_and_taken_out(
+    machine: Machine, meanwhile: Meanwhile
+) -> None:
+    album = Album(machine.cloud)
+    bea = album.add("Bea_1.jpg", photograph(3))
+    running = machine.start(bea)
+
+    def write_and_end() -> None:  # it has searched before Ann was forgotten
+        album.report(bea, {machine.ann: 99.5})
+        machine.cloud.end(running, "SUCCEEDED")
+
+    meanwhile.happenings = [write_and_end]
+
+    result = machine.forget()
+
+    assert result.exit_code == 0, result.output
+    assert not meanwhile.happenings
+    assert machine.cloud.report(bea)
+    assert machine.naming_ann() == []
+
+
+def test_an_execution_that_started_after_the_deletion_is_not_waited_for(
+    machine: Machine, meanwhile: Meanwhile
+) -> None:
+    first, later = (Album(machine.cloud).add(f"Bea_{n}.jpg", photograph(n)) for n in (1, 2))
+    running = machine.start(first)
+
+    def another_starts() -> None:
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        backend = stepfunctions_backends[ACCOUNT][REGION]
+        backend.describe_execution(machine.start(later)).start_date = tomorrow
+        machine.cloud.end(running, "SUCCEEDED")
+
+    meanwhile.happenings = [another_starts]
+
+    assert machine.forget().exit_code == 0
+    assert not meanwhile.happenings
+
+
+def test_a_replay_of_a_photograph_of_theirs_is_waited_for_before_others_are(
+    machine: Machine, meanwhile: Meanwhile
+) -> None:
+    bea = Album(machine.cloud).add("Bea_1.jpg", photograph(3))
+    machine.cloud.end(machine.start(machine.ann), "FAILED")
+    replay = machine.start(machine.ann, replay=2)
+    others: list[str] = []
+
+    def end_the_replay() -> None:  # until then its face could be found
+        others.append(machine.start(bea))
+        machine.cloud.end(replay, "SUCCEEDED")
+
+    meanwhile.happenings = [end_the_replay, lambda: machine.cloud.end(others[0], "SUCCEEDED")]
+
+    result = machine.forget()
+
+    assert result.exit_code == 0, result.output
+    assert not meanwhile.happenings
+
+
+def test_an_execution_that_does_not_end_is_named_and_nothing_is_said_to_be_done(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forget, "_PATIENCE_SECONDS", -1)
+    running = machine.start(Album(machine.cloud).add("Bea_1.jpg", photograph(3)))
+
+    result = machine.forget()
+
+    assert isinstance(result.exception, Actionable)
+    assert f"The execution {running} still runs" in str(result.exception)
+    assert machine.written_down() == []
+
+
+def test_a_message_that_waits_is_said_and_the_repeated_command_finishes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.tell(machine.ann)
+
+    first = machine.forget("--json")
+
+    assert isinstance(first.exception, Actionable)
+    assert first.exception.exit_code == 1
+    assert "not finished: 1 messages wait in the queue" in str(first.exception)
+    assert json.loads(first.stdout)["queue_messages"] == 1
+    assert not machine.photographs()
+
+    again = machine.forget()  # there is nothing to be found just now, and still it is not the end
+    assert "not finished: 1 messages wait" in str(again.exception)
+    assert "Nothing about them is left" not in again.output
+
+    # What the starter and the state machine do with a message about a photograph that is gone.
+    (message,) = machine.cloud.sqs.receive_message(
+        QueueUrl=machine.deployment.outputs["QueueUrl"], VisibilityTimeout=60
+    )["Messages"]
+    assert "not finished: 1 messages wait" in str(machine.forget().exception)  # in flight
+    machine.cloud.run("starter", sqs_event(message["Body"]))
+    machine.cloud.sqs.delete_message(
+        QueueUrl=machine.deployment.outputs["QueueUrl"], ReceiptHandle=message["ReceiptHandle"]
+    )
+    (execution,) = machine.cloud.executions()
+
+    def end_gone(_seconds: float) -> None:
+        Album(machine.cloud).fail(machine.ann, FailureStatus.REJECTED, reason=Reason.GONE)
+        machine.cloud.end(execution["executionArn"], "FAILED")
+
+    monkeypatch.setattr("time.sleep", end_gone)
+    last = machine.forget("--json")
+
+    assert last.exit_code == 0, last.output
+    told = json.loads(last.stdout)
+    assert (told["records"], told["queue_messages"]) == (1, 0)
+    assert machine.naming_ann() == []
+
+
+def test_the_queue_is_waited_for_before_the_executions_that_come_out_of_it(
+    machine: Machine, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 60)
+    machine.tell(machine.ann)
+    queue = machine.deployment.outputs["QueueUrl"]
+    started: list[str] = []
+
+    def start() -> None:
+        started.append(machine.start(machine.ann))
+        machine.cloud.sqs.purge_queue(QueueUrl=queue)
+
+    def end_gone() -> None:
+        Album(machine.cloud).fail(machine.ann, FailureStatus.REJECTED, reason=Reason.GONE)
+        machine.cloud.end(started[0], "FAILED")
+
+    meanwhile.happenings = [start, end_gone]
+
+    result = machine.forget("--json")
+
+    assert result.exit_code == 0, result.output
+    assert not meanwhile.happenings
+    assert machine.naming_ann() == []
+
+
+def test_what_a_failed_execution_of_somebody_else_may_bring_back_is_said(machine: Machine) -> None:
+    said = " ".join(machine.forget().output.split())
+
+    assert "writes them into its report again when it is replayed" in said
