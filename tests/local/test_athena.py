@@ -14,7 +14,7 @@ import pytest
 
 from facematch.local.athena import Athena, Objects, athena_type, duckdb_type
 from facematch.matches import is_evidence, paired
-from functions.matching.decisions import Decided, Decision
+from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.schema import TABLES
@@ -23,6 +23,8 @@ from workflow.queries import queries
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from facematch.matches import NamePair
 
 
 class StandInS3:
@@ -433,6 +435,17 @@ def random_pile(chance: random.Random) -> RandomPile:
     )
 
 
+def rows_that_count(pile: RandomPile) -> list[dict[str, Any]]:
+    """What the command line takes for evidence."""
+    return [
+        row
+        for row in pile.rows
+        if is_evidence(row, pile.current)
+        # What the registers say: tests/unit/test_matches.py.
+        and row["matched_face_id"] == pile.faces.get(row["matched_key"])
+    ]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_sql_sees_the_pairs_that_the_command_line_sees(
     seed: int, athena: Athena, s3: StandInS3
@@ -440,22 +453,111 @@ def test_sql_sees_the_pairs_that_the_command_line_sees(
     pile = random_pile(random.Random(seed))
     fill(s3, pile.made)
 
-    expected = paired(
-        (
-            row
-            for row in pile.rows
-            if is_evidence(row, pile.current)
-            # What the registers say: tests/unit/test_matches.py.
-            and row["matched_face_id"] == pile.faces.get(row["matched_key"])
-        ),
-        pile.decisions,
-    )
-    found = ask(athena, queries()["pairs"].sql)
+    evidence = rows_that_count(pile)
+    expected = paired(evidence, pile.decisions)
+    notifying = (row for row in evidence if row["similarity"] >= row["notify_threshold"])
+    standings = {
+        (pair.name_a, pair.name_b): pair.standing for pair in paired(notifying, pile.decisions)
+    }
+
+    def stands(pair: NamePair) -> str:
+        names = (pair.name_a, pair.name_b)
+        told = pile.decisions[names].decision if names in pile.decisions else Standing.UNDECIDED
+        return str(standings.get(names, told))
 
     columns = ("name_a", "name_b", "similarity", "image_pairs", "standing")
-    places = [found["columns"].index(column) for column in columns]
-    assert [[row[place] for place in places] for row in found["rows"]] == [
-        [str(getattr(pair, column)) for column in columns] for pair in expected
+    assert answer(athena, queries()["pairs"].sql, *columns) == [
+        [*(str(getattr(pair, column)) for column in columns[:-1]), stands(pair)]
+        for pair in expected
     ]
     assert expected
     assert {pair.standing for pair in expected} - {"UNDECIDED"}
+
+
+@pytest.mark.parametrize("minimum", [80.0, 98.9995, 99.0, 99.99])
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_what_the_pairs_of_the_command_line_at_that_minimum_connect(
+    seed: int, minimum: float, athena: Athena, s3: StandInS3
+) -> None:
+    pile = random_pile(random.Random(seed))
+    fill(s3, pile.made)
+    strong = (row for row in rows_that_count(pile) if row["similarity"] >= minimum)
+    groups: dict[str, set[str]] = {}
+    for pair in paired(strong, pile.decisions):
+        if pair.standing is not Standing.DIFFERENT_PEOPLE:
+            joined = groups.get(pair.name_a, {pair.name_a}) | groups.get(pair.name_b, {pair.name_b})
+            groups.update(dict.fromkeys(joined, joined))
+
+    found = answer(athena, at_minimum(minimum), "name", "person", "names")
+
+    assert sorted(found) == [
+        [name, min(group), str(len(group))] for name, group in sorted(groups.items())
+    ]
+
+
+#: Ann and Bea were told apart on Ann_1 and Bea_1; Bea_2 came later.
+ANN_1, BEA_1, BEA_2 = (
+    Photograph(f"images/{name}.jpg", minute)
+    for minute, name in enumerate(("Ann_1", "Bea_1", "Bea_2"))
+)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "decided_at", "standing", "minimum", "one_person"),
+    [
+        (81.9, 99.62, "DIFFERENT_PEOPLE", 99, False),
+        (81.9, 99.62, "DIFFERENT_PEOPLE", 82, False),
+        (81.9, 99.62, "DIFFERENT_PEOPLE", 81.9, True),
+        (98.99, 99.62, "DIFFERENT_PEOPLE", 99, False),
+        (99.0, 99.62, "REOPENED", 99, True),
+        (98.9, 90.0, "DIFFERENT_PEOPLE", 99, False),  # more than was seen, and yet too little
+        (98.9, 90.0, "DIFFERENT_PEOPLE", 98, True),
+    ],
+)
+def test_a_new_look_alike_opens_a_decision_again_only_when_it_is_strong_enough(
+    athena: Athena,
+    s3: StandInS3,
+    *,
+    similarity: float,
+    decided_at: float,
+    standing: str,
+    minimum: float,
+    one_person: bool,
+) -> None:
+    made = Pile()
+    made.reported(ANN_1)
+    made.reported(BEA_1, (ANN_1, decided_at))
+    made.reported(BEA_2, (ANN_1, similarity), notify_threshold=99)
+    made.decided("Ann", "Bea", Decided.DIFFERENT_PEOPLE, similarity=decided_at, on=[ANN_1, BEA_1])
+    fill(s3, made)
+
+    assert answer(athena, queries()["pairs"].sql, "standing") == [[standing]]
+    assert bool(answer(athena, at_minimum(minimum), "name")) is one_person
+
+
+def test_the_threshold_is_that_of_the_search_that_found_the_face(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.62), notify_threshold=80)
+    made.reported(BEA_2, (ANN_1, 98.0), notify_threshold=98)
+    made.decided("Ann", "Bea", Decided.DIFFERENT_PEOPLE, similarity=99.62, on=[ANN_1, BEA_1])
+    fill(s3, made)
+    assert answer(athena, queries()["pairs"].sql, "standing") == [["REOPENED"]]
+
+    made.reported(BEA_2, (ANN_1, 98.0), notify_threshold=98.01)
+    fill(s3, made)
+    assert answer(athena, queries()["pairs"].sql, "standing") == [["DIFFERENT_PEOPLE"]]
+
+
+def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:
+    """These columns of the result."""
+    found = ask(athena, sql)
+    places = [found["columns"].index(column) for column in columns]
+    return [[row[place] for place in places] for row in found["rows"]]
+
+
+def at_minimum(minimum: float) -> str:
+    """The groups, with the parameter in its place."""
+    return queries()["groups"].sql.replace("?", f"{minimum:.4f}e0")

@@ -165,7 +165,14 @@ def test_what_a_file_uses_stands_before_it_each_thing_once(tmp_path: Path, body:
     found = read_query(written(tmp_path, f"-- uses: evidence, pairs\n{own}{body}"))
 
     names = [table.alias for table in parsed(found.sql).ctes]
-    assert names == ["outcomes", "newest", "evidence", "pairs", *(["best"] if own else [])]
+    assert names == [
+        "outcomes",
+        "newest",
+        "evidence",
+        "judged",
+        "pairs",
+        *(["best"] if own else []),
+    ]
     assert list(complaints(found.sql)) == []
 
 

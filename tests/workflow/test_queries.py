@@ -64,13 +64,14 @@ def pile() -> Pile:
     made.reported(EVE_OLD)
     made.reported(DAN_1, (EVE_OLD, 95.0))
     made.reported(EVE_NEW, (DAN_1, 93.259))
-    # Decided: still different to a hundredth, more similar, another face, the same, taken back.
+    # Decided: still different to a hundredth, more similar, another face where that notified, the
+    # same, taken back.
     made.decided("Eve", "Dan", Decided.DIFFERENT_PEOPLE, similarity=93.251, on=[DAN_1, EVE_NEW])
     made.reported(FAY_1)
     made.reported(GUS_1, (FAY_1, 99.02))
     made.decided("Fay", "Gus", Decided.DIFFERENT_PEOPLE, similarity=99.01, on=[FAY_1, GUS_1])
     made.reported(HAL_1)
-    made.reported(HAL_2, (IDA_1, 98.0))
+    made.reported(HAL_2, (IDA_1, 98.0), notify_threshold=98.0)
     made.reported(IDA_1, (HAL_1, 98.5))
     made.decided("Ida", "Hal", Decided.DIFFERENT_PEOPLE, similarity=98.5, on=[HAL_1, IDA_1])
     made.reported(JON_1)

@@ -1,24 +1,27 @@
 -- Which groups of names are one person? Names connected through pairs, one row for each name.
 --
--- Two names are connected when a pair at or above the minimum joins them that nobody has judged to be
--- different people; a group is what can be reached so. A long chain of pairs is weaker than a
--- group in which everybody resembles everybody: links tells. Each of the rounds below hands the first
+-- Two names are connected when a match at or above the minimum joins them, unless somebody has judged
+-- them to be different people and no match at or above the minimum is new evidence: a weaker one
+-- neither connects nor opens again. A group is what can be reached so. A long chain of pairs is weaker
+-- than a group in which everybody resembles everybody: links tells. Each of the rounds below hands the first
 -- name that is known on to the neighbours, and 12 rounds reach names that are 12 pairs apart;
 -- complete says whether that was enough. (Athena's WITH RECURSIVE ends with an error beyond its
 -- depth, and every use of a common table is computed anew: so each round reads the one before it
 -- once, and carries the neighbours along.)
 --
--- parameter: minimum double = 99   lowest similarity of a pair that connects, %
+-- parameter: minimum double = 99   lowest similarity of a match that connects, %
 -- column: person varchar   first of the group's names, in order: it stands for the group
 -- column: names bigint   how many names the group has
 -- column: name varchar   one of them
 -- column: links bigint   to how many others of the group it is connected directly
 -- column: complete boolean   false when the group may be larger: it is connected to another row's
--- uses: pairs
+-- uses: judged
 WITH linked AS (
     SELECT name_a, ARRAY[name_a, name_b] AS names
-    FROM pairs
-    WHERE similarity >= ? AND standing <> 'DIFFERENT_PEOPLE'
+    FROM judged
+    WHERE similarity >= ?
+    GROUP BY name_a, name_b
+    HAVING max(CASE WHEN decision = 'DIFFERENT_PEOPLE' THEN new_evidence ELSE 1 END) = 1
 ),
 round_1 AS (
     SELECT t.name, min(l.name_a) AS person, array_distinct(flatten(array_agg(l.names))) AS near

@@ -2,7 +2,8 @@
 --
 -- Counted are matches between versions that nothing has overwritten since. DIFFERENT_PEOPLE becomes
 -- REOPENED when there is a higher similarity than the person saw, to a hundredth of a per cent, or a
--- face that the person did not see.
+-- face that the person did not see: in a match that reached the notify threshold of its own search, as
+-- for a notification. What is weaker opens nothing again.
 --
 -- column: name_a varchar   first of the two names, in order
 -- column: name_b varchar   second
@@ -15,48 +16,35 @@
 -- column: standing varchar   UNDECIDED, SAME_PERSON, DIFFERENT_PEOPLE, UNSURE or REOPENED
 -- column: decided_by varchar   who decided, or null
 -- column: decided_at varchar   when, or null
--- uses: evidence
-WITH judged AS (
+-- uses: judged
+WITH by_photographs AS (
     SELECT
-        e.name_a, e.name_b, e.key_a, e.key_b, e.similarity, e.searched_at,
-        d.decision, d.decided_by, d.decided_at,
-        d.similarity AS seen_similarity,
-        CASE WHEN contains(d.face_ids, e.face_a) AND contains(d.face_ids, e.face_b)
-            THEN 0 ELSE 1 END AS new_face
-    FROM evidence AS e
-    LEFT JOIN decisions AS d ON d.name_a = e.name_a AND d.name_b = e.name_b
-),
-by_photographs AS (
-    SELECT
-        name_a, name_b, key_a, key_b, decision, decided_by, decided_at, seen_similarity,
+        name_a, name_b, key_a, key_b, decision, decided_by, decided_at,
         max(similarity) AS similarity,
-        max(new_face) AS new_face,
+        max(CASE WHEN similarity >= notify_threshold THEN new_evidence ELSE 0 END) AS reopened,
         min(searched_at) AS first_seen,
         max(searched_at) AS last_seen
     FROM judged
-    GROUP BY name_a, name_b, key_a, key_b, decision, decided_by, decided_at, seen_similarity
+    GROUP BY name_a, name_b, key_a, key_b, decision, decided_by, decided_at
 ),
 by_names AS (
     SELECT
-        name_a, name_b, decision, decided_by, decided_at, seen_similarity,
+        name_a, name_b, decision, decided_by, decided_at,
         max(similarity) AS similarity,
         count(*) AS image_pairs,
         count(DISTINCT key_a) AS photographs_a,
         count(DISTINCT key_b) AS photographs_b,
-        max(new_face) AS new_face,
+        max(reopened) AS reopened,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen
     FROM by_photographs
-    GROUP BY name_a, name_b, decision, decided_by, decided_at, seen_similarity
+    GROUP BY name_a, name_b, decision, decided_by, decided_at
 )
 SELECT
     name_a, name_b, similarity, image_pairs, photographs_a, photographs_b, first_seen, last_seen,
     CASE
         WHEN decision IS NULL THEN 'UNDECIDED'
-        WHEN decision = 'DIFFERENT_PEOPLE' AND (
-            new_face = 1
-            OR floor(similarity * 1e2 + 1e-9) > floor(seen_similarity * 1e2 + 1e-9)
-        ) THEN 'REOPENED'
+        WHEN decision = 'DIFFERENT_PEOPLE' AND reopened = 1 THEN 'REOPENED'
         ELSE decision
     END AS standing,
     CASE WHEN decision <> 'UNDECIDED' THEN decided_by END AS decided_by,

@@ -14,6 +14,7 @@ SELECT
     CASE WHEN m.name < m.matched_name THEN m.face_id ELSE m.matched_face_id END AS face_a,
     CASE WHEN m.name < m.matched_name THEN m.matched_face_id ELSE m.face_id END AS face_b,
     m.similarity,
+    m.notify_threshold,
     m.searched_at
 FROM matches AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
