@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from facematch.decisions import read_decisions
 from facematch.matches import Present
 from facematch.records import Records
-from functions.matching.decisions import standing
 from functions.matching.faces import Box
 from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
@@ -75,7 +74,7 @@ class Evidence:
     failures
         The same by reason, the most frequent first.
     decisions
-        Each with its standing on these matches, and why it is open again, if it is.
+        What people have decided, on names without a match, too.
     """
 
     photographs: list[Photograph] = field(default_factory=list)
@@ -140,9 +139,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         for record in batch:
             _keep_newest(endings, record, current)
     matches = best.matches()
-    evidence = Evidence(
-        left_out=best.left_out, decisions=_decided(read_decisions(deployment), matches)
-    )
+    evidence = Evidence(left_out=best.left_out, decisions=_decided(read_decisions(deployment)))
     _index(evidence, matches, current)
     _count(evidence, endings.values())
     return evidence
@@ -178,32 +175,16 @@ class _Best:
         return heapq.nsmallest(self._limit, self._kept.values(), key=_best_first)
 
 
-def _decided(
-    decisions: Mapping[tuple[str, str], Decision], matches: Iterable[_Match]
-) -> list[dict[str, Any]]:
-    """The decisions, and how each stands on the evidence that the page shows.
-
-    On nothing else: a decision is made on what the page shows, and what it leaves out, as weak as
-    it is, would open the pair again each time.
-    """
-    best: dict[tuple[str, str], float] = {}
-    face_ids: dict[tuple[str, str], set[str]] = {}
-    for match in matches:
-        names = match.one.name, match.other.name
-        best.setdefault(names, match.similarity)
-        face_ids.setdefault(names, set()).update((match.one.face_id, match.other.face_id))
-    found = []
-    for names, decision in sorted(decisions.items()):
-        stands, why = standing(
-            decision, similarity=best.get(names, 0.0), face_ids=face_ids.get(names, set())
-        )
-        record = {
+def _decided(decisions: Mapping[tuple[str, str], Decision]) -> list[dict[str, Any]]:
+    """The decisions. How each stands depends on the threshold that the page shows: it reckons."""
+    return [
+        {
             **asdict(decision),
             "decided_at": timestamp(decision.decided_at),
             "face_ids": sorted(decision.face_ids),
         }
-        found.append({**record, "standing": stands, "why": list(why)})
-    return found
+        for _, decision in sorted(decisions.items())
+    ]
 
 
 def _match(row: dict[str, Any]) -> _Match:

@@ -42,8 +42,6 @@ def test_axe_finds_nothing_serious(desk: Desk, scheme: Literal["light", "dark"])
             "decided_at": "2026-11-20T10:00:00Z",
             "similarity": 90.0,
             "face_ids": [],
-            "standing": "REOPENED",
-            "why": ["NEW_PHOTOGRAPH"],
         }
     ]
     page = desk.open(data, charts=True)

@@ -8,6 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from playwright.sync_api import expect
 
 from .conftest import (
@@ -17,6 +18,7 @@ from .conftest import (
     exported_decisions,
     introduce,
     names_shown,
+    set_threshold,
 )
 from .synthetic import with_matches
 
@@ -38,8 +40,6 @@ def recorded(one: str, other: str, decision: str, **changes: Any) -> dict[str, A
         "similarity": 99.0,
         "face_ids": [],
         "imported_at": "2026-11-20T11:00:00Z",
-        "standing": decision,
-        "why": [],
     } | changes
 
 
@@ -143,8 +143,6 @@ def test_a_pair_that_opens_again_says_why(desk: Desk) -> None:
         "Ann",
         "Bea",
         "DIFFERENT_PEOPLE",
-        standing="REOPENED",
-        why=["HIGHER_SIMILARITY", "NEW_PHOTOGRAPH"],
         note="Not her.",
     )
     same = recorded("Ann", "Cleo", "SAME_PERSON")
@@ -171,7 +169,7 @@ def test_a_decision_of_this_browser_opens_again_when_the_evidence_has_grown(desk
                 ("Ann", "Bea", 99.901),  # no more, as people see it
                 ("Ann", "Cleo", 99.81),
                 ("Ann", "Dan", 99.7),
-                ("Ann", "Dan#2", 81.0),
+                ("Ann", "Dan#2", 99.0),
             ]
         )
     )
@@ -182,6 +180,36 @@ def test_a_decision_of_this_browser_opens_again_when_the_evidence_has_grown(desk
             re.compile(r"there is a new photograph\.$"),
         ]
     )
+
+
+@pytest.mark.parametrize("kept_by", ["the stack", "this browser"])
+def test_a_look_alike_below_the_threshold_neither_opens_a_pair_again_nor_connects_it(
+    desk: Desk, kept_by: str
+) -> None:
+    before = [("Ann", "Bea", 99.62), ("Ann", "Cleo", 99.7)]
+    page = desk.open(with_matches(before))
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("d")
+    introduce(page)
+    (decided,) = exported_decisions(page)
+    after = [*before, ("Ann", "Bea#2", 98.5)]
+    known = [decided] if kept_by == "the stack" else []
+
+    page = desk.open(with_matches(after, decisions=known))
+
+    groups = page.locator("#groups")
+    assert names_shown(page) == [("Ann", "Cleo")]
+    expect(groups).not_to_contain_text("Bea")
+    choose(page, "different")
+    assert names_shown(page) == [("Ann", "Bea")]
+
+    set_threshold(page, 98.5)
+    assert names_shown(page) == []
+    choose(page, "open")
+    assert names_shown(page) == [("Ann", "Cleo"), ("Ann", "Bea")]
+    expect(page.locator("#list .reopened")).to_have_text(re.compile(r"is a new photograph\.$"))
+    expect(groups).to_contain_text("Bea")
 
 
 def test_what_has_been_imported_is_no_longer_carried_along(desk: Desk) -> None:

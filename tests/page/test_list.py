@@ -219,9 +219,7 @@ def test_a_pair_that_was_decided_different_connects_no_group(desk: Desk) -> None
         "decided_by": "Robin",
         "decided_at": "2026-11-20T10:00:00Z",
         "similarity": 99.8,
-        "face_ids": [],
-        "standing": "DIFFERENT_PEOPLE",
-        "why": [],
+        "face_ids": [face["id"] for face in with_matches(matches)["faces"]],
     }
 
     page = desk.open(with_matches(matches))

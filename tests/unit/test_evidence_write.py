@@ -116,7 +116,7 @@ def test_the_page_has_what_it_shows(page: Page) -> None:
     assert shown["delete_command"] == f"facematch dashboard --delete --to {page.folder}"
     assert shown["matches"] == [[0, 1, 99.5]]
     assert shown["counts"]["MATCHED"] == 1
-    assert [decision["standing"] for decision in shown["decisions"]] == ["UNSURE"]
+    assert [decision["decision"] for decision in shown["decisions"]] == ["UNSURE"]
     for photograph in shown["photographs"]:
         with Image.open(page.folder / photograph["file"]) as image:
             assert image.size == (photograph["width"], photograph["height"]) == (400, 300)

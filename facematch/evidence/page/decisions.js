@@ -21,26 +21,36 @@ const COLUMNS = [
   "face_ids",
 ];
 
-/** Why a pair that was decided "different people" opens again; empty when it does not. */
-function reasonsToReopen(decision, pair) {
-  if (decision.decision !== "DIFFERENT_PEOPLE") return [];
+/**
+ * Why a pair that was decided "different people" opens again; empty when it does not.
+ *
+ * Only matches that reach the threshold count: a weaker look-alike is no reason to ask again.
+ */
+function reasonsToReopen(decision, pair, faces, threshold) {
+  if (decision.decision !== "DIFFERENT_PEOPLE" || pair.best < threshold) return [];
   const seen = new Set(decision.face_ids);
+  const count = countAtLeast(pair.matches, threshold, (match) => match[2]);
+  const isNew = ([one, other]) => !seen.has(faces[one].id) || !seen.has(faces[other].id);
   return [
     ...(hundredths(pair.best) > hundredths(decision.similarity) ? ["HIGHER_SIMILARITY"] : []),
-    ...(pair.faceIds.some((id) => !seen.has(id)) ? ["NEW_PHOTOGRAPH"] : []),
+    ...(pair.matches.slice(0, count).some(isNew) ? ["NEW_PHOTOGRAPH"] : []),
   ];
 }
 
 /**
  * What was decided: `recorded` is what the stack knows, `own` what is in this browser since.
  * Of the two, the newer counts. When the browser keeps nothing, `isKept` is false, and the
- * decisions last as long as the page is open.
+ * decisions last as long as the page is open. `threshold` is the one that the page shows: pairs
+ * stand as they do on the matches from there on.
  */
 class Decisions {
   #storageKey;
+  #faces;
 
   constructor(data) {
     this.stack = data.stack;
+    this.threshold = data.threshold;
+    this.#faces = data.faces;
     this.#storageKey = `facematch:${data.stack}:${data.local ? "local" : "aws"}`;
     this.recorded = new Map(data.decisions.map((item) => [keyOf(item), item]));
     this.isKept = true;
@@ -93,12 +103,10 @@ class Decisions {
 
   /** `UNDECIDED`, a decision, or `REOPENED` with the reasons why. */
   standing(pair) {
-    const own = this.own.get(pair.key);
-    const recorded = this.recorded.get(pair.key);
-    if (!own && !recorded) return { standing: "UNDECIDED", why: [] };
-    if (!own) return { standing: recorded.standing, why: recorded.why ?? [] };
-    const why = reasonsToReopen(own, pair);
-    return { standing: why.length ? "REOPENED" : own.decision, why };
+    const decision = this.of(pair);
+    if (!decision) return { standing: "UNDECIDED", why: [] };
+    const why = reasonsToReopen(decision, pair, this.#faces, this.threshold);
+    return { standing: why.length ? "REOPENED" : decision.decision, why };
   }
 
   decide(pair, decision, note) {

@@ -172,6 +172,7 @@ const moveThreshold = drawHistogram(data);
 function setThreshold(value, from) {
   if (Number.isNaN(value)) return;
   state.threshold = Math.min(100, Math.max(beginOfScale(data), value));
+  decisions.threshold = state.threshold;
   state.shown = PAIRS_AT_ONCE;
   if (from !== "range") get("threshold").value = state.threshold;
   if (from !== "number") get("threshold-exact").value = hundredths(state.threshold) / 100;
@@ -602,13 +603,13 @@ function showNumbers() {
 function showElsewhere() {
   const here = new Set(pairs.map((pair) => pair.key));
   const rest = data.decisions.filter(
-    (item) => !here.has(keyOf(item)) && item.standing !== "UNDECIDED",
+    (item) => !here.has(keyOf(item)) && item.decision !== "UNDECIDED",
   );
   if (!rest.length) return;
   const rows = rest.map((item) => [
     written(item.name_a),
     written(item.name_b),
-    STANDINGS[item.standing],
+    STANDINGS[item.decision],
     written(item.decided_by),
     day(item.decided_at),
   ]);
