@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from facematch.photographs import fetch_photographs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, bytes]:
     """The files of one man (obama*.jpg, five) and another (biden.jpg), by name."""
     return {name: path.read_bytes() for name, path in fetch_photographs().items()}
+
+
+def with_own_ports(home: Path) -> Path:
+    """The folder of a local cloud that stops and starts: on ports that no other test takes.
+
+    A cloud chooses the first free ones, and those of another that has stopped are free; that one
+    could not start again.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # Below the range from which systems give ports to whoever asks for any.
+    ports = home / "state" / "ports.json"
+    ports.parent.mkdir(parents=True, exist_ok=True)
+    ports.write_text(json.dumps([14_566 + 10 * worker, 14_567 + 10 * worker]))
+    return home

@@ -21,6 +21,7 @@ from facematch.local.cloud import LocalCloud, reset
 from facematch.local.home import Home, LocalCloudError, Running
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
+from tests.local.conftest import with_own_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,6 +89,7 @@ def people(folder: Path) -> Path:
 def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> None:
     folder = people(tmp_path / "people")
 
+    with_own_ports(home)
     started = facematch(home, "local", "start")
     assert started.returncode == 0, started.stderr
     assert "http://127.0.0.1:" in started.stdout

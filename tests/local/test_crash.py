@@ -21,6 +21,7 @@ from facematch.executions import Executions
 from facematch.local.home import Home
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
+from tests.local.conftest import with_own_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def eventually(look: Callable[[], bool]) -> bool:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "home"
+    folder = with_own_ports(tmp_path / "home")
     assert facematch(folder, "local", "start").returncode == 0
     yield folder
     facematch(folder, "local", "stop", "--quiet")
