@@ -49,6 +49,9 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+_TOLD_MS = 250
+
+
 class Desk:
     """A browser profile of its own, and the folder from which it opens pages.
 
@@ -79,6 +82,10 @@ class Desk:
         (self.folder / "index.html").write_text(text, encoding="utf-8")
         if pictures:
             draw_pictures(data, self.folder)
+        for earlier in self.context.pages[-1:]:
+            # A tab tells the browser a moment later what it keeps; one that is opened within that
+            # moment, by no person, would not see it.
+            earlier.wait_for_timeout(_TOLD_MS)
         page = self.context.new_page()
         page.on("console", lambda message: self._note(message.type, message.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))
