@@ -25,8 +25,9 @@ import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from facematch import cli
+from facematch import cli, forget
 from facematch.errors import about_file, explained
+from facematch.evidence import write
 from facematch.toolkit import PROJECT
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
@@ -624,6 +625,10 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatc
     for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "FACEMATCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # The project's own list of evidence pages is not these tests'; one command at a time has it.
+    dashboards = functools.partial(write.Dashboards, tmp_path / "state")
+    for module in (write, forget):
+        monkeypatch.setattr(module, "Dashboards", dashboards)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 
