@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.stepfunctions.models import stepfunctions_backends
 
+from facematch.deployment import Deployment
 from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.turns import KEY_NAME
@@ -387,3 +388,28 @@ class Cloud:
         if start + 2 < len(events):
             page["nextToken"] = str(start + 2)
         return _response(200), page
+
+
+def deployment_of(
+    cloud: Cloud, *, make_client: Callable[[str], Any] = own_client, **outputs: str
+) -> Deployment:
+    """The stack whose resources the cloud holds, as the command line knows it.
+
+    Parameters
+    ----------
+    outputs
+        More of the stack's outputs than all have.
+    """
+    return Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={
+            "ImagesBucket": IMAGES,
+            "ImagePrefix": "images/",
+            "OutputBucket": OUTPUT,
+            "StateMachineArn": cloud.state_machine_arn,
+            "NotifyThresholdParameter": THRESHOLD_PARAMETER,
+            **outputs,
+        },
+        make_client=make_client,
+    )

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from facematch.deployment import Deployment
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import Reason
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
@@ -14,8 +13,6 @@ from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import timestamp
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import failure_key, match_rows, matches_key, report, report_key
-
-from .cloud import IMAGES, OUTPUT, THRESHOLD_PARAMETER, own_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,19 +135,3 @@ def face_of(image: UploadedImage) -> str:
 def box_of(image: UploadedImage) -> Box:
     """Another one for each photograph."""
     return Box(int(image.digest[:4], 16) / 2**17, 0.2, 0.3, 0.4)
-
-
-def deployment_of(cloud: Cloud) -> Deployment:
-    """The stack whose resources the cloud holds."""
-    return Deployment(
-        stack_name="FaceMatching",
-        local=False,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "StateMachineArn": cloud.state_machine_arn,
-            "NotifyThresholdParameter": THRESHOLD_PARAMETER,
-        },
-        make_client=own_client,
-    )

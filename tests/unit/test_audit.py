@@ -12,16 +12,17 @@ import pytest
 
 from facematch import audit as module
 from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
-from facematch.deployment import Deployment
 from facematch.errors import Unusable
 from functions.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import UploadedImage
 from functions.matching.reports import failure_key, report_key
 
-from .cloud import IMAGES, OUTPUT, own_client
+from .cloud import IMAGES, OUTPUT, deployment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from facematch.deployment import Deployment
 
     from .cloud import Cloud
 
@@ -35,18 +36,7 @@ def deployment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Deployment:
         output: cloud.sqs.create_queue(QueueName=output)["QueueUrl"]
         for output in ("QueueUrl", "DeadLetterQueueUrl")
     }
-    return Deployment(
-        stack_name="FaceMatching",
-        local=False,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "StateMachineArn": cloud.state_machine_arn,
-            **queues,
-        },
-        make_client=own_client,
-    )
+    return deployment_of(cloud, **queues)
 
 
 def found(deployment: Deployment, **options: Any) -> dict[Found, list[str]]:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.collection import CollectionCheck, Disagreements
-from facematch.deployment import Deployment
 from functions.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import Removal
 from functions.matching.reports import failure_key, report_key
 
-from .cloud import COLLECTION, IMAGES, OUTPUT, own_client
+from .cloud import COLLECTION, IMAGES, OUTPUT, deployment_of, own_client
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
@@ -29,21 +28,14 @@ OTHER = "images/Bea_1.jpg"
 
 @pytest.fixture
 def check(cloud: Cloud) -> CollectionCheck:
-    deployment = Deployment(
-        stack_name="FaceMatching",
-        local=False,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "CollectionId": COLLECTION,
-            "StateMachineArn": cloud.state_machine_arn,
-            "RemovalStateMachineArn": cloud.removal_state_machine_arn,
-            "QueueUrl": cloud.sqs.create_queue(QueueName="QueueUrl")["QueueUrl"],
-        },
+    deployment = deployment_of(
+        cloud,
         make_client=lambda service: (
             cloud.rekognition if service == "rekognition" else own_client(service)
         ),
+        CollectionId=COLLECTION,
+        RemovalStateMachineArn=cloud.removal_state_machine_arn,
+        QueueUrl=cloud.sqs.create_queue(QueueName="QueueUrl")["QueueUrl"],
     )
     return CollectionCheck(deployment)
 

@@ -16,8 +16,8 @@ from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 
-from .cloud import IMAGES
-from .evidence import Album, box_of, deployment_of, face_of, name_of
+from .cloud import IMAGES, deployment_of
+from .evidence import Album, box_of, face_of, name_of
 
 if TYPE_CHECKING:
     from facematch.deployment import Deployment

@@ -17,7 +17,8 @@ from facematch.cli import app
 from facematch.errors import Unusable
 from facematch.evidence import write
 
-from .evidence import Album, deployment_of
+from .cloud import deployment_of
+from .evidence import Album
 from .test_evidence_pictures import file_of, with_face
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from facematch.evidence.pictures import Missing
 from facematch.evidence.write import INDEX, MARKER, Dashboards, NotAPage, Written, delete_command
 from functions.matching.decisions import Decided
 
-from .cloud import IMAGES
-from .evidence import Album, deployment_of, face_of
+from .cloud import IMAGES, deployment_of
+from .evidence import Album, face_of
 from .test_evidence_pictures import file_of, png_of, with_face
 
 if TYPE_CHECKING:

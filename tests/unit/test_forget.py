@@ -20,8 +20,8 @@ from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
 
-from .cloud import ACCOUNT, IMAGES, OUTPUT, REGION, own_client, put_body, sqs_event
-from .evidence import Album, deployment_of
+from .cloud import ACCOUNT, IMAGES, OUTPUT, REGION, deployment_of, own_client, put_body, sqs_event
+from .evidence import Album
 from .fake_rekognition import photograph
 from .test_evidence_pictures import file_of, with_face
 
@@ -262,19 +262,21 @@ def test_a_message_that_waits_is_said_and_the_repeated_command_finishes(
 
     assert isinstance(first.exception, Actionable)
     assert first.exception.exit_code == 1
-    assert "not finished: 1 messages wait in the queue" in str(first.exception)
+    assert "not finished: the queue holds messages (1)" in str(first.exception)
     assert json.loads(first.stdout)["queue_messages"] == 1
     assert not machine.photographs()
 
     again = machine.forget()  # there is nothing to be found just now, and still it is not the end
-    assert "not finished: 1 messages wait" in str(again.exception)
+    assert "not finished: the queue holds messages (1)" in str(again.exception)
     assert "Nothing about them is left" not in again.output
 
     # What the starter and the state machine do with a message about a photograph that is gone.
     (message,) = machine.cloud.sqs.receive_message(
         QueueUrl=machine.deployment.outputs["QueueUrl"], VisibilityTimeout=60
     )["Messages"]
-    assert "not finished: 1 messages wait" in str(machine.forget().exception)  # in flight
+    assert "not finished: the queue holds messages (1)" in str(
+        machine.forget().exception
+    )  # in flight
     machine.cloud.run("starter", sqs_event(message["Body"]))
     machine.cloud.sqs.delete_message(
         QueueUrl=machine.deployment.outputs["QueueUrl"], ReceiptHandle=message["ReceiptHandle"]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.deployment import Deployment
 from facematch.matches import matches
 from facematch.records import Records
 from functions.aws.buckets import ImagesBucket
@@ -14,10 +13,11 @@ from functions.matching.errors import ImageRejected
 from functions.matching.images import Removal, version_id_of
 from functions.matching.register import register_key
 
-from .cloud import IMAGES, OUTPUT, own_client
+from .cloud import IMAGES, OUTPUT, deployment_of
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
+    from facematch.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
@@ -27,17 +27,7 @@ ANN, BEA = "images/Ann_1.jpg", "images/Bea_1.jpg"
 
 @pytest.fixture
 def deployment(cloud: Cloud) -> Deployment:
-    return Deployment(
-        stack_name="FaceMatching",
-        local=True,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "StateMachineArn": cloud.state_machine_arn,
-        },
-        make_client=own_client,
-    )
+    return deployment_of(cloud)
 
 
 def processed(cloud: Cloud, image: UploadedImage) -> None:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facematch.deployment import Deployment
 from facematch.matches import NamePair, matches, paired
 from functions.matching.images import timestamp
 
-from .cloud import IMAGES, OUTPUT, own_client
+from .cloud import IMAGES, deployment_of
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
+    from facematch.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
@@ -98,17 +98,7 @@ def test_without_rows_there_is_no_pair() -> None:
 
 @pytest.fixture
 def deployment(cloud: Cloud) -> Deployment:
-    return Deployment(
-        stack_name="FaceMatching",
-        local=False,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "StateMachineArn": cloud.state_machine_arn,
-        },
-        make_client=own_client,
-    )
+    return deployment_of(cloud)
 
 
 def report_match(

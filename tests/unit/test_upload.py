@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from facematch import cli
-from facematch.deployment import Deployment
 from facematch.records import Records
 from facematch.upload import (
     LeftOut,
@@ -29,7 +28,7 @@ from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.reports import failure_key, report_key
 
-from .cloud import IMAGES, OUTPUT, own_client
+from .cloud import IMAGES, OUTPUT, deployment_of, own_client
 from .evidence import Album
 from .fake_rekognition import photograph
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from facematch.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
@@ -57,17 +57,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture
 def deployment(cloud: Cloud) -> Deployment:
-    return Deployment(
-        stack_name="FaceMatching",
-        local=False,
-        outputs={
-            "ImagesBucket": IMAGES,
-            "ImagePrefix": "images/",
-            "OutputBucket": OUTPUT,
-            "StateMachineArn": cloud.state_machine_arn,
-        },
-        make_client=client,
-    )
+    return deployment_of(cloud, make_client=client)
 
 
 @pytest.fixture
