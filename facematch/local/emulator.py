@@ -475,28 +475,6 @@ def main(arguments: list[str] | None = None) -> None:
     _serve(options.port, restarts, faults)
 
 
-def _without_cors(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave out the headers by which the emulator lets every page in a browser read its answers.
-
-    A page that somebody visits meanwhile could read photographs and faces through them, since it
-    can reach 127.0.0.1 and knows the dummy credentials. Amazon S3 sends none either, unless a
-    bucket has a CORS configuration.
-    """
-
-    async def app_without(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        async def send_without(message: Any) -> None:  # noqa: ANN401 - ASGI
-            if "headers" in message:
-                headers = message["headers"]
-                message["headers"] = [
-                    each for each in headers if not each[0].lower().startswith(b"access-control-")
-                ]
-            await send(message)
-
-        await app(scope, receive, send_without)
-
-    return app_without
-
-
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
     if variables.get("BIND_HOST") != "127.0.0.1":
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
@@ -512,7 +490,7 @@ def _serve(port: int, restarts: Restarts, faults: FaultyFunctions | None) -> Non
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
-    app = for_programs(_without_cors(restarts.in_front_of(desk.app)))
+    app = for_programs(restarts.in_front_of(desk.app))
     uvicorn.run(
         faults.in_front_of(app) if faults else app,
         host="127.0.0.1",
