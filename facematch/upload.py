@@ -19,10 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.deployment import PARALLEL
 from facematch.errors import Unusable, about_file, explained
-from facematch.records import Records, digest_of
+from facematch.records import Records, digest_of, image_listed
 from facematch.terminal import visible
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.images import version_id_of
 from functions.matching.keys import execution_name, version_digest
 
 if TYPE_CHECKING:
@@ -252,21 +253,14 @@ class Uploader:
             )
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return self._version(
-            key,
-            answer.get("VersionId") or f"etag:{answer['ETag'].strip(chr(34))}",
-            (moment - timedelta(minutes=1), moment + timedelta(minutes=1)),
-        )
+        version = version_id_of(answer.get("VersionId")) or f"etag:{answer['ETag'].strip(chr(34))}"
+        around = (moment - timedelta(minutes=1), moment + timedelta(minutes=1))
+        days = sorted({each.astimezone(UTC).date().isoformat() for each in around})
+        return Version(key, version_digest(self._bucket, key, version), tuple(days))
 
     def _version_listed(self, item: dict[str, Any]) -> Version:
-        version = item["VersionId"]
-        if version == "null":
-            version = f"etag:{item['ETag'].strip(chr(34))}"
-        return self._version(item["Key"], version, (item["LastModified"],))
-
-    def _version(self, key: str, version: str, moments: tuple[datetime, ...]) -> Version:
-        days = sorted({moment.astimezone(UTC).date().isoformat() for moment in moments})
-        return Version(key, version_digest(self._bucket, key, version), tuple(days))
+        image = image_listed(self._bucket, item)
+        return Version(image.key, image.digest, (image.day,))
 
     def _current_versions(self) -> Iterator[dict[str, Any]]:
         return current_versions(self._s3, self._bucket, self._deployment.image_prefix)
