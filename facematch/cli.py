@@ -35,7 +35,7 @@ from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
-from facematch.options import AsJson, Local, Profile, Region, Stack, chosen, finite
+from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.query import query
 from facematch.simulate import simulate
 from facematch.terminal import (
@@ -135,10 +135,10 @@ def upload(
     if plan.not_compared:
         messages.print(
             safe(
-                f"{len(plan.not_compared)} files are uploaded again, since S3 denies to say if "
-                f"they have changed, as {plan.not_compared[0]}. Each is indexed and searched anew. "
-                "To compare them you need s3:GetObjectVersion on the bucket and, where it is "
-                "encrypted under a key, kms:Decrypt."
+                "Uploaded again, since S3 denies to say if it has changed: "
+                f"{plan.not_compared[0]}, and {len(plan.not_compared) - 1} more. Each is indexed "
+                "and searched anew. To compare them you need s3:GetObjectVersion on the bucket "
+                "and, where it is encrypted under a key, kms:Decrypt."
             )
         )
     outcomes = None
@@ -220,7 +220,6 @@ def matches(
             "--min",
             min=0,
             max=100,
-            callback=finite,
             help="Lowest similarity, %; default: notify's.",
         ),
     ] = None,

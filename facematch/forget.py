@@ -549,7 +549,7 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
 
 def _not_finished(waiting: int) -> Actionable:
     return Actionable(
-        f"not finished: {waiting:,} messages wait in the queue, and one may be about a photograph "
+        f"not finished: the queue holds messages ({waiting:,}), and one may be about a photograph "
         "of this person; repeat the command when the queue is empty (facematch status)."
     )
 

@@ -63,7 +63,6 @@ def cost(
         typer.Option(
             min=0,
             max=1,
-            callback=finite,
             help="Of all images: with a match under another name.",
         ),
     ] = 0.1,
@@ -72,7 +71,6 @@ def cost(
         typer.Option(
             min=0,
             max=1,
-            callback=finite,
             help="Of all images: notified. Default: all that match.",
         ),
     ] = None,
@@ -81,7 +79,6 @@ def cost(
         typer.Option(
             min=0,
             max=1,
-            callback=finite,
             help="Of all images: without a face.",
         ),
     ] = 0.02,
@@ -90,7 +87,6 @@ def cost(
         typer.Option(
             min=0,
             max=1,
-            callback=finite,
             help="Of all files: no image at all.",
         ),
     ] = 0.01,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from facematch.errors import Unusable
 from facematch.local.home import STATE_ROOT
-from facematch.options import AsJson, Profile, Region, finite
+from facematch.options import AsJson, Profile, Region  # noqa: TC001 - typer reads them
 from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
@@ -70,7 +70,6 @@ def evaluate(
         typer.Option(
             min=0,
             max=1,
-            callback=finite,
             help="A wanted false match rate; may be repeated.",
         ),
     ] = None,

@@ -143,7 +143,7 @@ def measured(
         },
     }
     if asked.groups is not None:
-        by_person = {person_of.get(name, name): group for name, group in asked.groups.items()}
+        by_person = {persons.person(name): group for name, group in asked.groups.items()}
         document["groups"], document["warnings"] = _groups(
             measuring,
             enrolment,

@@ -49,14 +49,15 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     )
     if photographs["copies"]:
         said.append(
-            f"{photographs['copies']:,} photographs are copies, byte for byte, of another one of "
-            "the same person. They take no part: the same photograph twice is no evidence."
+            f"Copies, byte for byte, of another photograph of the same person: "
+            f"{photographs['copies']:,}. They take no part: the same photograph twice is no "
+            "evidence."
         )
     if photographs["shared"]:
         said.append(
-            f"{photographs['shared']:,} photographs stand under several people's names, byte for "
-            "byte: one person under two names, which --same can say, or a wrong label. They count "
-            "as false matches."
+            f"Photographs that stand, byte for byte, under several people's names: "
+            f"{photographs['shared']:,}. Each is one person under two names, which --same can say, "
+            "or a wrong label. They count as false matches."
         )
     if conditions.get("max_faces", 1) > 1:
         said.append(

@@ -18,7 +18,6 @@ from facematch.options import (
     Region,
     Stack,
     chosen,
-    finite,
     insist_on_local_name,
     insist_on_no_place,
 )
@@ -40,7 +39,7 @@ def dashboard(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     minimum: Annotated[
-        float, typer.Option("--min", min=0, max=100, callback=finite, help="Lowest similarity, %.")
+        float, typer.Option("--min", min=0, max=100, help="Lowest similarity, %.")
     ] = 0,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="Most matches that are shown, the best.")
