@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -26,6 +27,7 @@ from facematch.upload import (
 from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.keys import version_digest
 from functions.matching.reports import failure_key, report_key
 
 from .cloud import IMAGES, OUTPUT, deployment_of, own_client
@@ -193,6 +195,23 @@ def _under_a_key(uploader: Uploader, monkeypatch: pytest.MonkeyPatch) -> None:
         "head_object",
         lambda **asked: {**head(**asked), "ServerSideEncryption": "aws:kms"},
     )
+
+
+def test_a_version_that_s3_calls_null_is_waited_for_under_its_own_digest(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an upload is answered while versioning is suspended, and not by moto."""
+    uploader = Uploader(deployment)
+    put = uploader._s3.put_object
+    monkeypatch.setattr(
+        uploader._s3, "put_object", lambda **asked: {**put(**asked), "VersionId": "null"}
+    )
+    (version,), _ = uploader.upload(
+        {"images/Ann_Lee_1.jpg": folder / "Ann_Lee_1.jpg"}, done=lambda _: None
+    )
+
+    etag = hashlib.md5(photograph(0), usedforsecurity=False).hexdigest()
+    assert version.digest == version_digest(IMAGES, version.key, f"etag:{etag}")
 
 
 def test_under_a_key_of_kms_what_the_bucket_holds_is_not_uploaded_again_either(
