@@ -61,7 +61,11 @@ class Decisions {
     let stored = {};
     try {
       stored = JSON.parse(localStorage.getItem(this.#storageKey)) ?? {};
-      localStorage.setItem(this.#storageKey, JSON.stringify(stored)); // reading alone may be allowed
+      // Reading alone may be allowed. Under a key of its own: what was read may be older than what
+      // another tab has just written, and would replace it.
+      const probe = `${this.#storageKey}:probe`;
+      localStorage.setItem(probe, "");
+      localStorage.removeItem(probe);
     } catch {
       this.isKept = false;
     }
