@@ -97,6 +97,15 @@ def test_a_starter_that_runs_alone_keeps_the_whole_rate_of_most_regions() -> Non
     assert alone.speed == pytest.approx(run(Load(images=3000, tps=5), DEPLOYED).speed, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("tps", "max_faces", "starters"), [(5, 1, 2), (5, 3, 2), (5.1, 1, 10), (50, 1, 10), (50, 3, 10)]
+)
+def test_as_many_starters_as_the_region_of_that_quota_has(
+    tps: float, max_faces: int, starters: int
+) -> None:
+    assert DEPLOYED.starters.at(paced(tps, max_faces), max_faces) == starters
+
+
 def test_too_few_starters_cannot_keep_the_rate_of_the_fastest_regions() -> None:
     two = run(Load(images=3000, tps=50), replace(DEPLOYED, starters=Starters(2, 2)))
 

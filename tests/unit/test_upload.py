@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from facematch import cli
+from facematch import upload as module
 from facematch.records import Records
 from facematch.upload import (
     LeftOut,
@@ -227,6 +228,21 @@ def test_under_a_key_of_kms_what_the_bucket_holds_is_not_uploaded_again_either(
     assert list(plan.new) == ["images/Ann_Lee_1.jpg"]
     assert len(plan.unchanged) == 3
     assert plan.not_compared == []
+
+
+def test_where_the_etag_is_the_md5_no_weaker_checksum_makes_a_changed_photograph_the_same(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(deployment, folder)
+    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(10))  # of the same size
+    monkeypatch.setattr(module, "_crc32", lambda _: "of both")
+    uploader = Uploader(deployment)
+    head = uploader._s3.head_object
+    monkeypatch.setattr(
+        uploader._s3, "head_object", lambda **asked: {**head(**asked), "ChecksumCRC32": "of both"}
+    )
+
+    assert list(uploader.plan(folder).new) == ["images/Ann_Lee_1.jpg"]
 
 
 def test_what_s3_does_not_let_us_compare_is_uploaded_again_and_told(
