@@ -219,7 +219,7 @@ def test_under_a_key_of_kms_what_the_bucket_holds_is_not_uploaded_again_either(
     deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(deployment, folder)
-    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(10))  # of the same size
+    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(7))  # of the same size
     uploader = Uploader(deployment)
     _under_a_key(uploader, monkeypatch)
 
@@ -234,7 +234,7 @@ def test_where_the_etag_is_the_md5_no_weaker_checksum_makes_a_changed_photograph
     deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(deployment, folder)
-    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(10))  # of the same size
+    (folder / "Ann_Lee_1.jpg").write_bytes(photograph(7))  # of the same size
     monkeypatch.setattr(module, "_crc32", lambda _: "of both")
     uploader = Uploader(deployment)
     head = uploader._s3.head_object
