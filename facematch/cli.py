@@ -37,7 +37,6 @@ from facematch.forget import forget
 from facematch.matches import matches as find_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.query import query
-from facematch.simulate import simulate
 from facematch.terminal import (
     fail,
     messages,
@@ -75,7 +74,6 @@ for command in (
     audit,
     backfill,
     query,
-    simulate,
     cost,
     dashboard,
     destroy,

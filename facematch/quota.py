@@ -1,7 +1,4 @@
-"""How a service counts calls against a quota: the two ways that the simulation knows.
-
-The Rekognition endpoint of the local cloud enforces the first.
-"""
+"""How a service counts calls against a quota, as far as is known."""
 
 from __future__ import annotations
 
@@ -23,22 +20,4 @@ class TokenBucket:
             self._tokens = tokens
             return False
         self._tokens = tokens - 1
-        return True
-
-
-class Windows:
-    """Admits so many calls in each second of the clock."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._left = per_second
-        self._window = 0
-
-    def admits(self, now: float) -> bool:
-        """Whether a call at `now` gets through; times never go backwards."""
-        if int(now) != self._window:
-            self._window, self._left = int(now), self._per_second
-        if self._left < 1:
-            return False
-        self._left -= 1
         return True

@@ -737,8 +737,6 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("forget", 2, "--name NAME, or --key KEY"),
         ("audit --prefix images/\udcff", 2, r"images/\\xff is not UTF-8, .* Write it in UTF-8"),
         ("forget --name=Ann\udcff", 2, r"--name=Ann\\xff is not UTF-8"),
-        ("simulate --tps 5 --tps inf --json", 2, "--tps is inf. Give it a finite number"),
-        ("simulate --burst inf", 2, "--burst is inf. Give it a finite number"),
         ("cost --megabytes inf --json", 2, "--megabytes is inf. Give it a finite number"),
         ("cost --faces-per-image inf", 2, "--faces-per-image is inf. Give it a finite number"),
         ("status --watch --json", 2, "Choose one of --watch and --json"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.table import Table
 
-from facematch.costs.estimate import Design, Kind, Load, designs
+from facematch.costs.estimate import Kind, Load, estimate
 from facematch.costs.prices import PRICES_FILE, PriceList
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage
@@ -29,18 +29,6 @@ KINDS: Final = {
     Kind.FIXED: "the same for any number of images",
     Kind.QUERIES: "queries in Athena",
     Kind.PHOTOGRAPHS: "the photographs themselves",
-}
-DESIGNS: Final = {
-    Design.STANDARD: "Standard workflow: this",
-    Design.EXPRESS: "Express workflow",
-    Design.ONE_LAMBDA: "one Lambda function",
-}
-LACKS: Final = {
-    Design.STANDARD: "",
-    Design.EXPRESS: "no Redrive; 5 minutes at most; at least once, so two executions of one image "
-    "are possible; no list of executions, and no history but in the log",
-    Design.ONE_LAMBDA: "no picture of where an image is; a retry begins anew and pays Rekognition "
-    "again; what failed is a message without its steps; settling is paid by the millisecond",
 }
 
 #: From here on, what is behind the point is of no interest.
@@ -112,7 +100,7 @@ def cost(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Reckon what so many images cost on AWS, with the template and the functions as they are now.
+    """Estimate what images cost on AWS, with the template and the functions as they are now.
 
     List prices, without free tiers and discounts; docs/cost.md says what is not in it.
     """
@@ -137,7 +125,7 @@ def cost(
             f"{stack.max_faces}: no more are indexed. Lower the first, or set the second with "
             "--context max_faces=N."
         )
-    bills = designs(load, stack, Usage.load(), price_list)
+    bill = estimate(load, stack, Usage.load(), price_list)
     if as_json:
         document = {
             "prices": {
@@ -146,13 +134,11 @@ def cost(
                 "date": price_list.date,
                 "assumed": price_list.assumed,
             },
-            "designs": [bill.to_document() for bill in bills],
+            "bill": bill.to_document(),
         }
         print_json(document, indent=2)
         return
-    output.print(_table(bills[0], price_list))
-    output.print()
-    output.print(_comparison(bills))
+    output.print(_table(bill, price_list))
     output.print(
         f"Prices of {price_list.region}, {price_list.date}, in {price_list.currency}: check them "
         f"against the price lists that {prices} names."
@@ -229,29 +215,3 @@ def _table(bill: Estimate, prices: PriceList) -> Table:
 
 def _quantity(number: float) -> str:
     return f"{number:,.0f}" if number >= _MANY else f"{number:.4g}"
-
-
-def _comparison(bills: Sequence[Estimate]) -> Table:
-    table = Table(title="The same work, put together otherwise", title_justify="left")
-    table.add_column("")
-    for bill in bills:
-        table.add_column(DESIGNS[bill.design], justify="right")
-    for kind, name in KINDS.items():
-        table.add_row(name, *(f"{bill.total(kind):,.2f}" for bill in bills))
-    ours = bills[0]
-    rows = (
-        ("first month", [f"{bill.total():,.2f}" for bill in bills]),
-        ("1,000 images", [f"{bill.per_thousand():.4f}" for bill in bills]),
-        (
-            "what an image costs, on top of Rekognition",
-            [f"{bill.on_top(Kind.IMAGE):.2%}" for bill in bills],
-        ),
-        (
-            "console, retries and replays cost, 1,000 images",
-            [""] + [f"{ours.per_thousand() - bill.per_thousand():.4f}" for bill in bills[1:]],
-        ),
-        ("lacks", [LACKS[bill.design] for bill in bills]),
-    )
-    for name, cells in rows:
-        table.add_row(name, *cells)
-    return table

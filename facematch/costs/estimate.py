@@ -1,4 +1,4 @@
-"""What so many images cost: usage times prices, line by line, for this design and two others."""
+"""The estimate of what images cost: usage times prices, line by line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from enum import StrEnum
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from facematch.costs.usage import LAMBDA_LOG_BYTES, LOG_EVENT_OVERHEAD, Invocation, Way
+from facematch.costs.usage import LOG_EVENT_OVERHEAD, Way
 from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from facematch.costs.prices import PriceList
     from facematch.costs.stack import Stack
-    from facematch.costs.usage import Usage
+    from facematch.costs.usage import Invocation, Usage
 
 #: One for each state that is entered, retries included ("each time a step of your workflow is
 #: executed": AWS Step Functions pricing), and one for the start, which AWS's example counts as far
@@ -32,9 +32,6 @@ _MONTH_SECONDS: Final = 730 * 3600
 _SAMPLED: Final = 0.05
 #: Status changes of an execution that EventBridge is told of: that it runs, that it ended.
 _EVENTS_OF_AN_EXECUTION: Final = 2
-#: What an Express workflow is billed by.
-_EXPRESS_MEMORY_GB: Final = 64 / 1024
-_EXPRESS_SECONDS: Final = 0.1
 _SMALLEST_QUERY: Final = 10e6
 _KEYS_IN_A_LISTING: Final = 1000
 
@@ -49,7 +46,7 @@ _LOG_EVENT: Final = {
     "Ann_Lee_0003-0123456789abcdef0123456789abcdef",
     "redrive_count": "0",
 }
-_LOG_EVENT_BYTES: Final = len(json.dumps(_LOG_EVENT, separators=(",", ":"))) + LOG_EVENT_OVERHEAD
+LOG_EVENT_BYTES: Final = len(json.dumps(_LOG_EVENT, separators=(",", ":"))) + LOG_EVENT_OVERHEAD
 
 #: S3 bills neither of these as the other; a DELETE costs nothing.
 _S3: Final = {
@@ -60,17 +57,6 @@ _S3: Final = {
 
 Calls: TypeAlias = defaultdict[str, float]
 """Calls of all images by service and operation; a share of an image is no whole number."""
-
-
-class Design(StrEnum):
-    """How the work on an image is put together."""
-
-    #: As it is deployed: a Standard workflow.
-    STANDARD = "standard"
-    #: The same steps in an Express workflow.
-    EXPRESS = "express"
-    #: One function behind the queue that does all of it, settling included.
-    ONE_LAMBDA = "one_lambda"
 
 
 class Kind(StrEnum):
@@ -147,9 +133,8 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """The bill of one design."""
+    """The bill of a month, and of each month after it."""
 
-    design: Design
     load: Load
     lines: tuple[Line, ...]
     transitions: float
@@ -173,7 +158,6 @@ class Estimate:
     def to_document(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "design": self.design,
             "load": asdict(self.load),
             "transitions_per_image": self.transitions,
             "lines": [asdict(line) for line in self.lines],
@@ -187,28 +171,24 @@ class Estimate:
         }
 
 
-def estimate(
-    load: Load, stack: Stack, usage: Usage, prices: PriceList, design: Design = Design.STANDARD
-) -> Estimate:
-    """Reckon the bill of a month, and of each month after it."""
-    return _Bill(load, stack, usage, prices, design).made()
+def estimate(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> Estimate:
+    """Estimate the bill of a month, and of each month after it."""
+    return Bill(load, stack, usage, prices).estimate()
 
 
-class _Bill:
-    """Adds up what the ways use."""
+class Bill:
+    """Adds up what images use on each way through the workflow."""
 
-    def __init__(
-        self, load: Load, stack: Stack, usage: Usage, prices: PriceList, design: Design
-    ) -> None:
+    def __init__(self, load: Load, stack: Stack, usage: Usage, prices: PriceList) -> None:
         self._load = load
         self._stack = stack
         self._usage = usage
         self._prices = prices
-        self._design = design
         self._images = {way: share * load.images for way, share in load.shares().items()}
         self._lines: list[Line] = []
 
-    def made(self) -> Estimate:
+    def estimate(self) -> Estimate:
+        """Write every line of the bill."""
         calls = self._calls()
         self._rekognition(calls)
         self._workflow()
@@ -219,7 +199,6 @@ class _Bill:
         self._watching()
         self._queries()
         return Estimate(
-            design=self._design,
             load=self._load,
             lines=tuple(self._lines),
             transitions=self._transitions() / self._load.images,
@@ -257,8 +236,6 @@ class _Bill:
         return calls
 
     def _transitions(self) -> float:
-        if self._design is not Design.STANDARD:
-            return 0
         return self._over_ways(lambda way: len(self._stack.path(way)) + TRANSITIONS_OF_A_START)
 
     # --- The bill ---
@@ -279,54 +256,26 @@ class _Bill:
         )
 
     def _workflow(self) -> None:
-        images = self._load.images
-        match self._design:
-            case Design.STANDARD:
-                self._once(
-                    "Step Functions",
-                    "state transitions",
-                    "step_functions_transition",
-                    self._transitions(),
-                )
-                self._once(
-                    "EventBridge",
-                    "status changes",
-                    "eventbridge_aws_event",
-                    _EVENTS_OF_AN_EXECUTION * images,
-                )
-            case Design.EXPRESS:
-                self._once("Step Functions", "executions", "step_functions_express_request", images)
-                self._once(
-                    "Step Functions",
-                    "GB-seconds",
-                    "step_functions_express_gb_second",
-                    self._over_ways(self._express_gb_seconds),
-                )
-
-    def _express_gb_seconds(self, way: Way) -> float:
-        units = ceil(self._seconds(way) / _EXPRESS_SECONDS)
-        return units * _EXPRESS_SECONDS * _EXPRESS_MEMORY_GB
-
-    def _seconds(self, way: Way) -> float:
-        """How long the work on an image takes, waiting for the index included."""
-        working = sum(step.seconds(self._stack.memory[step.function]) for step in self._steps(way))
-        return working + (self._stack.settle if "Settle" in self._stack.path(way) else 0)
+        self._once(
+            "Step Functions", "state transitions", "step_functions_transition", self._transitions()
+        )
+        self._once(
+            "EventBridge",
+            "status changes",
+            "eventbridge_aws_event",
+            _EVENTS_OF_AN_EXECUTION * self._load.images,
+        )
 
     def _functions(self) -> None:
-        if self._design is Design.ONE_LAMBDA:
-            memory = self._stack.memory["index"]
-            requests = self._load.images / self._batch
-            gb_seconds = self._over_ways(self._seconds) * memory / 1024
-        else:
-            requests = self._load.images / self._batch + self._over_ways(
-                lambda way: len(self._steps(way))
+        requests = self._load.images / self._batch + self._over_ways(
+            lambda way: len(self._steps(way))
+        )
+        gb_seconds = self._over_ways(
+            lambda way: sum(
+                step.seconds(memory := self._stack.memory[step.function]) * memory / 1024
+                for step in self._steps(way)
             )
-            gb_seconds = self._over_ways(
-                lambda way: sum(
-                    step.seconds(memory := self._stack.memory[step.function]) * memory / 1024
-                    for step in self._steps(way)
-                )
-            ) + self._over_ways(self._starting)
+        ) + self._over_ways(self._starting)
         self._once("Lambda", "requests", "lambda_request", requests)
         self._once("Lambda", "GB-seconds", "lambda_gb_second", gb_seconds)
 
@@ -365,38 +314,34 @@ class _Bill:
         # One to send it, and one each to receive and to delete a batch.
         self._once("SQS", "requests", "sqs_request", images * (1 + 2 / self._batch))
         self._each_month("SQS", "polls of an empty queue", "sqs_request", Kind.FIXED, _IDLE_POLLS)
-        if self._design is not Design.ONE_LAMBDA:  # which is paced by its concurrency
-            self._once("DynamoDB", "turns, writes", "dynamodb_write", calls["dynamodb:UpdateItem"])
+        self._turns(calls)
         self._once("SNS", "messages", "sns_publish", notified)
         self._once("SNS", "e-mails", "sns_email", notified * self._stack.mailboxes)
         self._each_month("KMS", "keys", "kms_key_month", Kind.FIXED, self._stack.keys)
         self._once("KMS", "requests, of the topics", "kms_request", notified)
 
+    def _turns(self, calls: Calls) -> None:
+        self._once("DynamoDB", "turns, writes", "dynamodb_write", calls["dynamodb:UpdateItem"])
+
     def _logs(self) -> None:
-        if self._design is Design.ONE_LAMBDA:
-            own = self._over_ways(
-                lambda way: sum(step.log_bytes - LAMBDA_LOG_BYTES for step in self._steps(way))
-            )
-            functions = own + self._load.images / self._batch * LAMBDA_LOG_BYTES
-        else:
-            functions = self._over_ways(
-                lambda way: sum(i.log_bytes for i in (self._starter(way), *self._steps(way)))
-            )
-        machine = {
-            Design.STANDARD: lambda way: self._stack.logged(way) * _LOG_EVENT_BYTES,
-            # Its only history is its log, so everything is in it.
-            Design.EXPRESS: lambda way: (
-                self._stack.history(way) * _LOG_EVENT_BYTES + self._usage.of(way, "data_bytes")
-            ),
-            Design.ONE_LAMBDA: lambda _: 0,
-        }[self._design]
-        logged = {"functions": functions, "state machine": self._over_ways(machine)}
+        logged = {
+            "functions": self._logged_by_functions(),
+            "state machine": self._over_ways(self._logged_by_machine),
+        }
         for what, written in logged.items():
             self._once("CloudWatch", f"log of the {what}, GB", "logs_gb", written / 1e9)
         # For three months, uncompressed: less in truth.
         self._each_month(
             "CloudWatch", "logs kept, GB", "logs_gb_month", Kind.IMAGE, sum(logged.values()) / 1e9
         )
+
+    def _logged_by_functions(self) -> float:
+        return self._over_ways(
+            lambda way: sum(i.log_bytes for i in (self._starter(way), *self._steps(way)))
+        )
+
+    def _logged_by_machine(self, way: Way) -> float:
+        return self._stack.logged(way) * LOG_EVENT_BYTES
 
     def _watching(self) -> None:
         self._add_price(
@@ -413,9 +358,11 @@ class _Bill:
         ):
             self._each_month("CloudWatch", what, item, Kind.FIXED, number)
         traces = self._traced_executions() if self._stack.traced else 0
-        if self._stack.starter_traced and self._design is not Design.ONE_LAMBDA:
-            traces += self._sampled(self._load.images / self._batch)
-        self._once("X-Ray", "traces", "xray_trace", traces)
+        self._once("X-Ray", "traces", "xray_trace", traces + self._traced_starts())
+
+    def _traced_starts(self) -> float:
+        traced = self._stack.starter_traced
+        return self._sampled(self._load.images / self._batch) if traced else 0
 
     def _traced_executions(self) -> float:
         if self._stack.trace_share is None:
@@ -476,8 +423,3 @@ class _Bill:
         self._lines.append(
             Line(service=service, what=what, kind=kind, quantity=quantity, first=first, after=after)
         )
-
-
-def designs(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> Sequence[Estimate]:
-    """The bill of each design for the same load, this one first."""
-    return [estimate(load, stack, usage, prices, design) for design in Design]

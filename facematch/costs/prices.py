@@ -18,8 +18,6 @@ ITEMS: Final = frozenset(
         "rekognition_call",
         "rekognition_face_month",
         "step_functions_transition",
-        "step_functions_express_request",
-        "step_functions_express_gb_second",
         "lambda_request",
         "lambda_gb_second",
         "s3_put",
@@ -119,9 +117,9 @@ class PriceList:
                 f"{file} lacks {', '.join(sorted(absent))}. Add them as in {PRICES_FILE}."
             )
         prices = {}
-        for name in ITEMS:
+        for name, item in items.items():
             try:
-                prices[name] = _price(items[name], region)
+                prices[name] = _price(item, region)
             except (ValueError, TypeError, KeyError):
                 raise PricesUnusable(
                     f"{file}: the price of {name} in {region} is none. Write a number, not below "

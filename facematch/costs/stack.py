@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from facematch.costs.usage import Way
-from facematch.starters import Starters
 from functions.matching.errors import ImageRejected
+from functions.matching.settings import OTHER_REGIONS_QUOTA, paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,27 @@ _TASK_EVENTS: Final = 5
 _OTHER_EVENTS: Final = 2
 #: At the level ERROR: the task that failed, the Fail state, the execution.
 _ERROR_EVENTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Starters:
+    """How many starters run at a time: where Rekognition's default quota is high, and elsewhere."""
+
+    fast: int
+    elsewhere: int
+
+    @classmethod
+    def of_source(cls, source: Mapping[str, Any]) -> Self:
+        """Read them out of the properties of the event source that calls the starter."""
+        found = source["ScalingConfig"]["MaximumConcurrency"]
+        if isinstance(found, dict):
+            _, fast, elsewhere = found["Fn::If"]
+            return cls(int(fast), int(elsewhere))
+        return cls(found, found)
+
+    def at(self, rate: float, max_faces: int) -> int:
+        """Where so many executions are started in a second."""
+        return self.elsewhere if rate <= paced(OTHER_REGIONS_QUOTA, max_faces) else self.fast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

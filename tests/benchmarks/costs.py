@@ -15,15 +15,16 @@ from math import ceil, log, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch import simulate
-from facematch.costs.command import DESIGNS, KINDS
-from facematch.costs.estimate import Kind, Load, designs, estimate
+from facematch.costs.command import KINDS
+from facematch.costs.estimate import Kind, Load, estimate
 from facematch.costs.prices import PriceList
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage, Way
 from facematch.toolkit import PROJECT, synthesised
 from functions.matching.settings import paced
+from tests.benchmarks import pace
 from tests.benchmarks.conditions import _rounded, conditions, say, write
+from tests.benchmarks.designs import DESIGNS, OTHERS
 from tests.pile import Photograph, Pile
 
 if TYPE_CHECKING:
@@ -61,11 +62,15 @@ def cost_figures(template: Mapping[str, Any]) -> dict[str, Any]:
     stack, usage = Stack.from_template(template), Usage.load()
     virginia = PriceList.load("us-east-1")
     load = Load(images=FIRST_TIER)
-    bills = designs(load, stack, usage, virginia)
+    bill = estimate(load, stack, usage, virginia)
+    bills = [bill, *(design(load, stack, usage, virginia).estimate() for design in OTHERS)]
     return {
         "transitions": {way: len(stack.path(way)) + 1 for way in Way},
-        "bill": bills[0].to_document(),
-        "designs": [bill.to_document() for bill in bills],
+        "bill": bill.to_document(),
+        "designs": [
+            {"design": name, **each.to_document()}
+            for name, each in zip(("standard", "express", "one_lambda"), bills, strict=True)
+        ],
         "by_images": [
             _on_top(replace(load, images=images, at_once=at_once), stack, usage, virginia)
             for at_once in (False, True)
@@ -217,7 +222,7 @@ def cost_tables(figures: Mapping[str, Any]) -> dict[str, str]:
             ],
         ),
         "designs": _table(
-            ("USD for 1,000 images", *DESIGNS.values()),
+            ("USD for 1,000 images", *DESIGNS),
             [
                 *(
                     (name, *(f"{d['per_1000_images'][kind]:.4f}" for d in figures["designs"]))
@@ -297,10 +302,10 @@ def simulations() -> list[dict[str, Any]]:
     done = []
     for quota, context in QUOTAS.items():
         (file,) = synthesised(context).glob("*.template.json")
-        deployed = simulate.Deployed.from_template(json.loads(file.read_text()))
+        deployed = pace.Deployed.from_template(json.loads(file.read_text()))
         for images in SCALES[:2]:
             say(f"simulating {images:,} images at {quota:g} calls a second")
-            result = simulate.run(simulate.Load(images=images, tps=quota), deployed)
+            result = pace.run(pace.Load(images=images, tps=quota), deployed)
             document = result.to_document()
             done.append(
                 {

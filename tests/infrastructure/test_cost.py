@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch import simulate
 from facematch.costs.estimate import Kind, Load, estimate
 from facematch.costs.prices import PriceList
 from facematch.costs.stack import Stack
 from facematch.costs.usage import Usage, Way
 from facematch.toolkit import PROJECT
-from tests.benchmarks import conditions, costs
+from tests.benchmarks import conditions, costs, pace
 from tests.unit.test_cost import STACK
 
 if TYPE_CHECKING:
@@ -154,8 +153,8 @@ def test_what_the_text_of_the_scaling_says_is_in_its_figures(scaling: dict[str, 
 
 
 def test_a_simulated_burst_is_what_is_kept(template: Template) -> None:
-    deployed = simulate.Deployed.from_template(template.document)
-    result = simulate.run(simulate.Load(images=10_000, tps=50), deployed)
+    deployed = pace.Deployed.from_template(template.document)
+    result = pace.run(pace.Load(images=10_000, tps=50), deployed)
     (kept,) = [
         row
         for row in measured("scaling")["simulated"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.starters import Starters
+from facematch.costs.stack import Starters
 from facematch.toolkit import PROJECT
 from functions.matching import settings as function_settings
 from functions.matching.settings import REKOGNITION_QUOTA, paced, turns_of_a_removal

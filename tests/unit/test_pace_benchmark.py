@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import exp
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
 
 import pytest
 import simpy
-import typer
-from typer.testing import CliRunner
 
-from facematch import simulate
-from facematch.quota import TokenBucket, Windows
-from facematch.simulate import Deployed, Load, QuotaModel, drawn, run
-from facematch.starters import Starters
+from facematch.costs.stack import Starters
+from facematch.quota import TokenBucket
 from functions.matching.settings import QUOTA_SHARE, paced
+from tests.benchmarks import pace
+from tests.benchmarks.pace import Deployed, Load, QuotaModel, Windows, drawn, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-#: As the template has it: tests/infrastructure/test_simulation_settings.py.
+#: As the template has it: tests/infrastructure/test_pace_settings.py.
 DEPLOYED = Deployed(
     starters=Starters(10, 2),
     batch_size=10,
@@ -157,24 +153,24 @@ class Opinion:
             batch = min(self.deployed.batch_size, self.left)
             self.left -= batch
             for _ in range(batch):
-                yield self.world.timeout(simulate.START_SECONDS)
+                yield self.world.timeout(pace.START_SECONDS)
                 turn = max(self.next_turn, self.world.now)
                 self.next_turn = turn + 1 / (QUOTA_SHARE * self.load.tps)
                 yield self.world.timeout(turn - self.world.now)
                 self.world.process(self.execution())
-            yield self.world.timeout(simulate.POLL_SECONDS)
+            yield self.world.timeout(pace.POLL_SECONDS)
 
     def flood(self) -> Generator[simpy.Event, Any, None]:
         for _ in range(self.load.images):
             self.world.process(self.execution())
-            yield self.world.timeout(1 / simulate.OTHER_UNTAPPED_STARTS)
+            yield self.world.timeout(1 / pace.OTHER_UNTAPPED_STARTS)
 
     def execution(self) -> Generator[simpy.Event, Any, None]:
         for operation, work in (
-            ("index", self.log_normal(simulate.INDEXING) + self.deployed.settle),
+            ("index", self.log_normal(pace.INDEXING) + self.deployed.settle),
             ("search", 0.0),
         ):
-            yield self.world.timeout(self.log_normal(simulate.OVERHEAD))
+            yield self.world.timeout(self.log_normal(pace.OVERHEAD))
             done = yield self.world.process(self.step(operation))
             self.ended = self.world.now
             if not done:
@@ -199,7 +195,7 @@ class Opinion:
             longest = min(
                 deployed.retry_interval * deployed.retry_backoff**retry, deployed.retry_max_delay
             )
-            yield self.world.timeout(simulate.THROTTLED_SECONDS + self.chance.uniform(0, longest))
+            yield self.world.timeout(pace.THROTTLED_SECONDS + self.chance.uniform(0, longest))
         return False
 
 
@@ -241,45 +237,6 @@ def test_windows_admit_the_quota_in_each_second_and_carry_nothing_over() -> None
     assert sum(windows.admits(0.9) for _ in range(9)) == 5
     assert sum(windows.admits(1.0) for _ in range(9)) == 5
     assert sum(windows.admits(7.5) for _ in range(9)) == 5
-
-
-# --- The command -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    monkeypatch.setattr(simulate, "_deployed", lambda _: DEPLOYED)
-    app = typer.Typer()
-    app.command()(simulate.simulate)
-    return app
-
-
-def test_the_command_answers_programs_in_json(command: typer.Typer) -> None:
-    done = CliRunner().invoke(command, ["--images", "200", "--tps", "5", "--json"])
-
-    assert done.exit_code == 0, done.output
-    with_tap, without = json.loads(done.stdout)
-    assert (with_tap["tap"], without["tap"]) == (True, False)
-    assert with_tap["finished"] == with_tap["images"] == 200
-    assert set(with_tap) == {*asdict(run(Load(images=1, tps=5), DEPLOYED)), "speed"} - {"timeline"}
-
-
-@pytest.mark.parametrize(("option", "tap"), [("--tap", True), ("--no-tap", False)])
-def test_the_command_simulates_one_side_alone(
-    command: typer.Typer, option: str, *, tap: bool
-) -> None:
-    done = CliRunner().invoke(command, ["--images", "50", "--tps", "50", option, "--json"])
-
-    assert [result["tap"] for result in json.loads(done.stdout)] == [tap]
-
-
-def test_the_command_draws_both_quotas(command: typer.Typer, tmp_path: Any) -> None:
-    picture = tmp_path / "pace.svg"
-    done = CliRunner().invoke(command, ["--images", "100", "--picture", str(picture)])
-
-    assert done.exit_code == 0, done.output
-    drawing = ET.parse(picture).getroot()
-    assert len(drawing.findall("{http://www.w3.org/2000/svg}g")) == 2
 
 
 def test_a_picture_says_what_came_of_each_side() -> None:

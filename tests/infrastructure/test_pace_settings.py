@@ -1,13 +1,13 @@
-"""The simulation works on what is deployed."""
+"""The simulation of docs/pace.md works on what is deployed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facematch.simulate import Deployed, Load, run
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import QUOTA_SHARE
-from tests.unit.test_simulation import DEPLOYED
+from tests.benchmarks.pace import Deployed, Load, run
+from tests.unit.test_pace_benchmark import DEPLOYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,8 +1,9 @@
-"""What a burst of uploads does under Rekognition's quotas, with and without the tap.
+"""The figures of docs/pace.md: ``python -m tests.benchmarks.pace``.
 
-A discrete-event simulation: every call of every image, on the settings of the template as it would
-be deployed now. What is not known of AWS is assumed, and said so at each constant. An independent
-model, written with simpy, gives the same figures (tests/unit/test_simulation.py).
+Simulates what a burst of uploads does under Rekognition's quotas, with and without the tap: every
+call of every image, on the settings of the template as it would be deployed now. Each constant says
+what is assumed because AWS does not document it. An independent model, written with simpy, gives
+the same figures (tests/unit/test_pace_benchmark.py).
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 from rich.table import Table
 
-from facematch.options import finite
-from facematch.quota import TokenBucket, Windows
-from facematch.starters import Starters
-from facematch.terminal import messages, output, print_json
+from facematch.costs.stack import Starters
+from facematch.quota import TokenBucket
+from facematch.terminal import output
 from facematch.toolkit import synthesised_template
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import paced
@@ -62,6 +62,27 @@ class QuotaModel(StrEnum):
     BUCKET = "bucket"
     #: So many calls in each second of the clock, and nothing carried over.
     WINDOW = "window"
+
+
+# --- How Rekognition may count ----------------------------------------------------------------
+
+
+class Windows:
+    """Admits so many calls in each second of the clock."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._left = per_second
+        self._window = 0
+
+    def admits(self, now: float) -> bool:
+        """Whether a call at `now` gets through; times never go backwards."""
+        if int(now) != self._window:
+            self._window, self._left = int(now), self._per_second
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 # --- The workflow ------------------------------------------------------------------------------
@@ -261,7 +282,7 @@ class _Queue:
 
 def run(load: Load, deployed: Deployed) -> Result:
     """Simulate; the same seed gives the same result."""
-    chance = random.Random(load.seed)  # noqa: S311 - no secret
+    chance = random.Random(load.seed)
     uniform, gauss = chance.random, chance.gauss
 
     def log_normal(median: float, deviation: float) -> float:
@@ -343,16 +364,11 @@ def _timeline(finishes: Counter[int], ended: float) -> tuple[int, ...]:
 # --- The command -------------------------------------------------------------------------------
 
 
-def simulate(
+def main(
     *,
     images: Annotated[int, typer.Option(min=1, help="Uploaded at the same moment.")] = 1_000_000,
     tps: Annotated[
-        list[float] | None,
-        typer.Option(
-            min=0.1,
-            callback=finite,
-            help="Quota, calls per second; may be repeated. Default: 5 and 50.",
-        ),
+        list[float] | None, typer.Option(help="Quotas, calls per second; default: 5 and 50.")
     ] = None,
     tap: Annotated[
         bool | None, typer.Option("--tap/--no-tap", help="Only with the tap, or only without.")
@@ -361,45 +377,25 @@ def simulate(
         QuotaModel, typer.Option(help="How Rekognition counts: evenly, or second by second.")
     ] = QuotaModel.BUCKET,
     burst: Annotated[
-        float | None,
-        typer.Option(
-            min=1,
-            callback=finite,
-            help="Calls that the even quota saves up; default: a second's worth.",
-        ),
+        float | None, typer.Option(help="Calls that the even quota saves up; default: a second's.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 1,
     picture: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write an SVG of the results there.")
     ] = None,
     context: Annotated[
-        list[str] | None,
-        typer.Option("--context", "-c", help="A setting, as name=value; may be repeated."),
+        list[str] | None, typer.Option("--context", "-c", help="A setting, as name=value.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Simulate a burst of uploads under Rekognition's quotas, with the settings as they are now."""
-    loads = [
-        Load(images=images, tps=calls, tap=with_tap, quota=quota, burst=burst, seed=seed)
+    deployed = Deployed.from_template(synthesised_template(context or []))
+    results = [
+        run(Load(images=images, tps=calls, tap=with_tap, quota=quota, burst=burst), deployed)
         for calls in tps or [5.0, 50.0]
         for with_tap in ([True, False] if tap is None else [tap])
     ]
-    with messages.status("synthesising the template"):
-        deployed = _deployed(context or [])
-    results = []
-    for load in loads:
-        with messages.status(f"{load.tps:g} calls a second, {_tap(tap=load.tap)}"):
-            results.append(run(load, deployed))
     if picture:
         picture.write_text(drawn(results))
-    if as_json:
-        print_json([result.to_document() for result in results], indent=2)
-    else:
-        output.print(_table(results))
-
-
-def _deployed(context: Sequence[str]) -> Deployed:
-    return Deployed.from_template(synthesised_template(context))
+    output.print(_table(results))
 
 
 def _tap(*, tap: bool) -> str:
@@ -501,3 +497,7 @@ def _panel(results: Sequence[Result], *, left: int) -> str:
         parts.append(text(_LEFT, bottom + 36 + 15 * number, words, f'fill="{colour}"'))
     parts.append(text(_LEFT + 6, _TOP - 8, "finished; dotted: the quota itself", 'fill="gray"'))
     return "".join(parts) + "</g>\n"
+
+
+if __name__ == "__main__":
+    typer.run(main)
