@@ -56,15 +56,6 @@ def evaluate(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="CSV name,group: rates by group, too."),
     ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="LFW's pairs.txt: its protocol, too."),
-    ] = None,
-    write_pairs: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Write such a file for this folder, and nothing else."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random numbers of --write-pairs.")] = 1,
     fmr: Annotated[
         list[float] | None,
         typer.Option(
@@ -119,8 +110,6 @@ def evaluate(
         read_groups,
         read_persons,
     )
-    from facematch.evaluation.lfw import read_pairs, run_protocol  # noqa: PLC0415
-    from facematch.evaluation.lfw import write_pairs as pairs_file  # noqa: PLC0415
     from facematch.evaluation.measure import (  # noqa: PLC0415
         Asked,
         conditions,
@@ -130,12 +119,7 @@ def evaluate(
 
     labelled = labelled_photographs(folder, _pattern(name_pattern))
     persons = read_persons(same) if same else Persons()
-    if write_pairs:
-        write_pairs.write_text(pairs_file(labelled.photographs, persons, seed=seed))
-        messages.print(safe(f"Written: {write_pairs}"), soft_wrap=True)
-        return
     group_of = read_groups(groups, persons) if groups else None
-    folds = read_pairs(pairs, labelled.photographs) if pairs else None
     page_folder = (to or STATE_ROOT / "evaluation").expanduser().resolve()
     insist_on_evaluation(page_folder)
     if aws:
@@ -173,7 +157,7 @@ def evaluate(
             conditions=conditions(
                 data_set=data_set or folder.resolve().name,
                 command=_command(
-                    {"--same": same, "--groups": groups, "--pairs": pairs},
+                    {"--same": same, "--groups": groups},
                     {
                         "--name-pattern": name_pattern,
                         "--data-set": data_set,
@@ -186,7 +170,6 @@ def evaluate(
                 quality_filter=str(quality_filter),
                 name_pattern=name_pattern,
             ),
-            protocol=run_protocol(folds, found) if folds else None,
         )
         index = write_folder(page_folder, document, labelled, found)
     if to_publish:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from facematch.evaluation.faces import Faces
     from facematch.evaluation.labels import Copies, Labelled, Persons
-    from facematch.evaluation.lfw import Protocol
     from facematch.evaluation.scores import HardPair, Tally
 
 SCHEMA: Final = 1
@@ -78,7 +77,6 @@ def measured(
     asked: Asked,
     *,
     conditions: dict[str, Any],
-    protocol: Protocol | None = None,
 ) -> dict[str, Any]:
     """The document. What names people stands below the key `people`, and nowhere else."""
     photographs = labelled.photographs
@@ -129,7 +127,6 @@ def measured(
         "thresholds": rows,
         "best_thresholds": measuring.best_thresholds(asked.wanted),
         "expected": _expected(rows, asked.faces, faces, measuring),
-        "protocol": protocol.to_document() if protocol else None,
         "groups": None,
         "warnings": [],
         _PEOPLE: {

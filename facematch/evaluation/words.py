@@ -64,13 +64,6 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
             "With more than one face of each photograph, bystanders carry its name, too: their "
             "pairs are missed, or falsely found, whatever the engine does."
         )
-    if protocol := document["protocol"]:
-        said.append(
-            f"LFW protocol, {len(protocol['folds'])} folds, {protocol['pairs']:,} pairs: accuracy "
-            f"{protocol['accuracy']:.4f} ± {protocol['standard_error']:.4f} (mean and its standard "
-            f"error); {protocol['pairs_without_face']:,} pairs with a photograph without a usable "
-            "face, each counted as an error."
-        )
     said.append(
         f"In brackets: {conditions['confidence']:.0%} confidence intervals that respect that pairs "
         "share people (Wilson's, with the variance between people: Fogliato, Patil, Perona, 2024)."

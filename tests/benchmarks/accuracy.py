@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,13 +18,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facematch.evaluation.faces import found_by_engine
+from facematch.evaluation.labels import Persons, labelled_photographs, read_persons
 from facematch.evaluation.words import (
     best_rows,
     expected_rows,
     sentences,
     threshold_rows,
 )
+from facematch.local.faces import QualityFilter
 from facematch.toolkit import PROJECT
+from functions.matching.keys import DEFAULT_NAME_PATTERN
+from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,18 +83,30 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _measure(folder: Path, same: list[str], data_set: str) -> None:
-    command = [sys.executable, "-m", "facematch.cli", "evaluate", str(folder), *same]
+def _measure(folder: Path, same: Path | None, data_set: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        pairs = Path(temporary) / "pairs.txt"
-        subprocess.run([*command, "--write-pairs", str(pairs)], check=True)
-        subprocess.run(
-            [
-                *(*command, "--pairs", str(pairs), "--data-set", data_set),
-                *("--to", str(Path(temporary) / "page"), "--output", str(MEASURED)),
-            ],
-            check=True,
-        )
+        command = [sys.executable, "-m", "facematch", "evaluate", str(folder)]
+        command += ["--same", str(same)] if same else []
+        command += ["--data-set", data_set, "--to", f"{temporary}/page", "--output", str(MEASURED)]
+        subprocess.run(command, check=True)
+        figures = json.loads(MEASURED.read_text())
+        figures["protocol"] = _protocol(folder, same, Path(temporary) / "pairs.txt")
+    MEASURED.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _protocol(folder: Path, same: Path | None, file: Path) -> dict[str, Any]:
+    """What LFW's protocol finds for pairs that are drawn from the folder."""
+    photographs = labelled_photographs(folder, re.compile(DEFAULT_NAME_PATTERN)).photographs
+    persons = read_persons(same) if same else Persons()
+    file.write_text(write_pairs(photographs, persons, seed=1))
+    found = found_by_engine(
+        photographs,
+        max_faces=1,
+        quality_filter=QualityFilter.AUTO,
+        processes=os.cpu_count() or 1,
+        done=lambda: None,
+    )
+    return run_protocol(read_pairs(file, photographs), found).to_document()
 
 
 if __name__ == "__main__":
@@ -98,6 +116,5 @@ if __name__ == "__main__":
     parser.add_argument("--data-set", default="LFW sample", help="what the photographs are called")
     options = parser.parse_args()
     if options.folder:
-        same_persons = ["--same", str(options.same)] if options.same else []
-        _measure(options.folder, same_persons, options.data_set)
+        _measure(options.folder, options.same, options.data_set)
     DOCUMENT.write_text(written(DOCUMENT.read_text(), tables(json.loads(MEASURED.read_text()))))

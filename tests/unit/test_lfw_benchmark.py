@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facematch.evaluation.labels import LabelError, Persons
-from facematch.evaluation.lfw import Pair, numbered, read_pairs, run_protocol, write_pairs
+from tests.benchmarks.lfw import Pair, numbered, read_pairs, run_protocol, write_pairs
 
 from .evaluation import faces_with, labelled
 

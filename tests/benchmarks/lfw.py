@@ -128,7 +128,7 @@ def read_pairs(path: Path, photographs: Sequence[Photograph]) -> list[list[Pair]
             f"{path} is not text in UTF-8. Name a file like LFW's pairs.txt."
         ) from None
     header = lines[0].split()
-    if len(header) != 2 or not all(word.isascii() and word.isdigit() for word in header):  # noqa: PLR2004
+    if len(header) != 2 or not all(word.isascii() and word.isdigit() for word in header):
         raise LabelError(
             f"{path}, line 1: the number of folds and of pairs in half a fold are needed, as "
             f"'10 300', and it is {lines[0][:40]!r}. Name a file like pairs.txt of LFW's View 2 "
@@ -136,7 +136,7 @@ def read_pairs(path: Path, photographs: Sequence[Photograph]) -> list[list[Pair]
             "--write-pairs."
         )
     folds, half = map(int, header)
-    if folds < 2 or half < 1:  # noqa: PLR2004 - one is left out
+    if folds < 2 or half < 1:
         raise LabelError(
             f"{path}, line 1: {folds} folds of 2 x {half} pairs. Write at least 2 folds of 2 x 1."
         )
@@ -191,7 +191,7 @@ def write_pairs(
     LabelError
         When there are too few photographs, or a name that a line cannot hold.
     """
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     numbers = numbered(photographs)
     for name in sorted(numbers):
         if _BREAKS.search(name):
@@ -204,7 +204,7 @@ def write_pairs(
         people[persons.person(name)].append(name)
     shuffled = sorted(people)
     chance.shuffle(shuffled)
-    shuffled.sort(key=lambda person: max(len(numbers[name]) for name in people[person]) < 2)  # noqa: PLR2004
+    shuffled.sort(key=lambda person: max(len(numbers[name]) for name in people[person]) < 2)
     dealt = [shuffled[fold::folds] for fold in range(folds)]
     same: list[list[str]] = []
     different: list[list[str]] = []
