@@ -343,6 +343,15 @@ def local_status(*, as_json: AsJson = False) -> None:
     _show_local(as_json=as_json)
 
 
+@local_app.command("env")
+def local_env() -> None:
+    """Print what a shell needs for the AWS CLI or an SDK: eval "$(facematch local env)"."""
+    from facematch.local.exports import exports  # noqa: PLC0415
+
+    for line in exports(*deployments.running_here(), os.environ):
+        output.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @local_app.command("reset")
 def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete everything that the local cloud has kept: images, faces, reports, executions."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
+    from facematch.local.home import Running
+    from facematch.local.keys import AccessKey
+
 DEFAULT_STACK_NAME: Final = "FaceMatching"
 #: There is no quota on one machine.
 _LOCAL_STARTS_PER_SECOND: Final = 1000.0
@@ -153,7 +156,28 @@ def on_this_machine() -> Deployment:
     """
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
     from facematch.local.cloud import local_client  # noqa: PLC0415
+
+    running, key = running_here()
+    return Deployment(
+        stack_name=running.stack_name,
+        local=True,
+        outputs=_outputs(local_client(running, key, "cloudformation"), running.stack_name),
+        make_client=lambda service: local_client(
+            running, key, service, max_pool_connections=PARALLEL
+        ),
+    )
+
+
+def running_here() -> tuple[Running, AccessKey]:
+    """Return where the local cloud is found, and the user's access key of it.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When none runs.
+    """
     from facematch.local.home import Home  # noqa: PLC0415
+    from facematch.local.keys import AccessKeys  # noqa: PLC0415
 
     home = Home.default()
     running = home.running()
@@ -161,12 +185,7 @@ def on_this_machine() -> Deployment:
         raise DeploymentNotFound(
             f"No local cloud is running in {home.folder}. Start it: facematch local start"
         )
-    return Deployment(
-        stack_name=running.stack_name,
-        local=True,
-        outputs=_outputs(local_client(running, "cloudformation"), running.stack_name),
-        make_client=lambda service: local_client(running, service, max_pool_connections=PARALLEL),
-    )
+    return running, AccessKeys.read(home.keys).user
 
 
 def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client

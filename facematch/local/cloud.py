@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import boto3
@@ -21,6 +19,7 @@ from facematch.local import emulator
 from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
 from facematch.local.home import Home, LocalCloudError, Running
+from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.restarts import say_deployed
 from facematch.local.snapshots import STATE_DAMAGED
 from facematch.toolkit import PROJECT, SynthesisError, synthesised
@@ -35,11 +34,18 @@ _STOP_SECONDS: Final = 20
 _FACE_WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 
 
-def local_client(running: Running, service: str, **options: Any) -> Any:  # noqa: ANN401
-    """A client of the running local cloud, with dummy credentials, for 127.0.0.1 only.
+def local_client(
+    running: Running,
+    key: AccessKey,
+    service: str,
+    **options: Any,
+) -> Any:  # noqa: ANN401
+    """A client of the running local cloud, for 127.0.0.1 only.
 
     Parameters
     ----------
+    key
+        The user's.
     options
         Of botocore's Config.
     """
@@ -54,8 +60,10 @@ def local_client(running: Running, service: str, **options: Any) -> Any:  # noqa
         service,
         endpoint_url=endpoint,
         region_name=emulator.REGION,
-        config=Config(s3={"addressing_style": "path"}, **options),
-        **emulator.CREDENTIALS,
+        # Neither photographs nor the key go to a proxy that the environment names.
+        config=Config(s3={"addressing_style": "path"}, proxies={}, **options),
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
     )
 
 
@@ -135,7 +143,7 @@ class LocalCloud:
         """A client of this local cloud; `options` are botocore's Config's."""
         if self.running is None:
             raise LocalCloudError("The local cloud is not running. Start it: facematch local start")
-        return local_client(self.running, service, **options)
+        return local_client(self.running, AccessKeys.read(self.home.keys).user, service, **options)
 
     def start(self) -> Running:
         """Start everything and deploy; what was kept is there again.
@@ -183,6 +191,7 @@ class LocalCloud:
         for folder in (self._tmp, self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
         _empty(self._tmp)
+        key = AccessKeys.kept_in(self.home.keys).user
         with self.home.choosing_ports() as (port, rekognition_port):
             machine = self._spawn_all(port, rekognition_port)
             self._say("synthesising the template")  # while they start
@@ -190,12 +199,12 @@ class LocalCloud:
                 assembly = synthesised(self._overrides)
             except SynthesisError as error:
                 raise LocalCloudError(str(error)) from None
-            self._await("emulator", f"{machine.endpoint}/_ministack/health")
-            self._await("rekognition", f"{machine.rekognition}/health")
+            self._await("emulator", f"{machine.endpoint}/_ministack/health", key)
+            self._await("rekognition", f"{machine.rekognition}/health", key)
         self._say("deploying the template")
         running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
-        name = deploy(assembly, machine, lambda service: local_client(running, service))
-        say_deployed(machine.endpoint)
+        name = deploy(assembly, machine, lambda service: local_client(running, key, service))
+        say_deployed(machine.endpoint, key)
         return Running(running.pid, running.endpoint, running.rekognition, name)
 
     def _spawn_all(self, port: int, rekognition_port: int) -> Machine:
@@ -209,12 +218,18 @@ class LocalCloud:
             enforce_permissions=self._enforce_permissions,
         )
         self._say("starting the emulator and the face engine")
-        self._spawn("emulator", environment, "--port", str(port), *self._faults)
+        self._spawn(
+            "emulator",
+            environment,
+            *("--port", str(port), "--keys", str(self.home.keys)),
+            *self._faults,
+        )
         self._spawn(
             "rekognition",
             environment,
             *("--port", str(rekognition_port), "--s3-endpoint", machine.endpoint),
-            *("--database", str(self.home.database), "--workers", str(_FACE_WORKERS)),
+            *("--database", str(self.home.database), "--keys", str(self.home.keys)),
+            *("--workers", str(_FACE_WORKERS)),
             "--watch-stdin",
             *self._quota,
             *self._faults,
@@ -236,7 +251,7 @@ class LocalCloud:
             )
         self._children.append((module, child))
 
-    def _await(self, module: str, url: str) -> None:
+    def _await(self, module: str, url: str, key: AccessKey) -> None:
         (child,) = (child for name, child in self._children if name == module)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -252,10 +267,8 @@ class LocalCloud:
                     f"Mend what its log, {self._log(module)}, ends with:\n"
                     f"{_tail(self._log(module))}"
                 )
-            with (
-                contextlib.suppress(urllib.error.URLError, OSError),
-                urllib.request.urlopen(url, timeout=2),  # noqa: S310 - on 127.0.0.1
-            ):
+            with contextlib.suppress(OSError):
+                key.ask(url, seconds=2)
                 return
             time.sleep(0.05)
         raise LocalCloudError(

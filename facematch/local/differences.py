@@ -201,6 +201,15 @@ DIFFERENCES: Final = (
         why="as the emulator does",
     ),
     Difference(
+        what="Callers",
+        on_aws="whoever signs with a key of the account, or has a right without one",
+        here="whoever names the access key that was made for this local cloud (facematch local "
+        "env); signatures are not checked. Browsers are refused, and so are links without a key, "
+        "such as the one to which a custom resource answers",
+        why="every process of the machine reaches the ports, and the emulator takes any key for "
+        "the account's root",
+    ),
+    Difference(
         what="Permissions, TLS and encryption",
         on_aws="enforced",
         here="declared and created, not enforced (in tests the functions' roles are: "

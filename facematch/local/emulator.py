@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.athena import Athena
-from facematch.local.browsers import for_programs
 from facematch.local.distributed_map import DistributedMap
 from facematch.local.expressions import Expressions
 from facematch.local.faults import FaultyFunctions, Injector
+from facematch.local.front import guarded
 from facematch.local.histories import Histories
+from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.listings import Listings
 from facematch.local.parent import end_with_parent
 from facematch.local.permissions import PolicyDesk
@@ -33,8 +34,6 @@ from facematch.local.snapshots import Snapshots
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Dummy credentials; MiniStack takes any.
-CREDENTIALS: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 
@@ -76,6 +75,15 @@ PRIVATE_NAMES: Final = (
             "invoked_function_arn",
         ),
         "reads the traceback of an exception",
+    ),
+    *(
+        PrivateName(module, name, parameters, "every access key that is issued is admitted")
+        for module, name, parameters in (
+            ("ministack.core.lambda_runtime", "execution_credentials", ("config",)),
+            ("ministack.services.lambda_svc", "execution_credentials", ("config",)),
+            ("ministack.services.iam", "_gen_access_key_id", ()),
+            ("ministack.services.sts", "_gen_session_access_key", ()),
+        )
     ),
     PrivateName(
         "ministack.services.lambda_svc",
@@ -222,11 +230,13 @@ PRIVATE_NAMES: Final = (
 )
 
 
-def install(faults: FaultyFunctions | None = None) -> Restarts:
+def install(functions_key: AccessKey, faults: FaultyFunctions | None = None) -> Restarts:
     """Put our differences into MiniStack, before it serves anything.
 
     Parameters
     ----------
+    functions_key
+        The access key of the functions' workers.
     faults
         Made on purpose: a test's.
 
@@ -238,10 +248,19 @@ def install(faults: FaultyFunctions | None = None) -> Restarts:
     # They read the environment at import.
     from jsonata.jsonata import Jsonata  # noqa: PLC0415 - MiniStack's own engine
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import athena, glue, lambda_svc, s3, stepfunctions  # noqa: PLC0415
+    from ministack.services import (  # noqa: PLC0415
+        athena,
+        glue,
+        iam,
+        lambda_svc,
+        s3,
+        stepfunctions,
+        sts,
+    )
 
     iam_evaluator._request_origin = _Loopback()
     _hide_absence(iam_actions, s3)
+    _issue_admitted_keys(functions_key, lambda_runtime, lambda_svc, iam, sts)
     if faults:
         faults.install(lambda_runtime)  # first: an error that is never told has no name
     _name_exceptions(lambda_runtime, lambda_svc)
@@ -271,6 +290,40 @@ class _Loopback:
 
     def set(self, origin: tuple[str, bool]) -> None:
         """Stay as it is, whatever a request says."""
+
+
+def _issue_admitted_keys(
+    key: AccessKey,
+    lambda_runtime: Any,  # noqa: ANN401 - a module
+    lambda_svc: Any,  # noqa: ANN401
+    iam: Any,  # noqa: ANN401
+    sts: Any,  # noqa: ANN401
+) -> None:
+    """Give the functions' workers their key, and begin each access key that is issued with it.
+
+    Under enforced permissions an access key says who calls: the role of a function, or a user. By
+    itself the emulator derives a function's from public names, and gives all functions the
+    account's number when it enforces nothing.
+    """
+    credentials = lambda_runtime.execution_credentials
+
+    def of_this_cloud(config: dict[str, Any]) -> dict[str, str]:
+        given: dict[str, str] = credentials(config)
+        session = sts._sessions.get(given["AWS_ACCESS_KEY_ID"])
+        if session is None:
+            return {
+                **given,
+                "AWS_ACCESS_KEY_ID": key.id,
+                "AWS_SECRET_ACCESS_KEY": key.secret,
+            }
+        admitted = key.id + given["AWS_ACCESS_KEY_ID"]
+        sts._sessions[admitted] = session
+        return {**given, "AWS_ACCESS_KEY_ID": admitted}
+
+    lambda_runtime.execution_credentials = lambda_svc.execution_credentials = of_this_cloud
+    user_key, session_key = iam._gen_access_key_id, sts._gen_session_access_key
+    iam._gen_access_key_id = lambda: key.id + user_key()
+    sts._gen_session_access_key = lambda: key.id + session_key()
 
 
 def _hide_absence(iam_actions: Any, s3: Any) -> None:  # noqa: ANN401 - modules
@@ -431,8 +484,6 @@ def environment(
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -462,17 +513,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until the parent closes our standard input, or SIGTERM."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--keys", type=Path, required=True, help="the file of the access keys")
     parser.add_argument("--faults", nargs=2, type=Path, metavar=("PLAN", "LOG"))
     options = parser.parse_args(arguments)
     _insist_on_own_environment(os.environ)
     end_with_parent()
+    keys = AccessKeys.read(options.keys)
+    # Whom the emulator takes for the account's root; it verifies presigned URLs with the secret.
+    os.environ["AWS_ACCESS_KEY_ID"] = keys.user.id
+    os.environ["AWS_SECRET_ACCESS_KEY"] = keys.user.secret
     # The collector goes through all that is remembered, which grows with each execution; 700
     # objects, as Python has it, are made by a request or two.
     gc.set_threshold(50_000, 20, 50)
     injector = Injector.told(options.faults)
     faults = FaultyFunctions(injector) if injector else None
-    restarts = install(faults)
-    _serve(options.port, restarts, faults)
+    restarts = install(keys.functions, faults)
+    _serve(options.port, keys, restarts, faults)
 
 
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
@@ -480,7 +536,7 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
 
 
-def _serve(port: int, restarts: Restarts, faults: FaultyFunctions | None) -> None:
+def _serve(port: int, keys: AccessKeys, restarts: Restarts, faults: FaultyFunctions | None) -> None:
     import uvicorn  # noqa: PLC0415 - after MiniStack's own preparations
     from ministack import app as ministack  # noqa: PLC0415
     from ministack.core import iam_evaluator, persistence  # noqa: PLC0415
@@ -490,9 +546,9 @@ def _serve(port: int, restarts: Restarts, faults: FaultyFunctions | None) -> Non
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
-    app = for_programs(restarts.in_front_of(desk.app))
+    app = restarts.in_front_of(desk.app)
     uvicorn.run(
-        faults.in_front_of(app) if faults else app,
+        guarded(faults.in_front_of(app) if faults else app, keys),
         host="127.0.0.1",
         port=port,
         interface="asgi3",

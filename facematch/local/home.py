@@ -90,6 +90,11 @@ class Home:
         """Faces and collections."""
         return self.state / "faces.sqlite"
 
+    @property
+    def keys(self) -> Path:
+        """The access keys that the local cloud admits; a reset makes new ones."""
+        return self.state / "keys.json"
+
     def holds_local_cloud(self) -> bool:
         """Whether a local cloud has kept something here; other people's files do not count."""
         kept = ("ports.json", "services", "s3", self.database.name)

@@ -8,22 +8,22 @@ in the endpoint's. Both use the emulator's one evaluator, so that a policy means
 from __future__ import annotations
 
 import json
-import re
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
 
+from facematch.local.front import access_key_id
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from facematch.local.keys import AccessKey
+
 _PATH: Final = "/_facematch/refusal"
 _SECONDS: Final = 10
-#: In the header of AWS Signature Version 4, before date, region and service.
-_ACCESS_KEY: Final = re.compile(r"Credential=([A-Za-z0-9]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,13 @@ class Permissions:
     ----------
     endpoint
         URL of the emulator.
+    key
+        The key with which it is asked.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, key: AccessKey) -> None:
         self._url = f"{endpoint}{_PATH}"
+        self._key = key
 
     def refusal(self, authorization: str, action: str, resource: str) -> Refusal | None:
         """Why the caller may not do this; None when it may.
@@ -104,16 +107,13 @@ class Permissions:
         action, resource
             As a policy names them; the resource by its ARN.
         """
-        key = _ACCESS_KEY.search(authorization)
-        if key is None:  # which the emulator would take for root
+        key = access_key_id(authorization.encode("latin-1"))
+        if not key:  # which the emulator would take for root
             return Refusal(
                 "MissingAuthenticationTokenException", "Request is missing Authentication Token"
             )
         question = urllib.parse.urlencode(
-            {"access_key": key[1], "action": action, "resource": resource}
+            {"access_key": key, "action": action, "resource": resource}
         )
-        with urllib.request.urlopen(  # noqa: S310 - of this machine: the endpoint's command line
-            f"{self._url}?{question}", timeout=_SECONDS
-        ) as answer:
-            refused = json.load(answer)
+        refused = json.loads(self._key.ask(f"{self._url}?{question}", seconds=_SECONDS))
         return Refusal(**refused) if refused else None

@@ -8,7 +8,8 @@ accepts, and errors have the names and, where known, the sentences of AWS.
 Run it with::
 
     python -m facematch.local.rekognition --port 4567 \
-        --s3-endpoint http://127.0.0.1:4566 --database .facematch/faces.db
+        --s3-endpoint http://127.0.0.1:4566 --database .facematch/faces.db \
+        --keys .facematch/keys.json
 
 Sources
 -------
@@ -59,7 +60,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from facematch.local.browsers import for_programs
 from facematch.local.collections import (
     CollectionExistsError,
     CollectionFace,
@@ -86,6 +86,8 @@ from facematch.local.faces import (
     check_model_files,
 )
 from facematch.local.faults import FaultyCalls, Injector, called_at_rekognition
+from facematch.local.front import guarded
+from facematch.local.keys import AccessKey, AccessKeys, NoAccessKeysError
 from facematch.local.permissions import Permissions
 from facematch.quota import TokenBucket
 
@@ -107,7 +109,6 @@ MAX_S3_IMAGE = 15 * 1024 * 1024
 
 _TARGET_PREFIX = "RekognitionService"
 _REGION, _ACCOUNT = "us-east-1", "000000000000"
-_DUMMY_CREDENTIAL = "test"
 _PAGE_SIZE = 4096
 _DEFAULT_MATCHES = 80
 _DEFAULT_THRESHOLD = 80.0
@@ -451,6 +452,8 @@ class S3Images:
         Its address; a key is the rest of the path, after the bucket's name.
     connections
         How many images are fetched at the same time, at most.
+    key
+        The access key that they are fetched with.
 
     Notes
     -----
@@ -458,7 +461,7 @@ class S3Images:
     five times as much for each image, which was a third of what this process did.
     """
 
-    def __init__(self, endpoint_url: str, connections: int) -> None:
+    def __init__(self, endpoint_url: str, connections: int, key: AccessKey) -> None:
         self._endpoint_url = endpoint_url
         self._pool = urllib3.connection_from_url(
             endpoint_url,
@@ -468,8 +471,7 @@ class S3Images:
                 total=1, redirect=0, status_forcelist=_S3_FAILURES, raise_on_status=False
             ),
         )
-        credentials = Credentials(_DUMMY_CREDENTIAL, _DUMMY_CREDENTIAL)
-        self._signer = S3SigV4Auth(credentials, "s3", _REGION)
+        self._signer = S3SigV4Auth(Credentials(key.id, key.secret), "s3", _REGION)
 
     def fetch(self, bucket: str, name: str, version: str | None) -> bytes:
         """The content of an object; its size is checked before it is read.
@@ -986,12 +988,13 @@ class _CannotStartError(Exception):
 def _serve(options: argparse.Namespace) -> int:
     address = f"http://127.0.0.1:{options.port}"
     try:
+        keys = AccessKeys.read(options.keys)
         check_model_files()
         listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
         # asyncio does so only for sockets that it has made itself. Without it every answer waits
         # 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except ModelFilesError as error:
+    except (NoAccessKeysError, ModelFilesError) as error:
         raise _CannotStartError(str(error)) from None
     except OSError as error:
         raise _CannotStartError(
@@ -1020,16 +1023,17 @@ def _serve(options: argparse.Namespace) -> int:
         workers.wait_until_ready()
         indexing_limit = 4 * options.workers
         endpoint = Endpoint(
-            Rekognition(store, workers, S3Images(options.s3_endpoint, indexing_limit)),
+            Rekognition(store, workers, S3Images(options.s3_endpoint, indexing_limit, keys.user)),
             indexing_limit=indexing_limit,
-            guards=_guards(options),
+            guards=_guards(options, keys.user),
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                for_programs(
+                guarded(
                     FaultyCalls(endpoint.app, injector, called_at_rekognition)
                     if injector
-                    else endpoint.app
+                    else endpoint.app,
+                    keys,
                 ),
                 lifespan="off",
                 proxy_headers=False,
@@ -1057,9 +1061,9 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _guards(options: argparse.Namespace) -> Iterable[Guard]:
+def _guards(options: argparse.Namespace, key: AccessKey) -> Iterable[Guard]:
     if options.iam_endpoint:
-        yield CallersRights(Permissions(options.iam_endpoint))
+        yield CallersRights(Permissions(options.iam_endpoint, key))
     if options.calls_per_second:
         yield CallsPerSecond(options.calls_per_second)
 
@@ -1089,6 +1093,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="where the images are; only an address of this machine is accepted",
     )
+    parser.add_argument("--keys", type=Path, required=True, help="the file of the access keys")
     parser.add_argument("--database", type=Path, required=True, help="the SQLite file of the faces")
     parser.add_argument("--workers", type=_positive, default=2, help="processes for the face work")
     parser.add_argument(

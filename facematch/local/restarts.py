@@ -9,7 +9,6 @@ not know of it.
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
@@ -18,6 +17,8 @@ from facematch.local.histories import Histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from facematch.local.keys import AccessKey
 
 _PATH: Final = "/_facematch/deployed"
 _SECONDS: Final = 30
@@ -74,8 +75,6 @@ class Restarts:
         return app_and_tell
 
 
-def say_deployed(endpoint: str) -> None:
+def say_deployed(endpoint: str, key: AccessKey) -> None:
     """Let the emulator tell of what the last stop ended: from now on the functions can run."""
-    request = urllib.request.Request(f"{endpoint}{_PATH}", method="POST")  # noqa: S310 - ours
-    with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310 - on 127.0.0.1
-        pass
+    key.ask(f"{endpoint}{_PATH}", method="POST", seconds=_SECONDS)

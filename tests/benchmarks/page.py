@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from facematch.evidence.page import render
-from tests.page.conftest import FLAGS
+from tests.page.chromium import FLAGS
 from tests.page.synthetic import large
 
 if TYPE_CHECKING:

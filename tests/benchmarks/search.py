@@ -20,11 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +33,7 @@ from facematch.local.cloud import local_client
 from facematch.local.collections import CollectionFace, CollectionStore
 from facematch.local.faces import EMBEDDING_SIZE, Box
 from facematch.local.home import Running
+from facematch.local.keys import AccessKey, AccessKeys
 from facematch.toolkit import PROJECT
 from tests.benchmarks.conditions import conditions, end_in_order, percentiles, say, write
 from tests.benchmarks.ways.clocked import peak_mb
@@ -157,8 +156,8 @@ def in_process(faces: int, searches: int, database: Path, *, profile: bool) -> d
 
 def through_http(faces: int, searches: int, database: Path) -> dict[str, Any]:
     """Search a filled database through the endpoint; the time is the client's."""
-    with _endpoint(database) as running:
-        client = local_client(running, "rekognition")
+    with _endpoint(database) as (running, key):
+        client = local_client(running, key, "rekognition")
 
         def search(face_id: str) -> list[str]:
             answer = client.search_faces(
@@ -173,7 +172,9 @@ def through_http(faces: int, searches: int, database: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _endpoint(database: Path) -> Iterator[Running]:
+def _endpoint(database: Path) -> Iterator[tuple[Running, AccessKey]]:
+    file = database.with_name("keys.json")
+    key = AccessKeys.kept_in(file).user
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -182,14 +183,14 @@ def _endpoint(database: Path) -> Iterator[Running]:
         [
             *(sys.executable, "-m", "facematch.local.rekognition", "--port", str(port)),
             *("--database", str(database), "--s3-endpoint", "http://127.0.0.1:1"),
-            *("--workers", "1", "--watch-stdin"),
+            *("--workers", "1", "--watch-stdin", "--keys", str(file)),
         ],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
     )
     try:
-        _await(f"{url}/health", process)
-        yield Running(process.pid, url, url, "")
+        _await(f"{url}/health", key, process)
+        yield Running(process.pid, url, url, ""), key
     finally:
         assert process.stdin
         process.stdin.close()  # which it waits for
@@ -200,16 +201,15 @@ def _endpoint(database: Path) -> Iterator[Running]:
             process.wait()
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _await(url: str, key: AccessKey, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("The Rekognition endpoint did not start.") from None
-            time.sleep(0.1)
+        with suppress(OSError):
+            key.ask(url, seconds=2)
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit("The Rekognition endpoint did not start.")
+        time.sleep(0.1)
 
 
 def main() -> int:

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facematch.deployment import PARALLEL, Deployment, Outputs
 from facematch.local.cloud import local_client
 from facematch.local.home import Home
+from facematch.local.keys import AccessKeys
 from facematch.records import Records, digest_of
 from facematch.toolkit import PROJECT
 from facematch.upload import current_versions
@@ -155,7 +156,8 @@ def _local_cloud(home: Home) -> Iterator[tuple[int, Deployment]]:
             if holder.poll() is not None or time.monotonic() > deadline:
                 raise Invalid(f"the local cloud did not start: {log.read_text()[-2000:]}")
             time.sleep(0.2)
-        stack = local_client(running, "cloudformation").describe_stacks(
+        key = AccessKeys.read(home.keys).user
+        stack = local_client(running, key, "cloudformation").describe_stacks(
             StackName=running.stack_name
         )["Stacks"][0]
         yield (
@@ -165,7 +167,7 @@ def _local_cloud(home: Home) -> Iterator[tuple[int, Deployment]]:
                 local=True,
                 outputs=Outputs(stack),
                 make_client=lambda service: local_client(
-                    running, service, max_pool_connections=PARALLEL
+                    running, key, service, max_pool_connections=PARALLEL
                 ),
             ),
         )

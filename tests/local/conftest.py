@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import Final
 
 import pytest
 
+from facematch.local.keys import AccessKeys
 from facematch.photographs import fetch_photographs
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_FOLDER: Final = tempfile.TemporaryDirectory(prefix="keys-")
+#: The access keys of every Rekognition endpoint that a test starts by itself.
+KEYS_FILE: Final = Path(_FOLDER.name) / "keys.json"
+KEYS: Final = AccessKeys.kept_in(KEYS_FILE)
 
 
 @pytest.fixture(scope="session")

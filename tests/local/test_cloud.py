@@ -19,6 +19,7 @@ import pytest
 
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.home import Home, LocalCloudError, Running
+from facematch.local.keys import AccessKeys
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
 from tests.local.conftest import with_own_ports
@@ -118,11 +119,14 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     assert (pair["key_a"], pair["key_b"]) == ("images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg")
     assert json.loads(facematch(home, "matches", "--local", "--json", "--min", "100").stdout) == []
 
+    no_key_is_seen_from_outside(home)
+
     # Everything is kept over a stop, and uploading again starts nothing.
     stopped = facematch(home, "local", "stop")
     assert stopped.returncode == 0
     assert eventually(lambda: not processes_of(home))
     assert list((home / "state" / "tmp").iterdir()) == []
+    Home(home).keys.unlink()  # as in a state from before there were any
     assert facematch(home, "local", "start").returncode == 0
     again = facematch(home, "upload", str(folder), "--local", "--wait", "--json")
     assert json.loads(again.stdout)["uploaded"] == 0
@@ -132,6 +136,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     assert status["running"] is True
     no_page_in_a_browser_is_answered(status["endpoint"])
     no_page_in_a_browser_is_answered(status["rekognition"])
+    an_sdk_works_with_the_exports_of_the_shell(home)
     assert facematch(home, "local", "reset", "--yes").returncode == 2
     see_what_an_operator_sees(home)
 
@@ -147,6 +152,73 @@ def no_page_in_a_browser_is_answered(endpoint: str) -> None:
             assert "not pages in a browser" in refused.value.read().decode()
             names = [name.lower() for name in refused.value.headers]
             assert not [name for name in names if name.startswith("access-control-")]
+
+
+#: What a person's own program asks, with nothing but the environment to find the services.
+ASKING = """
+import boto3, json
+s3, rekognition = boto3.client("s3"), boto3.client("rekognition")
+buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+(images,) = [name for name in buckets if "images" in name]
+found = s3.list_objects_v2(Bucket=images)["Contents"]
+collections = rekognition.list_collections()["CollectionIds"]
+print(json.dumps([len(found), collections, boto3.client("sts").meta.region_name]))
+"""
+
+
+def an_sdk_works_with_the_exports_of_the_shell(home: Path) -> None:
+    """In a shell that leads elsewhere: to a profile, a session, other endpoints and a proxy."""
+    config = home / "config"
+    config.write_text("[default]\nignore_configured_endpoint_urls = true\n")
+    nowhere = "http://127.0.0.1:1"
+    python = sys.executable
+    done = subprocess.run(
+        ["sh", "-euc", f'eval "$({python} -m facematch.cli local env)"; {python} -c "$ASKING"'],
+        cwd=PROJECT,
+        env={
+            "PATH": os.environ["PATH"],
+            "FACEMATCH_HOME": str(home),
+            "ASKING": ASKING,
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_PROFILE": "production",
+            "AWS_SESSION_TOKEN": "of-production",
+            "AWS_ENDPOINT_URL_S3": nowhere,
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "http_proxy": nowhere,
+            "no_proxy": "example.org",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [3, ["FaceMatching-local"], "us-east-1"]
+
+
+def no_key_is_seen_from_outside(home: Path) -> None:
+    """In no command line, no log, and no message; and a function has its own key only."""
+    file = Home(home).keys
+    keys = AccessKeys.read(file)
+    secrets = [keys.user.id, keys.user.secret, keys.functions.id, keys.functions.secret]
+    assert file.stat().st_mode & 0o777 == 0o600
+    workers = 0
+    for process in processes_of(home):
+        command, environment = (PROC / str(process) / name for name in ("cmdline", "environ"))
+        assert not [s for s in secrets if s in command.read_text(errors="replace")]
+        variables = environment.read_text(errors="replace").split("\0")
+        if any(variable.startswith("AWS_LAMBDA_FUNCTION_NAME=") for variable in variables):
+            workers += 1
+            assert f"AWS_ACCESS_KEY_ID={keys.functions.id}" in variables
+            assert not [v for v in variables if keys.user.id in v or keys.user.secret in v]
+    assert workers
+    logs = [path.read_text(errors="replace") for path in (home / "logs").iterdir()]
+    assert logs
+    assert not [secret for secret in secrets for log in logs if secret in log]
+    status = facematch(home, "local", "status", "--json").stdout
+    assert not [secret for secret in secrets if secret in status]
 
 
 def see_what_an_operator_sees(home: Path) -> None:
@@ -270,7 +342,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left_runn
 
 @pytest.mark.parametrize(
     "arguments",
-    [("matches", "--local"), ("upload", "tests", "--local"), ("local", "status")],
+    [("matches", "--local"), ("upload", "tests", "--local"), ("local", "status"), ("local", "env")],
 )
 def test_without_a_local_cloud_a_command_says_how_to_start_one(
     tmp_path: Path, arguments: tuple[str, ...]
@@ -279,6 +351,7 @@ def test_without_a_local_cloud_a_command_says_how_to_start_one(
 
     assert done.returncode in {1, 2}
     assert "No local cloud is running" in done.stdout + done.stderr
+    assert arguments != ("local", "env") or not done.stdout  # which a shell would evaluate
     assert "Traceback" not in done.stderr
 
 

@@ -23,6 +23,7 @@ from facematch.evaluation.folder import DOCUMENT, INDEX
 from facematch.evaluation.labels import labelled_photographs
 from facematch.local.faces import QualityFilter
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 COMMAND = [
     *(sys.executable, "-m", "facematch.local.rekognition", "--port", "0", "--workers", "1"),
     *("--s3-endpoint", "http://127.0.0.1:9", "--watch-stdin"),
+    *("--keys", str(KEYS_FILE)),
 ]
 REFUSED = {
     "Broken_1.jpg": "NOT_JPEG_OR_PNG",
@@ -102,8 +104,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Of the endpoint, as the command makes it: AWS is where the environment says."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.user.id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.user.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(aws, "_SETTLE", 0.0)
     return rekognition_client(profile=None, region=None)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ from facematch.local.rekognition import (
     RequestReader,
     S3Images,
 )
+from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 BUCKET = "photographs"
 SAME_MAN = ("obama.jpg", "obama2.jpg", "obama3.jpg")
 OTHER_MAN = "biden.jpg"
+#: As much of a signature as the endpoint looks at.
+SIGNED = {"Authorization": f"AWS4-HMAC-SHA256 Credential={KEYS.user.id}/"}
 
 
 # --- What the tests run against ---------------------------------------------------------------
@@ -124,8 +126,8 @@ class Running:
             "rekognition",
             endpoint_url=self.url,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=KEYS.user.id,
+            aws_secret_access_key=KEYS.user.secret,
             config=Config(
                 retries={"total_max_attempts": attempts, "mode": "standard"},
                 max_pool_connections=20,
@@ -134,16 +136,19 @@ class Running:
         )
 
     def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/health", timeout=10) as answer:
-            health: dict[str, Any] = json.load(answer)
-            return health
+        health: dict[str, Any] = json.loads(KEYS.user.ask(f"{self.url}/health", seconds=10))
+        return health
 
     def post(
         self, body: bytes, target: str | None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Send any bytes; the answer must be AWS JSON, whatever they were."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
-        all_headers = {"Content-Type": "application/x-amz-json-1.1", **(headers or {})}
+        all_headers = {
+            **SIGNED,
+            "Content-Type": "application/x-amz-json-1.1",
+            **(headers or {}),
+        }
         if target is not None:
             all_headers["X-Amz-Target"] = target
         with contextlib.closing(connection):
@@ -162,7 +167,7 @@ class Running:
         return self.post(body, f"RekognitionService.{operation}")
 
 
-COMMAND = [sys.executable, "-m", "facematch.local.rekognition"]
+COMMAND = [sys.executable, "-m", "facematch.local.rekognition", "--keys", str(KEYS_FILE)]
 
 
 def start(database: Path, s3: FakeS3) -> Running:
@@ -699,7 +704,7 @@ def test_an_unknown_operation_is_refused(endpoint: Running, target: str | None) 
 def test_another_method_or_path_is_an_unknown_operation(endpoint: Running, method: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)
     with contextlib.closing(connection):
-        connection.request(method, "/some/where")
+        connection.request(method, "/some/where", headers=SIGNED)
         answer = connection.getresponse()
         assert answer.status == 400
         assert json.loads(answer.read())["__type"] == "UnknownOperationException"
@@ -735,6 +740,7 @@ def test_a_client_that_hangs_up_in_the_middle_disturbs_nobody(
 ) -> None:
     connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)
     connection.putrequest("POST", "/")
+    connection.putheader("Authorization", SIGNED["Authorization"])
     connection.putheader("X-Amz-Target", "RekognitionService.ListCollections")
     connection.putheader("Content-Length", "100")
     connection.endheaders(b"{")
@@ -851,7 +857,7 @@ def test_a_guard_can_refuse_a_call_before_it_is_carried_out(tmp_path: Path) -> N
         seen.append(call)
         raise RekognitionError("ProvisionedThroughputExceededException", "Rate exceeded")
 
-    service = Rekognition(store, FaceWorkers(1), S3Images("http://127.0.0.1:9", 1))
+    service = Rekognition(store, FaceWorkers(1), S3Images("http://127.0.0.1:9", 1, KEYS.user))
     guarded = Endpoint(service, indexing_limit=1, guards=[throttle])
     with pytest.raises(RekognitionError, match="ProvisionedThroughput"):
         guarded._perform("CreateCollection", b'{"CollectionId": "x"}', {"authorization": "me"})

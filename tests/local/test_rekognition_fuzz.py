@@ -26,7 +26,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facematch.local.faces import MAX_SCANS, FaceEngine, InvalidImageFormatError
-from tests.local.test_rekognition import BUCKET, FakeS3, Running, assert_in_model, start, stop
+from tests.local.test_rekognition import (
+    BUCKET,
+    SIGNED,
+    FakeS3,
+    Running,
+    assert_in_model,
+    start,
+    stop,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -260,6 +268,7 @@ def test_an_oversized_body_is_refused(served: Served, size: int) -> None:
 # --- HTTP -------------------------------------------------------------------------------------
 
 TARGET = b"X-Amz-Target: RekognitionService.ListCollections"
+KEY = b"Authorization: " + SIGNED["Authorization"].encode()
 
 
 def exchange(served: Served, request: bytes) -> bytes:
@@ -280,7 +289,7 @@ def exchange(served: Served, request: bytes) -> bytes:
 
 
 def request(*headers: bytes, line: bytes = b"POST / HTTP/1.1", body: bytes = b"{}") -> bytes:
-    return b"\r\n".join([line, *headers, b"Connection: close", b"", body])
+    return b"\r\n".join([line, *headers, KEY, b"Connection: close", b"", body])
 
 
 HOST = b"Host: 127.0.0.1"

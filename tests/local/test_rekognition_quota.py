@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from facematch.local.rekognition import Call, CallsPerSecond, RekognitionError
+from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ THROTTLED = (400, "ProvisionedThroughputExceededException", "Provisioned rate ex
 COMMAND = [
     *(sys.executable, "-m", "facematch.local.rekognition", "--port", "0", "--workers", "1"),
     *("--s3-endpoint", "http://127.0.0.1:9", "--watch-stdin"),
+    *("--keys", str(KEYS_FILE)),
 ]
 
 
@@ -36,8 +38,8 @@ def client(url: str, attempts: int = 1) -> RekognitionClient:
         "rekognition",
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=KEYS.user.id,
+        aws_secret_access_key=KEYS.user.secret,
         config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
     )
 

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from facematch.evidence.page import render
 
+from .chromium import chromium
 from .synthetic import draw_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Nothing is fetched, sandboxed or drawn by a graphics card: a container has none of it.
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Page
+
 #: Instead of the charting library: draws nothing, and takes what the page says to it.
 _NONE = """window.vegaEmbed = async () => {
     const view = {signal: () => view, runAsync: async () => view};
@@ -40,13 +30,8 @@ _NONE = """window.vegaEmbed = async () => {
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One browser for these tests; it ends with them, since its event loop would disturb others."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("There is no Chromium to look at the page with: apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 _TOLD_MS = 250
