@@ -28,9 +28,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core import iam_evaluator
 
-from facematch.local.cloud import LocalCloud
+from facematch.local.cloud import LocalCloud, local_client
 from facematch.local.emulator import _Loopback
 from facematch.local.home import Home
+from facematch.local.keys import AccessKeys
 from facematch.local.rekognition import OPERATIONS
 from facematch.toolkit import PROJECT
 from functions.events import ObjectCreated, Road, created_message
@@ -885,6 +886,18 @@ def test_an_image_is_read_with_the_callers_right_to_that_version(
 
     assert client.index_faces(**index, Image=current)["FaceRecords"]
     assert code_of(client.index_faces, **index, Image=version) == "InvalidS3ObjectException"
+
+
+def test_the_functions_key_by_itself_is_nobodys(stage: Stage) -> None:
+    """It opens the front to the keys that begin with it; it must not be the account's root."""
+    cloud = stage.workflow.cloud
+    assert cloud.running
+    key = AccessKeys.read(cloud.home.keys).functions
+    ssm = local_client(cloud.running, key, "ssm")
+
+    assert code_of(ssm.describe_parameters) == "UnrecognizedClientException"
+    rekognition = rekognition_client(stage, key.id, key.secret)
+    assert code_of(rekognition.list_collections) == "UnrecognizedClientException"
 
 
 def test_nobody_is_let_in_with_an_unknown_key_or_without_one(stage: Stage) -> None:
