@@ -21,6 +21,7 @@ from facematch.replay import DeadLetters, Plan, Replayer, Result, Selection, by_
 from facematch.story import Standing, Story, failure_groups, standing, story
 from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.notifications import percent
+from functions.matching.reports import is_above_threshold
 
 if TYPE_CHECKING:
     from facematch.deployment import Deployment
@@ -312,9 +313,9 @@ def _told(told: Story) -> list[Any]:
 
 def _told_report(report: dict[str, Any]) -> list[Text]:
     lines = [
-        Text(f"report {report['status']}, searched {report['searched_at']}, notified: ").append(
-            "yes" if report["notified"] else "no"
-        )
+        Text(
+            f"report {report['status']}, searched {report['searched_at']}, above the threshold: "
+        ).append("yes" if is_above_threshold(report) else "no")
     ]
     for face in report["faces"]:
         box = face["box"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
@@ -155,6 +155,12 @@ class Pile:
         )
         record = made.to_record(imported_at=at(600))
         self.objects[decision_key(name, other)] = json_lines([record])
+
+
+def as_version_1(made: dict[str, Any]) -> dict[str, Any]:
+    """The report as schema version 1 wrote it."""
+    renamed = {("notified" if k == "above_threshold" else k): v for k, v in made.items()}
+    return {**renamed, "schema_version": 1}
 
 
 def at(minute: float) -> datetime:

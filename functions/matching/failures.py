@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from functions.matching.errors import Reason, Unavailable, rejection_in
 from functions.matching.images import MAX_IMAGE_BYTES, timestamp
 from functions.matching.keys import name_in
-from functions.matching.reports import SCHEMA_VERSION, image_columns
+from functions.matching.reports import image_columns
 
 if TYPE_CHECKING:
     import re
     from datetime import datetime
 
     from functions.matching.images import UploadedImage
+
+
+SCHEMA_VERSION: Final = 1
 
 
 class FailureStatus(StrEnum):

@@ -705,7 +705,7 @@ def test_a_step_fails_without_a_right_that_it_has_and_succeeds_with_it(
 def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) -> None:
     workflow = stage.workflow
     notifications = workflow.subscribed("MatchesTopicArn")
-    assert workflow.report(stage.bea)["notified"]
+    assert workflow.report(stage.bea)["above_threshold"]
     stage.take_messages(yes=True)
 
     image = workflow.upload("Cyd_Moe_0001.jpg", workflow.photograph("obama3.jpg"))
@@ -713,7 +713,7 @@ def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) ->
     assert workflow.finished(image)["status"] == "SUCCEEDED"
     assert workflow.states(workflow.arn(image))[-1] == "NotifyMatch"
     report = workflow.report(image)
-    assert (report["status"], report["notified"]) == ("MATCHED", True)
+    assert (report["status"], report["above_threshold"]) == ("MATCHED", True)
     rows = workflow.records("matches", image)
     assert {"Abe_Roe", "Bea_Roe"} <= {row["matched_name"] for row in rows}
     (message,) = eventually(lambda: notifications() or None)

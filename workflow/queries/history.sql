@@ -9,7 +9,7 @@
 -- column: outcome_at varchar   when it was searched, or failed
 -- column: matches bigint   that its report lists, under other names
 -- column: best_similarity double   of them, %; 0 when there is none
--- column: notified boolean   whether it passed the notify threshold
+-- column: above_threshold boolean   whether it reached the notify threshold
 -- column: newest boolean   whether nothing newer has an outcome
 -- column: digest varchar   names its report or failure record
 -- column: execution_arn varchar   of the execution that wrote it
@@ -29,7 +29,8 @@ versions AS (
     WHERE choice = 1
 )
 SELECT
-    uploaded_at, version_id, status, reason, name, outcome_at, matches, best_similarity, notified,
+    uploaded_at, version_id, status, reason, name, outcome_at, matches, best_similarity,
+    above_threshold,
     age = 1 AS newest,
     digest, execution_arn
 FROM versions
