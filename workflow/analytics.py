@@ -127,7 +127,7 @@ class Analytics(Construct):
             }
         glue.CfnTable(
             self,
-            f"{table.name.capitalize()}Table",
+            f"{_camel(table.name)}Table",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_name=self.database.ref,
             table_input=glue.CfnTable.TableInputProperty(

@@ -94,6 +94,11 @@ def failure_key(image: UploadedImage) -> str:
     return record_key("failures", image.day, image.digest)
 
 
+def delivery_failure_key(image: UploadedImage) -> str:
+    """Of the record that the version's notification failed, in the output bucket."""
+    return record_key("delivery_failures", image.day, image.digest)
+
+
 def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
     """What the search said: NO_FACE when there was nothing to search for."""
     if not indexed.faces:
@@ -253,7 +258,7 @@ def image_columns(image: UploadedImage) -> dict[str, Any]:
 
 
 def record_key(kind: str, day: str, digest: str) -> str:
-    """Of a version's record of a kind: reports, matches or failures."""
+    """Of a version's record of a kind: reports, matches, failures or delivery_failures."""
     return f"{kind}/dt={day}/{digest}.json"
 
 

@@ -133,6 +133,9 @@ FAILURES: Final = Table(
     },
 )
 
+#: A report stands beside it, and nobody was notified of its match.
+DELIVERY_FAILURES: Final = Table(name="delivery_failures", columns=FAILURES.columns)
+
 DECISIONS: Final = Table(
     name="decisions",
     columns={
@@ -151,4 +154,6 @@ DECISIONS: Final = Table(
     by_day=False,
 )
 
-TABLES: Final = {table.name: table for table in (REPORTS, MATCHES, FAILURES, DECISIONS)}
+TABLES: Final = {
+    table.name: table for table in (REPORTS, MATCHES, FAILURES, DELIVERY_FAILURES, DECISIONS)
+}

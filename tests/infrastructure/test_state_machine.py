@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.matching.decisions import Judgement
+from functions.matching.failures import AFTER_THE_REPORT
 from functions.matching.reports import is_above_threshold, json_lines, report
 from tests.unit.strategies import images, searches, similarities
 
@@ -57,12 +58,29 @@ def test_each_step_calls_a_function_of_its_own(template: Template) -> None:
 @pytest.mark.parametrize(
     ("execution", "told"), [({"Id": "arn"}, 0), ({"RedriveCount": 0}, 0), ({"RedriveCount": 2}, 2)]
 )
-def test_the_report_step_is_told_how_often_the_execution_was_redriven(
-    template: Template, execution: dict[str, Any], told: int
+@pytest.mark.parametrize("step", ["WriteReport", "NotifyMatch"])
+def test_a_step_that_removes_records_is_told_how_often_the_execution_was_redriven(
+    template: Template, step: str, execution: dict[str, Any], told: int
 ) -> None:
-    payload = template.definition()["States"]["WriteReport"]["Arguments"]["Payload"]
+    payload = template.definition()["States"][step]["Arguments"]["Payload"]
 
     assert evaluated(payload["redrive_count"], context={"Execution": execution}) == told
+
+
+def test_the_failure_function_knows_the_states_that_come_after_the_report(
+    template: Template,
+) -> None:
+    states = template.definition()["States"]
+    after, found = {states["WriteReport"]["Next"]}, set[str]()
+    while after - found:
+        state = (after - found).pop()
+        found.add(state)
+        choices = states[state].get("Choices", [])
+        after |= {c["Next"] for c in choices} | {
+            states[state][way] for way in ("Next", "Default") if way in states[state]
+        }
+
+    assert found == AFTER_THE_REPORT
 
 
 @pytest.fixture(scope="session")

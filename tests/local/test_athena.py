@@ -568,6 +568,46 @@ def test_reports_of_both_schema_versions_say_whether_they_are_above_the_threshol
         assert answer(athena, asked, "above_threshold") == [[above]]
 
 
+def test_a_match_of_which_nobody_was_notified_is_among_the_failures_until_it_is_overwritten(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ANN_1, (BEA_1, 99.5))
+    made.undelivered(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.5))
+    made.undelivered(BEA_1, None)
+    made.failed(BEA_2, FailureStatus.FAILED, "Unavailable")
+    fill(s3, made)
+
+    columns = ("lacks", "status", "reason", "images")
+    stopped = ["delivery", "ABORTED", "ABORTED", "1"]
+    unavailable = ["outcome", "FAILED", "Unavailable", "1"]
+    assert answer(athena, queries()["failures"].sql, *columns) == [
+        stopped,
+        ["delivery", "FAILED", "NotFoundException", "1"],
+        unavailable,
+    ]
+    history = queries()["history"].sql.replace("?", f"'{ANN_1.key}'")
+    assert answer(athena, history, "status", "delivery_failed") == [
+        ["MATCHED", "NotFoundException"]
+    ]
+
+    made.reported(Photograph(ANN_1.key, 9, "v2"))
+    fill(s3, made)
+
+    assert answer(athena, queries()["failures"].sql, *columns) == [stopped, unavailable]
+
+
+def test_a_delivery_failure_whose_report_has_left_says_nothing(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.undelivered(ANN_1)
+    fill(s3, made)
+
+    assert answer(athena, queries()["failures"].sql, "lacks") == []
+
+
 def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:
     """These columns of the result."""
     found = ask(athena, sql)

@@ -12,7 +12,7 @@ import pytest
 from functions.aws.parameters import CACHE_SECONDS
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.errors import Unavailable
-from functions.matching.reports import failure_key
+from functions.matching.reports import delivery_failure_key, failure_key
 
 from .cloud import OUTPUT, THRESHOLD_PARAMETER
 from .fake_rekognition import photograph
@@ -102,6 +102,15 @@ def test_a_report_removes_the_failure_record_of_its_version_only(
     cloud.run("report", cloud.report_event(image))
     assert cloud.failure(image) is None
     assert cloud.failure(other) == {"status": "FAILED"}
+
+
+def test_a_new_attempt_removes_the_record_of_a_notification_that_failed(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+    cloud.run("report", {**event, "execution_arn": f"{event['execution_arn']}-r1"})
+    assert cloud.delivery_failure(image) is None
 
 
 def test_a_replay_writes_the_same_objects_again(cloud: Cloud, image: UploadedImage) -> None:
