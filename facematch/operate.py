@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 _REFRESH_SECONDS: Final = 2
 _ROWS: Final = 50
+#: Of a notification.
+_FAILED: Final = "failed"
 
 Since = Annotated[
     str | None, typer.Option(help="Only later than: 30m, 2h, 7d ago, or 2026-11-22T10:00.")
@@ -276,13 +278,20 @@ def show(
         print_json(document, default=str)
         return
     output.print(Group(*_told(told)))
-    for failure in (told.failure, told.delivery_failure):
-        if failure and failure["replay"] == Replay.REDRIVE:
-            name = failure["execution_arn"].rpartition(":")[2]
-            again = deployment.command("replay", name)
-            output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
+    for arn in _replayable(told):
+        again = deployment.command("replay", arn.rpartition(":")[2])
+        output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
     for execution in told.executions[-1:]:
         _show_links(deployment, execution["executionArn"])
+
+
+def _replayable(told: Story) -> set[str]:
+    """ARNs of the executions whose replay repairs what failed."""
+    records = [record for record in (told.failure, told.delivery_failure) if record]
+    arns = {r["execution_arn"] for r in records if r["replay"] == Replay.REDRIVE}
+    if told.report and _delivery(told.report, told.executions) == _FAILED:
+        arns.add(told.report["execution_arn"])
+    return arns
 
 
 def _told(told: Story) -> list[Any]:
@@ -350,7 +359,7 @@ def _delivery(report: dict[str, Any], executions: list[dict[str, Any]]) -> str:
         return "not due, below the threshold"
     for execution in executions:
         if execution["executionArn"] == report["execution_arn"]:
-            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution["status"], "failed")
+            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution["status"], _FAILED)
     return "unknown, since Step Functions has forgotten the execution"
 
 

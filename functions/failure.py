@@ -118,6 +118,10 @@ def left_lacking(ended: ExecutionEnded) -> tuple[UploadedImage, Failure, Lacking
     if lacks is None:
         logger.info("nothing is lacking", status=failure.status, step=failure.step)
         return None
+    # Only the newest attempt tells of the outcome, by its report or by a record of its own.
+    if lacks is Lacking.OUTCOME and executions.has_next_attempt(failure.execution_arn):
+        logger.info("a newer attempt was started", status=failure.status, step=failure.step)
+        return None
     return image, failure, lacks
 
 

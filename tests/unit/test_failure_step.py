@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.matching.errors import ImageRejected, Reason, Unavailable
+from functions.matching.keys import replay_name
 from functions.matching.reports import report_key
 
 from .cloud import OUTPUT, event_file
@@ -184,6 +185,49 @@ def test_the_report_of_another_version_does_not_win(cloud: Cloud, image: Uploade
     cloud.run("failure", caught(cloud, image, Reason.SUPERSEDED))
     assert cloud.failure(image)
     assert cloud.failure(newer) is None
+
+
+# --- Only the newest attempt tells ---
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_late_event_of_an_older_attempt_does_not_overwrite_what_a_newer_one_recorded(
+    cloud: Cloud, image: UploadedImage, attempt: int
+) -> None:
+    """It failed, was started anew, and was rejected then: no redrive can help any more."""
+    older, newer = (
+        cloud.stepfunctions.start_execution(
+            stateMachineArn=cloud.state_machine_arn,
+            name=replay_name(image.execution_name, number),
+            input=image.execution_input,
+        )["executionArn"]
+        for number in (attempt, attempt + 1)
+    )
+    cloud.passed_through("IndexFaces")
+    cloud.end(older, "FAILED", "Unavailable")
+    cloud.end(newer, "FAILED", "ImageRejected")
+    rejected = {**caught(cloud, image, Reason.SUPERSEDED), "execution_arn": newer}
+    cloud.run("failure", rejected)
+
+    assert cloud.run("failure", ended(older)) == {"recorded": False}
+    record = cloud.failure(image)
+    assert record
+    assert (record["status"], record["execution_arn"]) == ("REJECTED", newer)
+
+
+def test_a_newer_attempt_that_wrote_no_report_does_not_hide_a_delivery_that_failed(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    newer = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=replay_name(image.execution_name, 1),
+        input=image.execution_input,
+    )["executionArn"]
+    cloud.end(newer, "FAILED", "Unavailable")
+
+    assert cloud.run("failure", ended(reported))["recorded"] is True
+    assert cloud.delivery_failure(image)
 
 
 # --- A report whose notification failed ---
