@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 import typer
 from botocore.exceptions import ClientError
 
+from facematch.deliveries import DELIVERY_FAILURES, Deliveries
 from facematch.deployment import DEFAULT_STACK_NAME, PARALLEL
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
@@ -30,7 +31,7 @@ from functions.events import ObjectCreated, Road, created_message
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import is_folder_marker, replay_name
-from functions.matching.reports import failure_key, report_key
+from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,13 +60,15 @@ _REPLAYED_NAME: Final = re.compile(r"-([0-9a-f]{32})(?:-r\d+)?$")
 class Found(StrEnum):
     """What became of an object version.
 
-    The first five are outcomes, or the way there. DELETED: it is behind a delete marker or a newer
-    version, and its records have left with it, so nothing is owed to it. REPLAY: an execution ended
-    and its record is not there, so its name is taken and the queue cannot help. MISSING: nothing
-    knows of it.
+    The first six are outcomes, or the way there. UNDELIVERED: it has a report, and nobody was
+    notified of its match, since the execution ended badly. DELETED: it is behind a delete marker or
+    a newer version, and its records have left with it, so nothing is owed to it. REPLAY: an
+    execution ended and its record is not there, so its name is taken and the queue cannot help.
+    MISSING: nothing knows of it.
     """
 
     REPORTED = "reported"
+    UNDELIVERED = "undelivered"
     REJECTED = "rejected"
     FAILED = "failed"
     RUNNING = "running"
@@ -77,6 +80,7 @@ class Found(StrEnum):
 
 _MEANING: Final = {
     Found.REPORTED: "have a report",
+    Found.UNDELIVERED: "have a report, but nobody was notified of the match: facematch replay",
     Found.REJECTED: "rejected: the image is at fault, and its failure record says why",
     Found.FAILED: "failed, timed out or aborted, with a failure record: facematch replay",
     Found.RUNNING: "have an execution that runs",
@@ -252,13 +256,23 @@ class Ledger:
         """How many versions there are."""
         return int(self._database.execute("SELECT count(*) FROM version").fetchone()[0])
 
-    def versions(self, found: Found | None) -> Iterator[tuple[int, UploadedImage]]:
-        """The versions of one kind, numbered; None: those of which nothing is known yet."""
+    def versions(
+        self, found: Found | None, known: Found | None = None
+    ) -> Iterator[tuple[int, UploadedImage]]:
+        """The versions of one kind, numbered; None: those of which nothing is known yet.
+
+        Parameters
+        ----------
+        known
+            Only those of which this is known, too.
+        """
         last = 0
         while rows := self._database.execute(
             "SELECT id, key, version_id, etag, size, modified FROM version"
-            " WHERE id > ? AND found IS ? ORDER BY id LIMIT ?",
-            (last, found, _CHUNK),
+            " WHERE id > :last AND found IS :found AND (:known IS NULL OR EXISTS ("
+            "SELECT 1 FROM known WHERE digest = version.digest AND known.found = :known))"
+            " ORDER BY id LIMIT :chunk",
+            {"last": last, "found": found, "known": known, "chunk": _CHUNK},
         ).fetchall():
             last = rows[-1][0]
             for number, key, version_id, etag, size, modified in rows:
@@ -299,6 +313,7 @@ class Auditor:
         self._sqs = deployment.make_client("sqs")
         self._stepfunctions = deployment.make_client("stepfunctions")
         self._records = Records(deployment)
+        self._deliveries = Deliveries(deployment)
         usual = _S3_TELLS_WITHIN_LOCALLY if deployment.local else _S3_TELLS_WITHIN
         self._s3_tells_within = usual if s3_tells_within is None else s3_tells_within
 
@@ -307,7 +322,8 @@ class Auditor:
 
         In this order, so that what happens meanwhile is not taken for missing: versions first;
         failures before reports, since a report removes its failure; the queue before executions,
-        since a message is deleted after its execution has started.
+        since a message is deleted after its execution has started; and last the executions that
+        ended badly, whose reports are there by then.
 
         Parameters
         ----------
@@ -319,16 +335,25 @@ class Auditor:
             ledger.add_markers(markers)
             listed("object versions", len(images))
         ledger.add_known(self._running(), Found.RUNNING)
-        for kind, found in (("failures", Found.FAILED), ("reports", Found.REPORTED)):
+        for kind, found in (
+            ("failures", Found.FAILED),
+            (DELIVERY_FAILURES, Found.UNDELIVERED),
+            ("reports", Found.REPORTED),
+        ):
             for keys in _chunks(self._records.keys(kind), _CHUNK):
                 ledger.add_known(map(digest_of, keys), found)
                 listed("records", len(keys))
         ledger.join(Found.REPORTED, Found.RUNNING, Found.FAILED)
+        for chunk in _chunks(ledger.versions(Found.REPORTED, Found.UNDELIVERED), _CHUNK):
+            ledger.set_found((Found.UNDELIVERED, number) for number, _ in chunk)
         self._read_failures(ledger)
         ledger.set_deleted()
         queues = self.queues()
         ledger.set_waiting(queues.waiting_since)
-        self._look_up(ledger, listed)
+        self._look_up(ledger.versions(None), self._found, ledger, listed)
+        ledger.add_known(self._deliveries.doubtful(), Found.REPLAY)
+        doubtful = ledger.versions(Found.REPORTED, Found.REPLAY)
+        self._look_up(doubtful, self._delivered, ledger, listed)
         return Audit(prefix=self._prefix, counts=ledger.counts(), queues=queues, ledger=ledger)
 
     def send(self, images: Iterable[UploadedImage], *, sent: Callable[[int], None]) -> list[str]:
@@ -411,14 +436,20 @@ class Auditor:
         attributes: dict[str, str] = answer["Attributes"]
         return attributes
 
-    def _look_up(self, ledger: Ledger, listed: Callable[[str, int], None]) -> None:
-        """Look for the executions of what has no record, by their names."""
+    def _look_up(
+        self,
+        versions: Iterator[tuple[int, UploadedImage]],
+        look: Callable[[UploadedImage], Found],
+        ledger: Ledger,
+        listed: Callable[[str, int], None],
+    ) -> None:
+        """Look for the executions of versions, no faster than Step Functions answers."""
         seconds = 0.0 if self._deployment.local else _LOOKUPS_AT_ONCE / _LOOKUPS_PER_SECOND
         with ThreadPoolExecutor(PARALLEL) as pool:
-            for chunk in _chunks(ledger.versions(None), _LOOKUPS_AT_ONCE):
+            for chunk in _chunks(versions, _LOOKUPS_AT_ONCE):
                 started = time.monotonic()
                 numbers, images = zip(*chunk, strict=True)
-                ledger.set_found(zip(pool.map(self._found, images), numbers, strict=True))
+                ledger.set_found(zip(pool.map(look, images), numbers, strict=True))
                 listed("executions looked up", len(chunk))
                 if len(chunk) == _LOOKUPS_AT_ONCE:
                     time.sleep(max(0.0, started + seconds - time.monotonic()))
@@ -435,6 +466,14 @@ class Auditor:
         if "SUCCEEDED" in statuses and not self._is_current(image):
             return Found.DELETED
         return Found.REPLAY if statuses else Found.MISSING
+
+    def _delivered(self, image: UploadedImage) -> Found:
+        """What became of the notification of a version that has a report, and a failed attempt."""
+        for report in self._records.read([report_key(image)]):
+            if self._deliveries.failure(report):
+                told = self._exists(delivery_failure_key(image))
+                return Found.UNDELIVERED if told else Found.REPLAY
+        return Found.REPORTED
 
     def _is_current(self, image: UploadedImage) -> bool:
         """Whether it is its key's newest entry now; it may have been when it was listed."""
@@ -551,6 +590,10 @@ def audited(
     missing = result.counts[Found.MISSING]
     if not as_json:
         _show(result)
+        if result.counts[Found.UNDELIVERED]:
+            why, again = deployment.command("failures"), deployment.command("replay", "--all")
+            output.print(f"Why nobody was notified: {why}", soft_wrap=True)
+            output.print(f"Once the cause is fixed: {again}", soft_wrap=True)
     errors: list[str] = []
     fixing = fix and missing > 0
     if fixing:

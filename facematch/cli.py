@@ -158,9 +158,10 @@ def upload(
         unchanged=len(plan.unchanged),
         not_uploaded=len(errors),
         outcomes=outcomes,
+        deployment=deployment,
         as_json=as_json,
     )
-    if errors or (outcomes and outcomes.failed):
+    if errors or (outcomes and (outcomes.failed or outcomes.undelivered)):
         raise typer.Exit(FAILED)
 
 
@@ -170,6 +171,7 @@ def _show_upload(
     unchanged: int,
     not_uploaded: int,
     outcomes: Outcomes | None,
+    deployment: deployments.Deployment,
     as_json: bool,
 ) -> None:
     if as_json:
@@ -186,27 +188,37 @@ def _show_upload(
         text += f", {not_uploaded} not uploaded (repeat the command to try again)"
     if outcomes:
         text += f"; {len(outcomes.reported)} have a report, "
+        if outcomes.undelivered:
+            text += f"of {len(outcomes.undelivered)} of them nobody was notified, "
         if outcomes.superseded:
             text += f"{len(outcomes.superseded)} gave way to a newer version, "
         text += f"{len(outcomes.rejected)} were rejected, {len(outcomes.failed)} failed"
     output.print(f"{text}.")
     if outcomes:
-        _show_outcomes(outcomes)
+        _show_outcomes(outcomes, deployment)
 
 
-def _show_outcomes(outcomes: Outcomes) -> None:
-    """What has no report, why, and what to do about it."""
+def _show_outcomes(outcomes: Outcomes, deployment: deployments.Deployment) -> None:
+    """What has no report, or nobody was notified of, why, and what to do about it."""
     for key in outcomes.superseded:
         output.print(
             safe(f"  gave way to a newer version of the same photograph (nothing to do): {key}")
         )
-    for kind, keys in (("rejected", outcomes.rejected), ("failed", outcomes.failed)):
+    for kind, keys in (
+        ("rejected", outcomes.rejected),
+        ("failed", outcomes.failed),
+        ("has a match, but nobody was notified", outcomes.undelivered),
+    ):
         for key in keys:
             output.print(safe(f"  {kind} ({outcomes.reasons[key]}): {key}"))
-    if outcomes.rejected or outcomes.failed:
-        output.print("What happened, and what to do: facematch failures")
-    if outcomes.failed:
-        output.print("Once the cause is mended: facematch replay --all")
+    if outcomes.rejected or outcomes.failed or outcomes.undelivered:
+        output.print(
+            f"What happened, and what to do: {deployment.command('failures')}", soft_wrap=True
+        )
+    if outcomes.failed or outcomes.undelivered:
+        output.print(
+            f"Once the cause is fixed: {deployment.command('replay', '--all')}", soft_wrap=True
+        )
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,12 +57,22 @@ class Deployment:
         Of the CloudFormation stack, by name; workflow/stack.py says which there are.
     make_client
         A client of an AWS service, for this deployment's place and credentials.
+    options
+        Of the command line, by which another command finds the same place and credentials on AWS.
     """
 
     stack_name: str
     local: bool
     outputs: dict[str, str]
     make_client: Callable[[str], Any]
+    options: tuple[str, ...] = ()
+
+    def command(self, *words: str) -> str:
+        """A command about this deployment, ready to paste."""
+        place = ["--local"] if self.local else [*self.options]
+        if not self.local and self.stack_name != DEFAULT_STACK_NAME:
+            place += ["--stack", self.stack_name]
+        return shlex.join(["facematch", *words, *place])
 
     @property
     def images_bucket(self) -> str:
@@ -143,6 +154,12 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
         local=False,
         outputs=outputs,
         make_client=lambda service: make(service, config=config),
+        options=tuple(
+            word
+            for option, value in (("--profile", profile), ("--region", region))
+            if value
+            for word in (option, value)
+        ),
     )
 
 

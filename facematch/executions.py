@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 STATUSES: Final = ("RUNNING", "SUCCEEDED", *ENDED_BADLY)
 
+#: In an answer of ListExecutions, at most (AWS Step Functions API Reference).
+_LISTED: Final = 1000
 _NAME: Final = re.compile(
     r"(?P<version>.*-(?P<digest>[0-9a-f]{32})(?P<removal>-d)?)(?:-r(?P<attempt>\d+))?"
 )
@@ -90,7 +92,11 @@ class Executions:
         return self._removals if found and found["removal"] else self._matching
 
     def listed(
-        self, *, statuses: tuple[str, ...] = STATUSES, since: datetime | None = None
+        self,
+        *,
+        statuses: tuple[str, ...] = STATUSES,
+        since: datetime | None = None,
+        removals: bool = True,
     ) -> Iterator[Execution]:
         """Executions of these statuses, of uploads and then of removals, newest first within each.
 
@@ -98,10 +104,15 @@ class Executions:
         ----------
         since
             Only those that were started later.
+        removals
+            Those of removals, too.
         """
-        for machine, status in itertools.product((self._matching, self._removals), statuses):
+        machines = (self._matching, self._removals) if removals else (self._matching,)
+        for machine, status in itertools.product(machines, statuses):
             pages = self.client.get_paginator("list_executions").paginate(
-                stateMachineArn=machine, statusFilter=status
+                stateMachineArn=machine,
+                statusFilter=status,
+                PaginationConfig={"PageSize": _LISTED},
             )
             for page in pages:
                 for item in page["executions"]:

@@ -22,6 +22,7 @@ from urllib.parse import unquote_plus
 import typer
 from rich.table import Table
 
+from facematch.deliveries import DELIVERY_FAILURES
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.evidence.write import Dashboards, delete_command
@@ -35,7 +36,7 @@ from functions.matching.errors import Unavailable
 from functions.matching.images import timestamp
 from functions.matching.keys import key_of, name_in
 from functions.matching.register import register_key
-from functions.matching.reports import json_lines, without_matches
+from functions.matching.reports import is_above_threshold, json_lines, without_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -334,17 +335,21 @@ class Forgetting:
                     continue
 
     def _find_records(self, found: Found) -> None:
-        for kind in ("reports", "matches", "failures"):
+        for kind in ("reports", "matches", "failures", DELIVERY_FAILURES):
             keys = list(self._records.keys(kind))
             for key, lines in self._records.read_each(keys):
                 if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
                     found.records.append(key)
                     found.keys.update(line["key"] for line in lines)
-                elif kind != "failures":
+                elif kind in {"reports", "matches"}:
                     left = [self._without(kind, line) for line in lines]
                     changed = [line for line in left if line is not None]
                     if changed != lines:
                         found.mentions[key] = changed
+                elif kind == DELIVERY_FAILURES:
+                    reports = found.mentions.get(key.replace(kind, "reports", 1), [])
+                    if reports and not any(map(is_above_threshold, reports)):
+                        found.mentions[key] = []
 
     def _without(self, kind: str, line: dict[str, Any]) -> dict[str, Any] | None:
         """What of somebody else's record is left; None: nothing."""

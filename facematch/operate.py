@@ -20,7 +20,9 @@ from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.replay import DeadLetters, Plan, Replayer, Result, Selection, by_way, moment
 from facematch.story import Standing, Story, failure_groups, standing, story
 from facematch.terminal import messages, output, print_json, progress, safe
+from functions.matching.failures import Lacking, Replay
 from functions.matching.notifications import percent
+from functions.matching.reports import is_above_threshold
 
 if TYPE_CHECKING:
     from facematch.deployment import Deployment
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 _REFRESH_SECONDS: Final = 2
 _ROWS: Final = 50
+#: Of a notification.
+_FAILED: Final = "failed"
 
 Since = Annotated[
     str | None, typer.Option(help="Only later than: 30m, 2h, 7d ago, or 2026-11-22T10:00.")
@@ -169,20 +173,21 @@ def status(
     def now() -> Standing:
         return standing(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
 
+    why = deployment.command("failures")
     if as_json:
         document = asdict(now())
         print_json({**document, "since": document["since"].isoformat()})
     elif watch:
-        with Live(_standing_table(now()), console=output, auto_refresh=False) as live:
+        with Live(_standing_table(now(), why), console=output, auto_refresh=False) as live:
             while True:
                 time.sleep(_REFRESH_SECONDS)
-                live.update(_standing_table(now()), refresh=True)
+                live.update(_standing_table(now(), why), refresh=True)
     else:
-        output.print(_standing_table(now()))
+        output.print(_standing_table(now(), why))
         _show_links(deployment)
 
 
-def _standing_table(found: Standing) -> Table:
+def _standing_table(found: Standing, why: str) -> Table:
     table = Table(show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
@@ -200,8 +205,10 @@ def _standing_table(found: Standing) -> Table:
         table.add_row(f"  {name}", str(count))
     for reason, count in sorted(found.failed.items()):
         table.add_row(f"  {reason}", Text(str(count), style="red"))
-    if found.failed:
-        table.add_row("", "what to do: facematch failures")
+    for reason, count in sorted(found.undelivered.items()):
+        table.add_row(f"  matched, nobody notified: {reason}", Text(str(count), style="red"))
+    if found.failed or found.undelivered:
+        table.add_row("", f"what to do: {why}")
     return table
 
 
@@ -271,8 +278,20 @@ def show(
         print_json(document, default=str)
         return
     output.print(Group(*_told(told)))
+    for arn in _replayable(told):
+        again = deployment.command("replay", arn.rpartition(":")[2])
+        output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
     for execution in told.executions[-1:]:
         _show_links(deployment, execution["executionArn"])
+
+
+def _replayable(told: Story) -> set[str]:
+    """ARNs of the executions whose replay repairs what failed."""
+    records = [record for record in (told.failure, told.delivery_failure) if record]
+    arns = {r["execution_arn"] for r in records if r["replay"] == Replay.REDRIVE}
+    if told.report and _delivery(told.report, told.executions) == _FAILED:
+        arns.add(told.report["execution_arn"])
+    return arns
 
 
 def _told(told: Story) -> list[Any]:
@@ -295,27 +314,26 @@ def _told(told: Story) -> list[Any]:
     if told.steps:
         parts.append(_steps_table(told))
     if told.report:
-        parts += _told_report(told.report)
+        parts += _told_report(told)
     for row in told.seen_by_others:
         parts.append(
             Text(f"  seen from {percent(row['similarity'])} ").append(
                 safe(f"{row['name']}  {row['key']}")
             )
         )
-    if told.failure:
-        parts.append(Text("failure ", style="red").append(safe(told.failure["message"])))
-        parts.append(Text("  what to do: ").append(safe(told.failure["remedy"])))
+    for failure in (told.failure, told.delivery_failure):
+        if failure:
+            parts.append(Text("failure ", style="red").append(safe(failure["message"])))
+            parts.append(Text("  what to do: ").append(safe(failure["remedy"])))
     if not told.executions and not told.report and not told.failure:
         parts.append(Text("no outcome yet: it waits in the queue, or its message was lost"))
     return parts
 
 
-def _told_report(report: dict[str, Any]) -> list[Text]:
-    lines = [
-        Text(f"report {report['status']}, searched {report['searched_at']}, notified: ").append(
-            "yes" if report["notified"] else "no"
-        )
-    ]
+def _told_report(told: Story) -> list[Text]:
+    report = told.report or {}
+    line = Text(f"report {report['status']}, searched {report['searched_at']}, notification: ")
+    lines = [line.append(_delivery(report, told.executions))]
     for face in report["faces"]:
         box = face["box"]
         lines.append(
@@ -333,6 +351,16 @@ def _told_report(report: dict[str, Any]) -> list[Text]:
     if report["matches_left_out"]:
         lines.append(Text(f"  and {report['matches_left_out']} more matches, left out"))
     return lines
+
+
+def _delivery(report: dict[str, Any], executions: list[dict[str, Any]]) -> str:
+    """What became of the notification of the report's match."""
+    if not is_above_threshold(report):
+        return "not due, below the threshold"
+    for execution in executions:
+        if execution["executionArn"] == report["execution_arn"]:
+            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution["status"], _FAILED)
+    return "unknown, since Step Functions has forgotten the execution"
 
 
 def _steps_table(told: Story) -> Table:
@@ -372,16 +400,18 @@ def failures(
     for column in ("Reason", "Step", "What to do", "For example"):
         table.add_column(column, overflow="fold")
     for group in groups:
+        undelivered = "Reported, but nobody was notified: " * (group.lacks is Lacking.DELIVERY)
         table.add_row(
             str(group.count),
-            safe(group.reason),
+            safe(f"{undelivered}{group.reason}"),
             safe(group.steps),
             safe(group.remedy),
             safe(group.example),
         )
     output.print(table)
-    if any(group.replay == "REDRIVE" for group in groups):
-        output.print("Once the cause is mended: facematch replay --all")
+    if any(group.replay == Replay.REDRIVE for group in groups):
+        again = deployment.command("replay", "--all")
+        output.print(f"Once the cause is fixed: {again}", soft_wrap=True)
 
 
 def _colored(status: str) -> Text:

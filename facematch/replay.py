@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from facematch.deliveries import DELIVERY_FAILURES
 from facematch.errors import Unusable
 from facematch.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
 from facematch.records import Records
@@ -153,7 +154,8 @@ class Replayer:
         """Find out what would be replayed and how.
 
         Of the attempts at one object version only the newest counts, and none when one of them
-        succeeded or still runs.
+        succeeded or still runs. Where nobody was notified of a match, the attempt that reported it
+        counts, unless another runs.
 
         Parameters
         ----------
@@ -209,20 +211,25 @@ class Replayer:
         if selection.names:
             yield from map(self._named, selection.names)
             return
-        newest: dict[str, Execution] = {}
-        well: set[str] = set()
+        undelivered = {record["execution_arn"] for record in self._recorded(DELIVERY_FAILURES)}
+        for attempts in self._attempts():
+            newest = max(attempts, key=lambda execution: execution.attempt)
+            ended_badly = [e for e in attempts if e.status in ENDED_BADLY]
+            owing = [e for e in ended_badly if e.arn in undelivered]
+            running = any(execution.status == "RUNNING" for execution in attempts)
+            if len(ended_badly) == len(attempts) or (owing and not running):
+                execution = owing[0] if owing else newest
+                if selection.since is None or execution.started >= selection.since:
+                    yield execution
+            elif newest in ended_badly:
+                plan.leave_out("another attempt succeeded or still runs")
+
+    def _attempts(self) -> Iterable[list[Execution]]:
+        """The attempts at each object version."""
+        found: dict[str, list[Execution]] = {}
         for execution in self._executions.listed(statuses=STATUSES):
-            if execution.status not in ENDED_BADLY:
-                well.add(execution.version_name)
-            known = newest.get(execution.version_name)
-            if known is None or execution.attempt > known.attempt:
-                newest[execution.version_name] = execution
-        for execution in newest.values():
-            if execution.version_name in well:
-                if execution.status in ENDED_BADLY:
-                    plan.leave_out("another attempt succeeded or still runs")
-            elif selection.since is None or execution.started >= selection.since:
-                yield execution
+            found.setdefault(execution.version_name, []).append(execution)
+        return found.values()
 
     def _named(self, name: str) -> Execution:
         found = self._executions.described(self._executions.arn(name))
@@ -276,7 +283,7 @@ class Replayer:
     def _plan_forgotten(self, selection: Selection, plan: Plan) -> None:
         """Executions that Step Functions has forgotten, from their failure records."""
         planned = {replay.arn for replay in plan.replays}
-        for record in self._records.read(list(self._records.keys("failures"))):
+        for record in (*self._recorded("failures"), *self._recorded(DELIVERY_FAILURES)):
             arn = record["execution_arn"]
             if arn in planned or not _is_selected_record(selection, record):
                 continue
@@ -308,6 +315,9 @@ class Replayer:
                     attempt=1,
                 )
             )
+
+    def _recorded(self, kind: str) -> Iterator[dict[str, Any]]:
+        return self._records.read(list(self._records.keys(kind)))
 
     def _has_other_attempt(self, image: UploadedImage) -> bool:
         found = self._executions.described(self._executions.arn(image.execution_name))

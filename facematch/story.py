@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from facematch.deliveries import DELIVERY_FAILURES
 from facematch.errors import Unusable
 from facematch.executions import Executions, input_of
 from facematch.matches import Present
 from facematch.records import Records, digest_of
+from functions.matching.failures import Lacking
 from functions.matching.images import UploadedImage, version_id_of
 from functions.matching.keys import replay_name
 
@@ -60,6 +62,7 @@ class Story:
     steps: list[Step]
     report: dict[str, Any] | None
     failure: dict[str, Any] | None
+    delivery_failure: dict[str, Any] | None
     seen_by_others: list[dict[str, Any]]
 
 
@@ -88,6 +91,7 @@ def story(deployment: Deployment, name_or_key: str) -> Story:
         steps=steps(executions.history(newest["executionArn"])) if newest else [],
         report=_record(records, "reports", image),
         failure=_record(records, "failures", image),
+        delivery_failure=_record(records, DELIVERY_FAILURES, image),
         seen_by_others=_seen_by_others(deployment, records, image) if image else [],
     )
 
@@ -136,6 +140,8 @@ class Standing:
         Versions uploaded since `since`, by the status of their report.
     failed
         Failure records of versions uploaded since, by status and reason.
+    undelivered
+        Of the finished ones, those of whose match nobody was notified, likewise.
     started_per_second
         Over the last minute.
     """
@@ -148,6 +154,7 @@ class Standing:
     running: int
     finished: dict[str, int]
     failed: dict[str, int]
+    undelivered: dict[str, int]
     started_per_second: float
 
 
@@ -162,8 +169,13 @@ def standing(deployment: Deployment, *, since: datetime) -> Standing:
         (since.astimezone(UTC) + timedelta(days=n)).date().isoformat()
         for n in range((now.date() - since.astimezone(UTC).date()).days + 1)
     ]
-    reports = [key for day in days for key in records.keys("reports", day)]
-    failures = [key for day in days for key in records.keys("failures", day)]
+
+    def read(kind: str) -> Iterator[dict[str, Any]]:
+        return records.read([key for day in days for key in records.keys(kind, day)])
+
+    def reasons(kind: str) -> dict[str, int]:
+        return dict(Counter(f"{record['status']} {record['reason']}" for record in read(kind)))
+
     waiting, in_flight = _depth(deployment, "QueueUrl")
     dead, dead_in_flight = _depth(deployment, "DeadLetterQueueUrl")
     return Standing(
@@ -173,8 +185,9 @@ def standing(deployment: Deployment, *, since: datetime) -> Standing:
         oldest_seconds=oldest_message_seconds(deployment) if waiting + in_flight else 0.0,
         dead_letters=dead + dead_in_flight,
         running=running,
-        finished=dict(Counter(record["status"] for record in records.read(reports))),
-        failed=dict(Counter(f"{r['status']} {r['reason']}" for r in records.read(failures))),
+        finished=dict(Counter(record["status"] for record in read("reports"))),
+        failed=reasons("failures"),
+        undelivered=reasons(DELIVERY_FAILURES),
         started_per_second=lately / _RATE_SECONDS,
     )
 
@@ -199,8 +212,15 @@ def oldest_message_seconds(deployment: Deployment) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failure records with one reason."""
+    """Failure records with one reason.
 
+    Attributes
+    ----------
+    lacks
+        The outcome, or the delivery: a report stands, and nobody was notified of its match.
+    """
+
+    lacks: Lacking
     reason: str
     count: int
     replay: str
@@ -212,12 +232,14 @@ class FailureGroup:
 def failure_groups(deployment: Deployment) -> list[FailureGroup]:
     """Failures by reason, the most frequent first."""
     records = Records(deployment)
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for record in records.read(list(records.keys("failures"))):
-        groups.setdefault(record["reason"], []).append(record)
+    groups: dict[tuple[Lacking, str], list[dict[str, Any]]] = {}
+    for lacks, kind in ((Lacking.OUTCOME, "failures"), (Lacking.DELIVERY, DELIVERY_FAILURES)):
+        for record in records.read(list(records.keys(kind))):
+            groups.setdefault((lacks, record["reason"]), []).append(record)
     return sorted(
         (
             FailureGroup(
+                lacks=lacks,
                 reason=reason,
                 count=len(members),
                 replay=members[0]["replay"],
@@ -225,9 +247,9 @@ def failure_groups(deployment: Deployment) -> list[FailureGroup]:
                 example=members[0]["key"],
                 steps=", ".join(sorted({str(m["step"]) for m in members if m["step"]})),
             )
-            for reason, members in groups.items()
+            for (lacks, reason), members in groups.items()
         ),
-        key=lambda group: (-group.count, group.reason),
+        key=lambda group: (-group.count, group.lacks, group.reason),
     )
 
 

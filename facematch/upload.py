@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facematch.deliveries import DELIVERY_FAILURES, Deliveries
 from facematch.deployment import PARALLEL
 from facematch.errors import Unusable, about_file, explained
 from facematch.records import Records, digest_of, image_listed
@@ -119,11 +120,15 @@ class Outcomes:
     superseded
         A newer version of the same photograph took their place before they were indexed: that one
         has an outcome of its own.
+    undelivered
+        Of the reported: those with a match of which nobody was notified.
     reasons
-        Of those that were rejected or failed, by key, as their failure records give them.
+        Of those that were rejected, failed or undelivered, by key, as their failure records give
+        them.
     """
 
     reported: list[str] = field(default_factory=list)
+    undelivered: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -307,12 +312,16 @@ def wait_for_outcomes(
 class _Waiting:
     def __init__(self, deployment: Deployment, versions: list[Version]) -> None:
         self._records = Records(deployment)
+        self._deliveries = Deliveries(deployment)
         self._stepfunctions = deployment.make_client("stepfunctions")
         self._state_machine_arn = deployment.state_machine_arn
+        self._versions = versions
         self.pending = {version.digest: version for version in versions}
         self._names = {execution_name(v.key, v.digest) for v in versions}
         self._outcomes = Outcomes()
         self._failed: dict[str, Version] = {}
+        #: Keys of the reports by the version's digest.
+        self._reports: dict[str, str] = {}
         self._quiet_since = time.monotonic()
 
     def look(self) -> None:
@@ -322,6 +331,7 @@ class _Waiting:
             for key in self._records.keys("reports", day):
                 if version := self.pending.pop(digest_of(key), None):
                     self._outcomes.reported.append(version.key)
+                    self._reports[version.digest] = key
             for key in self._records.keys("failures", day):
                 if version := self.pending.pop(digest_of(key), None):
                     self._failed[key] = version
@@ -353,7 +363,29 @@ class _Waiting:
                 ended = self._outcomes.rejected if rejected else self._outcomes.failed
                 ended.append(version.key)
                 self._outcomes.reasons[version.key] = record["reason"]
+        for key, reason in self._undelivered():
+            self._outcomes.undelivered.append(key)
+            self._outcomes.reasons[key] = reason
         return self._outcomes
+
+    def _undelivered(self) -> Iterator[tuple[str, str]]:
+        """Keys of the versions of whose match nobody was notified, and why.
+
+        The record that tells of it may be on its way, since the execution has only just ended.
+        """
+        if not self._reports:
+            return
+        days = sorted({day for version in self._versions for day in version.days})
+        listed = (key for day in days for key in self._records.keys(DELIVERY_FAILURES, day))
+        keys = {digest_of(key): key for key in listed}
+        told = keys.keys() & self._reports.keys()
+        for record in self._records.read(keys[digest] for digest in sorted(told)):
+            yield record["key"], record["reason"]
+        first_day = datetime.fromisoformat(days[0]).replace(tzinfo=UTC)
+        doubtful = self._reports.keys() & self._deliveries.doubtful(since=first_day)
+        for report in self._records.read(self._reports[each] for each in sorted(doubtful - told)):
+            if reason := self._deliveries.failure(report):
+                yield report["key"], reason
 
     def _look_up_executions(self) -> None:
         """Find executions that ended badly although no event of it has arrived."""

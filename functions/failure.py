@@ -1,4 +1,4 @@
-"""Failure function: one record for a version that failed, unless a report stands.
+"""Failure function: one record for a version that lacks its outcome or its delivery.
 
 Called by the state machine for an image that it rejected, and by EventBridge for an execution
 that ended FAILED, TIMED_OUT or ABORTED.
@@ -17,7 +17,13 @@ from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.ended import ExecutionEnded
 from functions.matching.errors import ImageRejected
-from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.failures import (
+    Failure,
+    FailureStatus,
+    Lacking,
+    failure_record,
+    lacking,
+)
 from functions.matching.images import UploadedImage, image_or_removal
 from functions.matching.settings import FailureSettings
 from functions.observability import logger, metrics, working_on
@@ -53,6 +59,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 def record_rejected(event: dict[str, Any]) -> dict[str, Any]:
     """Record what the Catch path caught; returns what the Fail state says."""
     image = UploadedImage.from_payload(event["image"])
+    working_on(image)
     failure = Failure(
         status=FailureStatus.REJECTED,
         step=event["step"],
@@ -61,19 +68,44 @@ def record_rejected(event: dict[str, Any]) -> dict[str, Any]:
         execution_arn=event["execution_arn"],
         failed_at=datetime.now(UTC),
     )
-    return record(image, failure)
+    written = failure_record(image, failure, name_pattern=settings.name_pattern)
+    return told(failure, written, stands=output.write_failure(image, written))
 
 
 def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
-    """Record an execution that ended badly, if that is still so: events come late."""
+    """Record what an execution that ended badly left lacking, if that is still so.
+
+    Events come late, and the execution may be redriven or replaced at any moment. So what was
+    written is compared with how things stand afterwards, until both agree.
+    """
+    recorded: tuple[UploadedImage, Failure, Lacking] | None = None
+    written: dict[str, Any] = {}
+    while (found := left_lacking(ended)) != recorded:
+        if recorded:
+            output.delete_failure(recorded[0], recorded[2])
+        if found:
+            image, failure, lacks = found
+            written = failure_record(
+                image, failure, name_pattern=settings.name_pattern, lacking=lacks
+            )
+            output.put_failure(image, written, lacks)
+        recorded = found
+    if recorded is None:
+        return {"recorded": False}
+    return told(recorded[1], written, stands=True)
+
+
+def left_lacking(ended: ExecutionEnded) -> tuple[UploadedImage, Failure, Lacking] | None:
+    """Return what the execution leaves lacking now; None when it lacks nothing."""
     execution = executions.describe(ended.execution_arn)
     if execution["status"] not in FailureStatus.__members__:
         logger.info("no longer failed", status=execution["status"])
-        return {"recorded": False}
+        return None
     if execution.get("error") == ImageRejected.__name__:
         logger.info("recorded by the state machine itself")
-        return {"recorded": False}
+        return None
     image = image_or_removal(json.loads(execution["input"]))
+    working_on(image)
     failure = Failure(
         status=FailureStatus(execution["status"]),
         step=executions.last_step(ended.execution_arn),
@@ -82,14 +114,19 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
         execution_arn=ended.execution_arn,
         failed_at=ended.ended_at,
     )
-    return record(image, failure)
+    lacks = lacking(output.report(image), execution_arn=failure.execution_arn, step=failure.step)
+    if lacks is None:
+        logger.info("nothing is lacking", status=failure.status, step=failure.step)
+        return None
+    # Only the newest attempt tells of the outcome, by its report or by a record of its own.
+    if lacks is Lacking.OUTCOME and executions.has_next_attempt(failure.execution_arn):
+        logger.info("a newer attempt was started", status=failure.status, step=failure.step)
+        return None
+    return image, failure, lacks
 
 
-def record(image: UploadedImage, failure: Failure) -> dict[str, Any]:
-    """Write the record; returns the reason and the sentence for people."""
-    working_on(image)
-    written = failure_record(image, failure, name_pattern=settings.name_pattern)
-    stands = output.write_failure(image, written)
+def told(failure: Failure, written: dict[str, Any], *, stands: bool) -> dict[str, Any]:
+    """Count and log a record, if it stands; returns the reason and the sentence for people."""
     if stands:
         metrics.add_metric(_COUNTED_AS[failure.status], MetricUnit.Count, 1)
     logger.info(

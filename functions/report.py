@@ -66,7 +66,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         best_similarity=written["best_similarity"],
         best_open_similarity=written["best_open_similarity"],
         notify_threshold=written["notify_threshold"],
-        notified=written["notified"],
+        above_threshold=written["above_threshold"],
         report_bucket=output.name,
         report_key=key,
         silenced=tuple(names_digest(name, other) for other in judged.silenced_names),
@@ -80,7 +80,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     logger.info(
         "reported",
         status=verdict.status,
-        notified=verdict.notified,
+        above_threshold=verdict.above_threshold,
         silenced=len(judged.silenced_names),
         reopened=len(judged.reopened),
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult, UnindexedFace
-from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import (
+    delivery_failure_key,
     failure_key,
     json_lines,
     match_rows,
@@ -131,6 +132,20 @@ class Pile:
         record = failure_record(image, failure, name_pattern=NAME_PATTERN)
         self.objects[failure_key(image)] = json_lines([record])
 
+    def undelivered(self, photograph: Photograph, error: str | None = "NotFoundException") -> None:
+        """Write that nobody was notified of a photograph's match; without an error: stopped."""
+        image = photograph.image
+        failure = Failure(
+            status=FailureStatus.FAILED if error else FailureStatus.ABORTED,
+            step="NotifyMatch",
+            error=error,
+            cause=error and "Topic does not exist",
+            execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
+            failed_at=at(photograph.minute + 2),
+        )
+        record = failure_record(image, failure, name_pattern=NAME_PATTERN, lacking=Lacking.DELIVERY)
+        self.objects[delivery_failure_key(image)] = json_lines([record])
+
     def decided(
         self,
         name: str,
@@ -155,6 +170,12 @@ class Pile:
         )
         record = made.to_record(imported_at=at(600))
         self.objects[decision_key(name, other)] = json_lines([record])
+
+
+def as_version_1(made: dict[str, Any]) -> dict[str, Any]:
+    """The report as schema version 1 wrote it."""
+    renamed = {("notified" if k == "above_threshold" else k): v for k, v in made.items()}
+    return {**renamed, "schema_version": 1}
 
 
 def at(minute: float) -> datetime:

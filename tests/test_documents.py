@@ -87,6 +87,7 @@ def documented(kind: str) -> set[str]:
         ("reports", example_report()),
         ("matches", match_rows(example_report())[0]),
         ("failures", example_failure()),
+        ("delivery_failures", example_failure()),
         ("decisions", example_decision()),
     ],
 )

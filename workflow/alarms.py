@@ -94,8 +94,9 @@ class Alarms(Construct):
         self._alarm(
             "ExecutionsFailed",
             failure.counted("ExecutionsFailed", _FIVE_MINUTES),
-            "Executions failed though their images are not at fault. See facematch failures for "
-            "the reason and what to do; mend the cause, then: facematch replay.",
+            "Executions failed though their images are not at fault: photographs have no report, "
+            "or nobody was notified of a match. See facematch failures for the reason and what to "
+            "do. Fix the cause, then: facematch replay --all.",
         )
         self._alarm(
             "ExecutionsTimedOut",

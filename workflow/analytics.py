@@ -127,7 +127,7 @@ class Analytics(Construct):
             }
         glue.CfnTable(
             self,
-            f"{table.name.capitalize()}Table",
+            f"{_camel(table.name)}Table",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_name=self.database.ref,
             table_input=glue.CfnTable.TableInputProperty(
@@ -138,7 +138,7 @@ class Analytics(Construct):
                 partition_keys=[_column("dt", "string")] if table.by_day else [],
                 storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
                     location=location,
-                    columns=[_column(name, kind) for name, kind in table.columns.items()],
+                    columns=[_column(name, kind) for name, kind in table.readable.items()],
                     input_format=_TEXT_INPUT,
                     output_format=_TEXT_OUTPUT,
                     serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=_JSON_SERDE),

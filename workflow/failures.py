@@ -113,7 +113,8 @@ class Failures(Construct):
                     f"The execution {field('$.detail.name')} ended {field('$.detail.status')}.\n"
                     f"Error: {field('$.detail.error')}\n"
                     f"Execution: {field('$.detail.executionArn')}\n"
-                    "Its failure record, under failures/ in the output bucket, says what to do."
+                    "Its failure record, under failures/ in the output bucket or, when the report "
+                    "stands but nobody was notified, under delivery_failures/, says what to do."
                 ),
             )
         )

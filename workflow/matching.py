@@ -114,6 +114,7 @@ class Matching(Construct):
                 "search": "{% $states.input.search %}",
                 "report": "{% $states.input.report %}",
                 "execution_arn": _EXECUTION,
+                "redrive_count": _REDRIVE_COUNT,
             },
             outputs=_with("notification"),
         )

@@ -216,7 +216,8 @@ SETTINGS: Final[dict[str, Setting]] = {
     "report_expiration_days": Setting(
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
-        meaning="Days after which reports and match rows are deleted; not before the photographs",
+        meaning="Days after which reports, match rows and records of failed deliveries are "
+        "deleted; not before the photographs",
     ),
     "failure_expiration_days": Setting(
         read=_or_none(_whole(1, 36500, " days")),

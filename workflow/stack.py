@@ -57,6 +57,7 @@ class FaceMatchingStack(cdk.Stack):
         for kind, days in (
             ("reports", settings.report_expiration_days),
             ("matches", settings.report_expiration_days),
+            ("delivery_failures", settings.report_expiration_days),
             ("failures", settings.failure_expiration_days),
         ):
             if days:
@@ -203,7 +204,9 @@ class FaceMatchingStack(cdk.Stack):
             },
         )
         self._allow_records(report, "s3:PutObject", "reports", "matches")
-        self._allow_records(report, "s3:DeleteObject", "reports", "matches", "failures")
+        self._allow_records(
+            report, "s3:DeleteObject", "reports", "matches", "failures", "delivery_failures"
+        )
         self._allow_records(report, "s3:GetObject", "decisions")
         report.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
         report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
@@ -217,12 +220,14 @@ class FaceMatchingStack(cdk.Stack):
             "Tells of a match that passed the threshold",
             {
                 "MATCHES_TOPIC_ARN": self.topics.matches.topic_arn,
+                "OUTPUT_BUCKET": self.output.bucket_name,
                 "NAME_PATTERN": self._settings.name_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )
         notify.allow("sns:Publish", on=[self.topics.matches.topic_arn])
         notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self.topics.key.key_arn])
+        self._allow_records(notify, "s3:DeleteObject", "delivery_failures")
         return notify
 
     def _removal(self) -> Function:
@@ -239,22 +244,24 @@ class FaceMatchingStack(cdk.Stack):
         self.intake.grant_read_images(removal, older_versions=False)
         removal.allow("rekognition:DeleteFaces", on=[self.collection.attr_arn])
         self._allow_registers(removal)
-        self._allow_records(removal, "s3:DeleteObject", "reports", "matches", "failures")
+        self._allow_records(
+            removal, "s3:DeleteObject", "reports", "matches", "failures", "delivery_failures"
+        )
         return removal
 
     def _failure(self) -> Function:
         failure = self._function(
             "Failure",
             "failure",
-            "Records a version that failed, unless a report stands",
+            "Records a version that lacks its outcome, or the notification of its match",
             {
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "NAME_PATTERN": self._settings.name_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )
-        self._allow_records(failure, "s3:PutObject", "failures")
-        self._allow_records(failure, "s3:DeleteObject", "failures")
+        self._allow_records(failure, "s3:PutObject", "failures", "delivery_failures")
+        self._allow_records(failure, "s3:DeleteObject", "failures", "delivery_failures")
         self._allow_records(failure, "s3:GetObject", "reports")
         failure.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
         for machine in (self._settings.stack_name, f"{self._settings.stack_name}-removal"):

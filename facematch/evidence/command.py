@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import webbrowser
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -74,7 +73,6 @@ def dashboard(
         to or default_folder(dashboards, deployment),
         minimum=minimum,
         limit=limit,
-        options={"--profile": profile, "--region": region},
     )
     show(written)
     if open_it:
@@ -87,15 +85,8 @@ def write_page(
     *,
     minimum: float = 0,
     limit: int = LIMIT,
-    options: dict[str, str | None] | None = None,
 ) -> Written:
-    """Write the page and show how far it is.
-
-    Parameters
-    ----------
-    options
-        Of the command line, that other commands need too to find the deployment.
-    """
+    """Write the page and show how far it is."""
     from facematch.evidence.write import Dashboards  # noqa: PLC0415 - needs the extra `page`
 
     with progress() as bars:
@@ -105,7 +96,7 @@ def write_page(
             folder,
             minimum=minimum,
             limit=limit,
-            decisions_command=_decisions_command(deployment, options or {}),
+            decisions_command=deployment.command("decisions", "import", "FILE"),
             progress=lambda done, total: bars.update(
                 task, description="photographs cropped", completed=done, total=total
             ),
@@ -157,15 +148,3 @@ def _delete(dashboards: Dashboards, folders: list[Path]) -> None:
         output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
     if not deleted:
         messages.print("There is no evidence page here. Name its folder with --to.")
-
-
-def _decisions_command(deployment: Deployment, options: dict[str, str | None]) -> str:
-    parts = ["facematch", "decisions", "import", "FILE"]
-    if deployment.local:
-        return shlex.join([*parts, "--local"])
-    if deployment.stack_name != DEFAULT_STACK_NAME:
-        options = {**options, "--stack": deployment.stack_name}
-    for option, value in options.items():
-        if value:
-            parts += [option, value]
-    return shlex.join(parts)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from functions.aws.clients import availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
+from functions.matching.failures import Lacking
 from functions.matching.images import UploadedImage, version_id_of
 from functions.matching.reports import (
+    delivery_failure_key,
     failure_key,
     json_lines,
     match_rows,
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 #: No such key or version (404), or a version that is a delete marker (405).
 _ABSENT = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+
+
+#: Where the record of what is lacking lies.
+_KEYS: Final = {Lacking.OUTCOME: failure_key, Lacking.DELIVERY: delivery_failure_key}
 
 
 class ImagesBucket:
@@ -93,14 +99,14 @@ class OutputBucket:
     def write_report(
         self, image: UploadedImage, report: dict[str, Any], *, replaces_nothing: bool = False
     ) -> str:
-        """Write the match rows, then the report, then remove the version's failure record.
+        """Write the match rows, then the report, then remove the version's failure records.
 
         In this order, so that a report never lacks its rows and no failure outlives a report.
 
         Parameters
         ----------
         replaces_nothing
-            Nothing can be there of the version yet, so nothing has to be removed: two requests
+            Nothing can be there of the version yet, so nothing has to be removed: three requests
             fewer for nearly every image.
 
         Returns
@@ -115,7 +121,8 @@ class OutputBucket:
             self._delete(matches_key(image))
         self._put(report_key(image), [report])
         if not replaces_nothing:
-            self._delete(failure_key(image))
+            self.delete_failure(image)
+            self.delete_failure(image, Lacking.DELIVERY)
         return report_key(image)
 
     def write_failure(self, image: UploadedImage, record: dict[str, Any]) -> bool:
@@ -128,20 +135,34 @@ class OutputBucket:
         """
         if self.has_report(image):
             return False
-        self._put(failure_key(image), [record])
+        self.put_failure(image, record)
         if self.has_report(image):
-            self._delete(failure_key(image))
+            self.delete_failure(image)
             return False
         return True
 
     def delete_report(self, day: str, digest: str) -> None:
-        """Delete the report and the match rows of a version."""
-        for kind in ("matches", "reports"):
+        """Delete the report of a version, with its match rows and its delivery failure."""
+        for kind in ("matches", "delivery_failures", "reports"):
             self._delete(record_key(kind, day, digest))
 
-    def delete_failure(self, image: UploadedImage) -> None:
+    def put_failure(
+        self, image: UploadedImage, record: dict[str, Any], lacking: Lacking = Lacking.OUTCOME
+    ) -> None:
+        """Write the failure record, whatever else is there."""
+        self._put(_KEYS[lacking](image), [record])
+
+    def delete_failure(self, image: UploadedImage, lacking: Lacking = Lacking.OUTCOME) -> None:
         """Delete the failure record of an attempt that has succeeded since."""
-        self._delete(failure_key(image))
+        self._delete(_KEYS[lacking](image))
+
+    def report(self, image: UploadedImage) -> dict[str, Any] | None:
+        """The version's report, of any schema version; None when it has none."""
+        body = self._get(report_key(image))
+        if body is None:
+            return None
+        found: dict[str, Any] = json.loads(body)
+        return found
 
     def has_report(self, image: UploadedImage) -> bool:
         """Whether the version has a report."""

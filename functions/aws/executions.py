@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from functions.aws.clients import availability, error_code
-from functions.matching.keys import replay_name
+from functions.matching.keys import next_attempt, replay_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,24 @@ class Executions:
         """
         with _without_names():
             return self._stepfunctions.describe_execution(executionArn=execution_arn)
+
+    def has_next_attempt(self, execution_arn: str) -> bool:
+        """Whether somebody has started the next attempt at the same object version.
+
+        Raises
+        ------
+        ExecutionUnreadable
+            When it may not be asked.
+        """
+        machine, _, name = execution_arn.rpartition(":")
+        with _without_names():
+            try:
+                self._stepfunctions.describe_execution(
+                    executionArn=f"{machine}:{next_attempt(name)}"
+                )
+            except self._stepfunctions.exceptions.ExecutionDoesNotExist:
+                return False
+        return True
 
     def last_step(self, execution_arn: str) -> str | None:
         """The state that the execution entered last; None when it entered none.

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from functions.matching.errors import Reason, Unavailable, rejection_in
 from functions.matching.images import MAX_IMAGE_BYTES, timestamp
 from functions.matching.keys import name_in
-from functions.matching.reports import SCHEMA_VERSION, image_columns
+from functions.matching.reports import image_columns, is_above_threshold
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Mapping
     from datetime import datetime
 
     from functions.matching.images import UploadedImage
+
+
+SCHEMA_VERSION: Final = 1
 
 
 class FailureStatus(StrEnum):
@@ -33,6 +37,38 @@ class Replay(StrEnum):
 
     REDRIVE = "REDRIVE"
     NONE = "NONE"
+
+
+class Lacking(StrEnum):
+    """What an execution that ended badly still owes to its object version."""
+
+    OUTCOME = "OUTCOME"
+    DELIVERY = "DELIVERY"
+
+
+#: The states that come after the one that writes the report.
+AFTER_THE_REPORT: Final = frozenset({"AboveThreshold", "NotifyMatch", "Done"})
+
+
+def lacking(
+    report: Mapping[str, Any] | None, *, execution_arn: str, step: str | None
+) -> Lacking | None:
+    """Return what a version lacks because an execution ended badly; None when it lacks nothing.
+
+    A report wins over a failure, but only the execution that wrote it can deliver its notification.
+    A report that was written and is not there any more has left with its photograph.
+
+    Parameters
+    ----------
+    report
+        The version's report, of any schema version; None when there is none.
+    step
+        State in which the execution ended; None when it ended before the first.
+    """
+    if report is None:
+        return None if step in AFTER_THE_REPORT else Lacking.OUTCOME
+    owed = report.get("execution_arn") == execution_arn and is_above_threshold(report)
+    return Lacking.DELIVERY if owed else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +151,14 @@ _OTHER: Final[dict[str, tuple[str, str]]] = {
     "ResourceNotFoundException": _ACCESS,
     "InvalidS3ObjectException": _ACCESS,
     "ClientError": _ACCESS,
+    # Of SNS (Amazon SNS API Reference, Publish).
+    "NotFoundException": _ACCESS,
+    "AuthorizationErrorException": _ACCESS,
+    "KMSAccessDeniedException": _ACCESS,
+    "KMSDisabledException": _ACCESS,
+    "KMSInvalidStateException": _ACCESS,
+    "KMSNotFoundException": _ACCESS,
+    "KMSOptInRequired": _ACCESS,
     "Sandbox.Timedout": (
         "The function ran into its timeout.",
         "Redrive the execution. If it times out again, look at the function's log for what hangs.",
@@ -143,7 +187,11 @@ _BY_STATUS: Final[dict[FailureStatus, tuple[str, str]]] = {
 
 
 def failure_record(
-    image: UploadedImage, failure: Failure, *, name_pattern: re.Pattern[str]
+    image: UploadedImage,
+    failure: Failure,
+    *,
+    name_pattern: re.Pattern[str],
+    lacking: Lacking = Lacking.OUTCOME,
 ) -> dict[str, Any]:
     """The failure record, as it is written."""
     rejected = failure.status is FailureStatus.REJECTED
@@ -153,7 +201,8 @@ def failure_record(
         message = f"{image.uri} {fault}" + (f": {detail}." if detail else ".")
     else:
         fault, remedy = _OTHER.get(failure.error or "", _BY_STATUS[failure.status])
-        message = f"{image.uri}: {fault}"
+        undelivered = " has a match, but nobody was notified" * (lacking is Lacking.DELIVERY)
+        message = f"{image.uri}{undelivered}: {fault}"
     return {
         "schema_version": SCHEMA_VERSION,
         **image_columns(image),

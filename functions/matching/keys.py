@@ -152,6 +152,14 @@ def replay_name(name: str, attempt: int) -> str:
     return f"{name}-r{attempt}" if attempt else name
 
 
+def next_attempt(name: str) -> str:
+    """Name of the execution that is the next attempt after the one of this name."""
+    first, _, attempt = name.rpartition("-r")
+    if first and attempt.isdecimal():
+        return replay_name(first, int(attempt) + 1)
+    return replay_name(name, 1)
+
+
 def _escaped(byte: int) -> str:
     if byte == ord("/"):
         return "::"

@@ -7,7 +7,7 @@ after the version's digest: a replay writes over its own.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -16,12 +16,13 @@ from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
     from functions.matching.images import UploadedImage
 
-SCHEMA_VERSION: Final = 1
+#: Of reports and match rows. Version 1 called `above_threshold` `notified`.
+SCHEMA_VERSION: Final = 2
 
 
 class Outcome(StrEnum):
@@ -53,7 +54,7 @@ class Verdict:
     best_similarity: float
     best_open_similarity: float
     notify_threshold: float
-    notified: bool
+    above_threshold: bool
     report_bucket: str
     report_key: str
     silenced: tuple[str, ...] = ()
@@ -61,11 +62,13 @@ class Verdict:
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
-        """Read what `to_payload` wrote."""
+        """Read what `to_payload` wrote, also before the stack was updated."""
+        known = {field.name: payload[field.name] for field in fields(cls) if field.name in payload}
         return cls(
             **{
-                **payload,
+                **known,
                 "status": Outcome(payload["status"]),
+                "above_threshold": is_above_threshold(payload),
                 "silenced": tuple(payload["silenced"]),
                 "reopened": tuple(Reopened.from_payload(pair) for pair in payload["reopened"]),
             }
@@ -91,6 +94,11 @@ def failure_key(image: UploadedImage) -> str:
     return record_key("failures", image.day, image.digest)
 
 
+def delivery_failure_key(image: UploadedImage) -> str:
+    """Of the record that the version's notification failed, in the output bucket."""
+    return record_key("delivery_failures", image.day, image.digest)
+
+
 def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
     """What the search said: NO_FACE when there was nothing to search for."""
     if not indexed.faces:
@@ -101,6 +109,11 @@ def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
 def passes(similarity: float, notify_threshold: float) -> bool:
     """Whether a similarity is worth a notification; no match (0) never is."""
     return similarity > 0 and similarity >= notify_threshold
+
+
+def is_above_threshold(report: Mapping[str, Any]) -> bool:
+    """Whether a report, of any schema version, is worth a notification."""
+    return bool(report[_above_threshold_in(report)])
 
 
 def best_open_similarity(searched: SearchResult, judged: Judgement) -> float:
@@ -146,7 +159,7 @@ def report(
         "best_open_similarity": best_open,
         "silenced_names": list(judged.silenced_names),
         "reopened_names": [pair.name for pair in judged.reopened],
-        "notified": passes(best_open, notify_threshold),
+        "above_threshold": passes(best_open, notify_threshold),
         "other_name_matches": len(searched.matches),
         "matches_left_out": searched.left_out,
         "same_name_matches": searched.same_name,
@@ -173,16 +186,22 @@ def without_matches(
     ]
     matches = [match for face in faces for match in face["matches"]]
     silenced = [name for name in report["silenced_names"] if name != forgotten_name]
+    reopened = [name for name in report["reopened_names"] if name != forgotten_name]
+    lists = (report["faces"], report["silenced_names"], report["reopened_names"])
+    if (faces, silenced, reopened) == lists:
+        return report
     still_open = (m["similarity"] for m in matches if m["name"] not in silenced)
     lost_all = report["status"] == Outcome.MATCHED and not matches
+    best_open = max(still_open, default=0.0)
     return {
         **report,
         "faces": faces,
         "status": Outcome.UNIQUE if lost_all else report["status"],
         "best_similarity": max((match["similarity"] for match in matches), default=0.0),
-        "best_open_similarity": max(still_open, default=0.0),
+        "best_open_similarity": best_open,
         "silenced_names": silenced,
-        "reopened_names": [name for name in report["reopened_names"] if name != forgotten_name],
+        "reopened_names": reopened,
+        _above_threshold_in(report): passes(best_open, report["notify_threshold"]),
         "other_name_matches": len(matches),
     }
 
@@ -239,8 +258,13 @@ def image_columns(image: UploadedImage) -> dict[str, Any]:
 
 
 def record_key(kind: str, day: str, digest: str) -> str:
-    """Of a version's record of a kind: reports, matches or failures."""
+    """Of a version's record of a kind: reports, matches, failures or delivery_failures."""
     return f"{kind}/dt={day}/{digest}.json"
+
+
+def _above_threshold_in(report: Mapping[str, Any]) -> str:
+    """Name of the field, which the schema version decides."""
+    return "above_threshold" if "above_threshold" in report else "notified"
 
 
 def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ written against it: a field cannot be added to one alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -23,11 +23,19 @@ class Table:
         ISO 8601 with milliseconds, which sort as text.
     by_day
         Whether its files lie under ``dt=<UTC date of the upload>/``.
+    former_columns
+        Columns that only records of an earlier schema version have.
     """
 
     name: str
     columns: dict[str, str]
     by_day: bool = True
+    former_columns: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> dict[str, str]:
+        """The columns that a query may name."""
+        return {**self.columns, **self.former_columns}
 
 
 _BOX: Final = "struct<left:double,top:double,width:double,height:double>"
@@ -74,13 +82,14 @@ REPORTS: Final = Table(
         "best_open_similarity": "double",
         "silenced_names": "array<string>",
         "reopened_names": "array<string>",
-        "notified": "boolean",
+        "above_threshold": "boolean",
         "other_name_matches": "int",
         "matches_left_out": "int",
         "same_name_matches": "int",
         "unattributed_matches": "int",
         "execution_arn": "string",
     },
+    former_columns={"notified": "boolean"},
 )
 
 MATCHES: Final = Table(
@@ -124,6 +133,9 @@ FAILURES: Final = Table(
     },
 )
 
+#: A report stands beside it, and nobody was notified of its match.
+DELIVERY_FAILURES: Final = Table(name="delivery_failures", columns=FAILURES.columns)
+
 DECISIONS: Final = Table(
     name="decisions",
     columns={
@@ -142,4 +154,6 @@ DECISIONS: Final = Table(
     by_day=False,
 )
 
-TABLES: Final = {table.name: table for table in (REPORTS, MATCHES, FAILURES, DECISIONS)}
+TABLES: Final = {
+    table.name: table for table in (REPORTS, MATCHES, FAILURES, DELIVERY_FAILURES, DECISIONS)
+}

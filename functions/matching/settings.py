@@ -123,6 +123,7 @@ class NotifySettings(_FromEnvironment):
     """Of the notify step."""
 
     matches_topic_arn: str
+    output_bucket: str
     name_pattern: re.Pattern[str]
 
 

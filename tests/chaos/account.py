@@ -43,6 +43,8 @@ class Account:
         By pair id, out of the match rows of both sides.
     told
         Pair ids that a notification told of, listed in it or in the report that it names.
+    undelivered
+        Versions of whose match nobody was notified, by their records.
     repeated
         Notifications about a version beyond its first one.
     digests
@@ -53,6 +55,7 @@ class Account:
     faces: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    undelivered: set[Version] = field(default_factory=set)
     repeated: int = 0
     messages_left: int = 0
     dead_letters: int = 0
@@ -111,6 +114,9 @@ def account(
     for record in records.read(list(records.keys("failures"))):
         if version := of_digest.get(record["digest"]):
             made.outcomes[version].append(f"{record['status']} {record['reason']}")
+    failed_deliveries = records.read(list(records.keys("delivery_failures")))
+    found = {of_digest.get(record["digest"]) for record in failed_deliveries}
+    made.undelivered = {version for version in found if version}
     listed = _read_pairs(made, records, of_digest)
     _read_notifications(made, notifications, of_digest, listed)
     made.faces = {face: key for face, key in _faces(deployment) if key in keys}
@@ -159,10 +165,11 @@ def differences(clean: Account, found: Account) -> Differences:
         result.lost.append(f"the notification of {_both(clean.pairs.get(pair), found)}")
     for pair in sorted(found.told - clean.pairs.keys()):
         result.invented.append(f"a notification of {_both(found.pairs.get(pair), found)}")
+    for version in sorted(found.undelivered):
+        result.lost.append(f"the delivery of {found.digests.get(version, '?')}")
     if found.messages_left:
         result.lost.append(f"{found.messages_left} messages are left in the queue")
     if found.failed_executions:
-        # A report hides them from the outcomes: its notification may be missing.
         result.lost.append(f"{found.failed_executions} executions failed and were not replayed")
     if found.dead_letters:
         result.lost.append(f"{found.dead_letters} messages are dead letters")

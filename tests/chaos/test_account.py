@@ -74,6 +74,10 @@ def _told_of_nothing(found: Account) -> None:
     found.told.add("a-c")
 
 
+def _undelivered(found: Account) -> None:
+    found.undelivered.add(ANN)
+
+
 def _message_left(found: Account) -> None:
     found.messages_left = 1
 
@@ -105,6 +109,7 @@ def _dead_letter(found: Account) -> None:
         ),
         (_nobody_told, "lost: the notification of digest-a and digest-b"),
         (_told_of_nothing, "invented: a notification of a pair that no match row has"),
+        (_undelivered, "lost: the delivery of digest-a"),
         (_message_left, "lost: 1 messages are left in the queue"),
         (_dead_letter, "lost: 1 messages are dead letters"),
     ],

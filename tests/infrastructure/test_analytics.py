@@ -37,7 +37,7 @@ def test_every_kind_of_record_is_a_table_with_its_columns_in_order(template: Tem
 
     assert found.keys() == TABLES.keys()
     for name, table in found.items():
-        assert list(columns(table).items()) == list(TABLES[name].columns.items())
+        assert list(columns(table).items()) == list(TABLES[name].readable.items())
         storage = table["StorageDescriptor"]
         assert template.text(storage["Location"]) == f"s3://{OUTPUT}/{name}/"
         serde = storage["SerdeInfo"]["SerializationLibrary"]
@@ -123,6 +123,23 @@ def test_results_are_deleted_after_a_month_and_records_are_not(template: Templat
 
     assert expiring[RESULTS_PREFIX] == 30
     assert not [prefix for prefix in expiring if prefix.rstrip("/") in {"", *TABLES}]
+
+
+def test_records_are_deleted_with_what_they_are_about(
+    synthesise: Callable[..., Template],
+) -> None:
+    template = synthesise(
+        image_expiration_days=10, report_expiration_days=20, failure_expiration_days=30
+    )
+    rules = template.properties("AWS::S3::Bucket", "Output")["LifecycleConfiguration"]["Rules"]
+    expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
+
+    kept = {prefix.rstrip("/"): days for prefix, days in expiring.items()}
+    assert {table: kept.get(table) for table in TABLES} == {
+        **dict.fromkeys(("reports", "matches", "delivery_failures"), 20),
+        "failures": 30,
+        "decisions": None,
+    }
 
 
 def test_the_command_line_finds_database_and_workgroup(template: Template) -> None:

@@ -326,7 +326,7 @@ def catalog(quicksight: Template) -> duckdb.DuckDBPyConnection:
     connection.execute("ATTACH ':memory:' AS \"AwsDataCatalog\"")
     connection.execute(f'CREATE SCHEMA "AwsDataCatalog"."{database}"')
     for name, made in TABLES.items():
-        kinds = {**made.columns, **({"dt": "string"} if made.by_day else {})}
+        kinds = {**made.readable, **({"dt": "string"} if made.by_day else {})}
         columns = ", ".join(
             f'"{column}" {exp.DataType.build(kind, dialect="hive").sql("duckdb")}'
             for column, kind in kinds.items()

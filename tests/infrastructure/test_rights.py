@@ -53,6 +53,7 @@ RIGHTS = {
         ("s3:DeleteObject", f"{OUTPUT}/reports/*"),
         ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/delivery_failures/*"),
     },
     "report": READ_CURRENT_IMAGES
     | {
@@ -61,6 +62,7 @@ RIGHTS = {
         ("s3:PutObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/matches/*"),
         ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/delivery_failures/*"),
         ("s3:GetObject", f"{OUTPUT}/decisions/*"),
         ("s3:ListBucket", OUTPUT),
         ("ssm:GetParameter", "<parameter>"),
@@ -69,10 +71,13 @@ RIGHTS = {
         ("sns:Publish", "<matches>"),
         ("kms:Decrypt", "<key>"),
         ("kms:GenerateDataKey", "<key>"),
+        ("s3:DeleteObject", f"{OUTPUT}/delivery_failures/*"),
     },
     "failure": {
         ("s3:PutObject", f"{OUTPUT}/failures/*"),
         ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
+        ("s3:PutObject", f"{OUTPUT}/delivery_failures/*"),
+        ("s3:DeleteObject", f"{OUTPUT}/delivery_failures/*"),
         ("s3:GetObject", f"{OUTPUT}/reports/*"),
         ("s3:ListBucket", OUTPUT),
         ("states:DescribeExecution", "<executions>"),

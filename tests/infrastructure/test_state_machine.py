@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import jsonata
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.matching.decisions import Judgement
+from functions.matching.failures import AFTER_THE_REPORT
+from functions.matching.reports import is_above_threshold, json_lines, report
+from tests.unit.strategies import images, searches, similarities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,14 +58,69 @@ def test_each_step_calls_a_function_of_its_own(template: Template) -> None:
 @pytest.mark.parametrize(
     ("execution", "told"), [({"Id": "arn"}, 0), ({"RedriveCount": 0}, 0), ({"RedriveCount": 2}, 2)]
 )
-def test_the_report_step_is_told_how_often_the_execution_was_redriven(
-    template: Template, execution: dict[str, Any], told: int
+@pytest.mark.parametrize("step", ["WriteReport", "NotifyMatch"])
+def test_a_step_that_removes_records_is_told_how_often_the_execution_was_redriven(
+    template: Template, step: str, execution: dict[str, Any], told: int
 ) -> None:
-    payload = template.definition()["States"]["WriteReport"]["Arguments"]["Payload"]
-    expression = payload["redrive_count"].removeprefix("{%").removesuffix("%}")
+    payload = template.definition()["States"][step]["Arguments"]["Payload"]
 
-    states = {"states": {"context": {"Execution": execution}}}
-    assert jsonata.Jsonata(expression).evaluate(None, states) == told
+    assert evaluated(payload["redrive_count"], context={"Execution": execution}) == told
+
+
+def test_the_failure_function_knows_the_states_that_come_after_the_report(
+    template: Template,
+) -> None:
+    states = template.definition()["States"]
+    after, found = {states["WriteReport"]["Next"]}, set[str]()
+    while after - found:
+        state = (after - found).pop()
+        found.add(state)
+        choices = states[state].get("Choices", [])
+        after |= {c["Next"] for c in choices} | {
+            states[state][way] for way in ("Next", "Default") if way in states[state]
+        }
+
+    assert found == AFTER_THE_REPORT
+
+
+@pytest.fixture(scope="session")
+def choice(template: Template) -> str:
+    """The condition by which the state machine notifies or not."""
+    (branch,) = template.definition()["States"]["AboveThreshold"]["Choices"]
+    return str(branch["Condition"])
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> dict[str, Any]:
+    """Reports judged by any threshold, often by the best similarity itself, with decisions."""
+    indexed, searched = draw(searches())
+    best = searched.matches[0].similarity if searched.matches else 0.0
+    silenced = draw(st.sets(st.sampled_from([m.name for m in searched.matches] or [""])))
+    return report(
+        draw(images()),
+        indexed,
+        searched,
+        name="Ann",
+        search_threshold=80.0,
+        notify_threshold=draw(st.sampled_from([0.0, best]) | similarities),
+        execution_arn="arn",
+        judged=Judgement(silenced_names=tuple(silenced)),
+    )
+
+
+@given(made=reports())
+def test_the_choice_notifies_exactly_for_a_report_that_is_above_the_threshold(
+    choice: str, made: dict[str, Any]
+) -> None:
+    carried = json.loads(json_lines([made]))
+
+    assert evaluated(choice, input={"report": carried}) is is_above_threshold(made)
+
+
+def evaluated(expression: str, **states: Any) -> Any:
+    """The value of a JSONata expression of the definition, given what `$states` holds."""
+    text = expression.removeprefix("{%").removesuffix("%}")
+    return jsonata.Jsonata(text).evaluate(None, {"states": states})
 
 
 def test_every_task_retries_what_may_pass_with_backoff_and_jitter(template: Template) -> None:

@@ -17,8 +17,9 @@ from facematch.matches import is_evidence, paired
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.reports import json_lines, report_key
 from functions.matching.schema import TABLES
-from tests.pile import Photograph, Pile, at
+from tests.pile import Photograph, Pile, as_version_1, at
 from workflow.queries import queries
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class StandInGlue:
     def __init__(self) -> None:
         self._tables: dict[str, dict[str, Any]] = {}
         for table in TABLES.values():
-            self.add(table.name, table.columns, ["dt"] if table.by_day else [])
+            self.add(table.name, table.readable, ["dt"] if table.by_day else [])
 
     def add(self, name: str, columns: dict[str, str], keys: list[str]) -> None:
         self._tables[f"db/{name}"] = {
@@ -549,6 +550,62 @@ def test_the_threshold_is_that_of_the_search_that_found_the_face(
     made.reported(BEA_2, (ANN_1, 98.0), notify_threshold=98.01)
     fill(s3, made)
     assert answer(athena, queries()["pairs"].sql, "standing") == [["DIFFERENT_PEOPLE"]]
+
+
+@pytest.mark.parametrize(("similarity", "above"), [(99.5, "true"), (98.0, "false")])
+def test_reports_of_both_schema_versions_say_whether_they_are_above_the_threshold(
+    athena: Athena, s3: StandInS3, similarity: float, above: str
+) -> None:
+    made = Pile()
+    for photograph in (ANN_1, BEA_1):
+        made.reported(photograph, (BEA_2, similarity), notify_threshold=99)
+    key = report_key(ANN_1.image)
+    made.objects[key] = json_lines([as_version_1(json.loads(made.objects[key]))])
+    fill(s3, made)
+
+    for photograph in (ANN_1, BEA_1):
+        asked = queries()["history"].sql.replace("?", f"'{photograph.key}'")
+        assert answer(athena, asked, "above_threshold") == [[above]]
+
+
+def test_a_match_of_which_nobody_was_notified_is_among_the_failures_until_it_is_overwritten(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ANN_1, (BEA_1, 99.5))
+    made.undelivered(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.5))
+    made.undelivered(BEA_1, None)
+    made.failed(BEA_2, FailureStatus.FAILED, "Unavailable")
+    fill(s3, made)
+
+    columns = ("lacks", "status", "reason", "images")
+    stopped = ["delivery", "ABORTED", "ABORTED", "1"]
+    unavailable = ["outcome", "FAILED", "Unavailable", "1"]
+    assert answer(athena, queries()["failures"].sql, *columns) == [
+        stopped,
+        ["delivery", "FAILED", "NotFoundException", "1"],
+        unavailable,
+    ]
+    history = queries()["history"].sql.replace("?", f"'{ANN_1.key}'")
+    assert answer(athena, history, "status", "delivery_failed") == [
+        ["MATCHED", "NotFoundException"]
+    ]
+
+    made.reported(Photograph(ANN_1.key, 9, "v2"))
+    fill(s3, made)
+
+    assert answer(athena, queries()["failures"].sql, *columns) == [stopped, unavailable]
+
+
+def test_a_delivery_failure_whose_report_has_left_says_nothing(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.undelivered(ANN_1)
+    fill(s3, made)
+
+    assert answer(athena, queries()["failures"].sql, "lacks") == []
 
 
 def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:

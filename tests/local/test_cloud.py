@@ -102,6 +102,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
         "unchanged": 0,
         "not_uploaded": 0,
         "reported": ["images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg"],
+        "undelivered": [],
         "superseded": [],
         "rejected": ["images/Broken_0001.jpg"],
         "failed": [],

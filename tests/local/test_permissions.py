@@ -37,7 +37,7 @@ from facematch.toolkit import PROJECT
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.images import Removal, UploadedImage
 from functions.matching.register import register_key
-from functions.matching.reports import failure_key, report_key
+from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.workflow.conftest import WAIT_SCALE, eventually, workflow_on
 
 if TYPE_CHECKING:
@@ -285,6 +285,18 @@ class Stage:
         right = Right("removal", "s3:GetObject", "<images>/images/*")
         return self._failed("RemovalStateMachineArn", removal_of(self.ann), right)
 
+    @cached_property
+    def undelivered(self) -> UploadedImage:
+        """Reported, with a match of which nobody was notified."""
+        assert self.workflow.report(self.bea)["faces"]  # who looks like it
+        return self.uploaded("obama3.jpg")
+
+    @cached_property
+    def failed_delivery(self) -> str:
+        """The ARN of the execution that reported it and failed for want of a right."""
+        right = Right("notify", "sns:Publish", "<matches>")
+        return self._failed("StateMachineArn", self.undelivered, right)
+
     def _failed(self, machine: str, image: UploadedImage, right: Right) -> str:
         with self.without(right):
             arn = self.workflow.stepfunctions.start_execution(
@@ -517,6 +529,24 @@ def rejection_that_a_report_overtakes(stage: Stage) -> Step:
     return overtaken
 
 
+def failed_delivery_that_a_replay_overtakes(stage: Stage) -> Step:
+    """Another execution reports the image just when its failure was written."""
+    tell = failure_of("failed_delivery")(stage)
+    image, s3 = stage.undelivered, stage.workflow.s3
+    report = {"Bucket": stage.output, "Key": report_key(image)}
+    body = s3.get_object(**report)["Body"].read()
+    anew = body.replace(stage.failed_delivery.encode(), b"arn of another")
+
+    def overtaken() -> str:
+        s3.put_object(**report, Body=body)
+        with stage.between(
+            "Failure", delivery_failure_key(image), lambda: s3.put_object(**report, Body=anew)
+        ):
+            return tell()
+
+    return overtaken
+
+
 def indexing_of_a_key_that_is_forgotten(stage: Stage) -> Step:
     """A key's register is there for the first write, and was deleted before it is read."""
     image = stage.bea
@@ -624,6 +654,7 @@ PROOFS: dict[Right, Situation] = {
         "report s3:PutObject <output>/matches/*": step("report", "bea"),
         "report s3:DeleteObject <output>/matches/*": step("report", "ann"),
         "report s3:DeleteObject <output>/failures/*": step("report", "bea"),
+        "report s3:DeleteObject <output>/delivery_failures/*": step("report", "bea"),
         "report s3:DeleteObject <output>/reports/*": reporting_of_a_deleted_image,
         "report s3:GetObject <output>/decisions/*": step("report", "bea"),
         "report s3:ListBucket <output>": step("report", "bea"),
@@ -631,6 +662,7 @@ PROOFS: dict[Right, Situation] = {
         "report s3:ListBucket <images>": reporting_of_a_deleted_image,
         "report ssm:GetParameter parameter/FaceMatching/notify-threshold": reporting_anew,
         "notify sns:Publish <matches>": step("notify", "bea"),
+        "notify s3:DeleteObject <output>/delivery_failures/*": step("notify", "bea"),
         "removal s3:GetObject <images>/images/*": removal_of_what_is_there_again,
         "removal s3:ListBucket <images>": removal_of_an_indexed_image,
         "removal rekognition:DeleteFaces <collection>": removal_of_an_indexed_image,
@@ -640,8 +672,13 @@ PROOFS: dict[Right, Situation] = {
         "removal s3:DeleteObject <output>/reports/*": removal_of_an_indexed_image,
         "removal s3:DeleteObject <output>/matches/*": removal_of_an_indexed_image,
         "removal s3:DeleteObject <output>/failures/*": removal_of_an_indexed_image,
+        "removal s3:DeleteObject <output>/delivery_failures/*": removal_of_an_indexed_image,
         "failure s3:PutObject <output>/failures/*": rejection("gone"),
         "failure s3:DeleteObject <output>/failures/*": rejection_that_a_report_overtakes,
+        "failure s3:PutObject <output>/delivery_failures/*": failure_of("failed_delivery"),
+        "failure s3:DeleteObject <output>/delivery_failures/*": (
+            failed_delivery_that_a_replay_overtakes
+        ),
         "failure s3:GetObject <output>/reports/*": rejection("ann"),
         "failure s3:ListBucket <output>": rejection("gone"),
         "failure states:DescribeExecution execution:FaceMatching:*": failure_of("failed_matching"),
@@ -706,7 +743,7 @@ def test_a_step_fails_without_a_right_that_it_has_and_succeeds_with_it(
 def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) -> None:
     workflow = stage.workflow
     notifications = workflow.subscribed("MatchesTopicArn")
-    assert workflow.report(stage.bea)["notified"]
+    assert workflow.report(stage.bea)["above_threshold"]
     stage.take_messages(yes=True)
 
     image = workflow.upload("Cyd_Moe_0001.jpg", workflow.photograph("obama3.jpg"))
@@ -714,7 +751,7 @@ def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) ->
     assert workflow.finished(image)["status"] == "SUCCEEDED"
     assert workflow.states(workflow.arn(image))[-1] == "NotifyMatch"
     report = workflow.report(image)
-    assert (report["status"], report["notified"]) == ("MATCHED", True)
+    assert (report["status"], report["above_threshold"]) == ("MATCHED", True)
     rows = workflow.records("matches", image)
     assert {"Abe_Roe", "Bea_Roe"} <= {row["matched_name"] for row in rows}
     (message,) = eventually(lambda: notifications() or None)

@@ -25,7 +25,12 @@ from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.turns import KEY_NAME
 from functions.matching.keys import DEFAULT_NAME_PATTERN
-from functions.matching.reports import failure_key, matches_key, report_key
+from functions.matching.reports import (
+    delivery_failure_key,
+    failure_key,
+    matches_key,
+    report_key,
+)
 
 from .fake_rekognition import FakeRekognition
 
@@ -325,6 +330,10 @@ class Cloud:
         found = self.records(failure_key(image))
         return found[0] if found else None
 
+    def delivery_failure(self, image: UploadedImage) -> dict[str, Any] | None:
+        found = self.records(delivery_failure_key(image))
+        return found[0] if found else None
+
     def write(self, key: str, *records: dict[str, Any]) -> None:
         body = "".join(json.dumps(record) + "\n" for record in records)
         self.s3.put_object(Bucket=OUTPUT, Key=key, Body=body.encode())
@@ -408,6 +417,7 @@ def deployment_of(
             "ImagePrefix": "images/",
             "OutputBucket": OUTPUT,
             "StateMachineArn": cloud.state_machine_arn,
+            "RemovalStateMachineArn": cloud.removal_state_machine_arn,
             "NotifyThresholdParameter": THRESHOLD_PARAMETER,
             **outputs,
         },

@@ -7,7 +7,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from functions.matching.faces import Box, Face, FoundFace, Match, UnindexedFace
+from functions.matching.faces import (
+    Box,
+    Face,
+    FoundFace,
+    IndexedFaces,
+    Match,
+    SearchResult,
+    UnindexedFace,
+)
 from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, external_image_id
 
@@ -102,3 +110,25 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[IndexedFaces, SearchResult]:
+    """Faces of an image, and matches of these faces."""
+    indexed = IndexedFaces(
+        faces=tuple(draw(st.lists(faces, max_size=3, unique_by=lambda face: face.face_id))),
+        unindexed=tuple(draw(st.lists(unindexed_faces, max_size=2))),
+        face_model_version="7.0",
+    )
+    found: list[Match] = []
+    if indexed.faces:
+        searched = st.sampled_from([face.face_id for face in indexed.faces])
+        found = draw(st.lists(matches(searched), max_size=8))
+    result = SearchResult(
+        matches=tuple(sorted(found, key=lambda match: -match.similarity)),
+        left_out=draw(st.integers(0, 5)),
+        same_name=draw(st.integers(0, 5)),
+        unattributed=draw(st.integers(0, 5)),
+        searched_at="2026-11-22T11:15:09.000Z",
+    )
+    return indexed, result

@@ -15,7 +15,7 @@ from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
 from facematch.errors import Unusable
 from functions.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import UploadedImage
-from functions.matching.reports import failure_key, report_key
+from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
 from .cloud import IMAGES, OUTPUT, deployment_of
 
@@ -86,6 +86,63 @@ def test_a_report_wins_over_a_failure_and_a_running_replay_over_it_too(
         Found.REJECTED: [rejected.key],
         Found.FAILED: [failed.key],
     }
+
+
+def match(cloud: Cloud, name: str, status: str, *, replay: str = "", above: bool = True) -> str:
+    """A photograph with a match whose execution has ended; its key."""
+    image = put(cloud, name)
+    arn = cloud.start(image)
+    cloud.end(arn, status)
+    report = {"execution_arn": f"{arn}{replay}", "above_threshold": above}
+    cloud.write(report_key(image), report)
+    return image.key
+
+
+def test_a_report_whose_notification_failed_is_told_apart_with_the_replay_that_repairs_it(
+    cloud: Cloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = put(cloud, "told.jpg")
+    cloud.write(report_key(told), {"status": "MATCHED"})
+    cloud.write(delivery_failure_key(told), {"status": "FAILED"})
+
+    assert found(deployment) == {Found.UNDELIVERED: [told.key]}
+    assert audit(deployment)
+    assert audit(deployment, as_json=True)
+    shown, document = capsys.readouterr().out.split("{", 1)
+    assert "1  have a report, but nobody was notified" in shown
+    assert "\nOnce the cause is fixed: facematch replay --all\n" in shown
+    assert json.loads("{" + document)["undelivered"] == 1
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_notification_that_failed_unnoticed_is_named(
+    cloud: Cloud, deployment: Deployment, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EventBridge delivers events at best effort, and none of this one came."""
+    key = match(cloud, "untold.jpg", status)
+
+    assert found(deployment) == {Found.REPLAY: [key]}
+    assert not audit(deployment)
+    assert f"replay: {key}" in capsys.readouterr().out
+
+
+def test_an_execution_that_ended_badly_and_owes_no_notification_lacks_nothing(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    below = match(cloud, "below.jpg", "ABORTED", above=False)
+    replayed = match(cloud, "replayed.jpg", "FAILED", replay="-r1")
+    notified = match(cloud, "notified.jpg", "SUCCEEDED")
+
+    assert found(deployment) == {Found.REPORTED: [below, notified, replayed]}
+
+
+def test_a_failed_notification_whose_report_has_left_is_no_outcome(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    image = put(cloud, "Ann.jpg")
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+
+    assert found(deployment) == {Found.MISSING: [image.key]}
 
 
 def test_every_version_is_looked_at_but_folder_and_delete_markers_are_not(

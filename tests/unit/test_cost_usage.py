@@ -118,9 +118,9 @@ def way(cloud: Cloud, counting: Counting, which: Way) -> None:
     state["report"] = counting.step("report", state, **state, execution_arn=arn, redrive_count=0)
     expected = {Way.UNIQUE: "UNIQUE", Way.NO_FACE: "NO_FACE"}.get(which, "MATCHED")
     assert state["report"]["status"] == expected
-    assert state["report"]["notified"] is (which is Way.NOTIFIED)
+    assert state["report"]["above_threshold"] is (which is Way.NOTIFIED)
     if which is Way.NOTIFIED:
-        counting.step("notify", state, **state, execution_arn=arn)
+        counting.step("notify", state, **state, execution_arn=arn, redrive_count=0)
 
 
 @pytest.fixture

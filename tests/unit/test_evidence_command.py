@@ -51,7 +51,11 @@ def run(
         patch("facematch.evidence.write.render", json.dumps),
         patch(
             "facematch.evidence.command.chosen",
-            lambda **o: replace(deployment, stack_name=o["stack"]),
+            lambda **o: replace(
+                deployment,
+                stack_name=o["stack"],
+                options=tuple(w for k in ("profile", "region") if o[k] for w in (f"--{k}", o[k])),
+            ),
         ),
     ):
         yield lambda *arguments: CliRunner().invoke(app, ["dashboard", *arguments])

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.matching.errors import ImageRejected, Reason, rejection_in
-from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.failures import (
+    AFTER_THE_REPORT,
+    Failure,
+    FailureStatus,
+    Lacking,
+    failure_record,
+    lacking,
+)
 
 from .strategies import NAME_PATTERN
 from .test_images import IMAGE
@@ -89,6 +96,9 @@ def test_another_errors_text_is_no_rejection(message: str) -> None:
         ("ResourceNotFoundException", "restore the permission"),
         ("InvalidS3ObjectException", "restore the permission"),
         ("ClientError", "restore the permission"),
+        ("NotFoundException", "restore the permission"),
+        ("AuthorizationErrorException", "restore the permission"),
+        ("KMSDisabledException", "restore the permission"),
         ("Sandbox.Timedout", "what hangs"),
         ("KeyError", "mend the function"),
         (None, "mend the function"),
@@ -118,6 +128,40 @@ def test_an_execution_that_ended_without_an_error_is_recorded_by_how_it_ended(
     )
     assert sentence in made["message"]
     assert made["replay"] == "REDRIVE"
+
+
+STATES = ("IndexFaces", "Settle", "SearchFaces", "WriteReport", *AFTER_THE_REPORT, "RemoveFaces")
+
+
+@given(
+    step=st.sampled_from(STATES) | st.none(),
+    own=st.booleans(),
+    above=st.booleans(),
+    field=st.sampled_from(["above_threshold", "notified"]),
+)
+def test_a_report_lacks_its_delivery_only_when_its_own_execution_ended_badly(
+    *, step: str | None, own: bool, above: bool, field: str
+) -> None:
+    report = {"execution_arn": "arn" if own else "arn-r1", field: above}
+
+    expected = Lacking.DELIVERY if own and above else None
+    assert lacking(report, execution_arn="arn", step=step) is expected
+
+
+@given(step=st.sampled_from(STATES) | st.none())
+def test_without_a_report_the_outcome_is_lacking_unless_it_was_written_and_has_left(
+    step: str | None,
+) -> None:
+    expected = None if step in AFTER_THE_REPORT else Lacking.OUTCOME
+    assert lacking(None, execution_arn="arn", step=step) is expected
+
+
+def test_a_delivery_failure_says_that_the_report_stands_and_nobody_was_notified() -> None:
+    failure = replace(FAILED, step="NotifyMatch", error="NotFoundException")
+    made = failure_record(IMAGE, failure, name_pattern=NAME_PATTERN, lacking=Lacking.DELIVERY)
+    assert made["message"].startswith(f"{IMAGE.uri} ")
+    assert "nobody was notified" in made["message"]
+    assert "restore the permission or the resource, then redrive" in made["remedy"]
 
 
 @given(cause=st.text() | st.just("x" * 32768) | st.just("[1, 2]") | st.just("{}"))

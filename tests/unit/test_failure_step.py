@@ -9,9 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.matching.errors import ImageRejected, Reason, Unavailable
+from functions.matching.keys import replay_name
 from functions.matching.reports import report_key
 
-from .cloud import event_file
+from .cloud import OUTPUT, event_file
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
@@ -186,13 +187,194 @@ def test_the_report_of_another_version_does_not_win(cloud: Cloud, image: Uploade
     assert cloud.failure(newer) is None
 
 
+# --- Only the newest attempt tells ---
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_late_event_of_an_older_attempt_does_not_overwrite_what_a_newer_one_recorded(
+    cloud: Cloud, image: UploadedImage, attempt: int
+) -> None:
+    """It failed, was started anew, and was rejected then: no redrive can help any more."""
+    older, newer = (
+        cloud.stepfunctions.start_execution(
+            stateMachineArn=cloud.state_machine_arn,
+            name=replay_name(image.execution_name, number),
+            input=image.execution_input,
+        )["executionArn"]
+        for number in (attempt, attempt + 1)
+    )
+    cloud.passed_through("IndexFaces")
+    cloud.end(older, "FAILED", "Unavailable")
+    cloud.end(newer, "FAILED", "ImageRejected")
+    rejected = {**caught(cloud, image, Reason.SUPERSEDED), "execution_arn": newer}
+    cloud.run("failure", rejected)
+
+    assert cloud.run("failure", ended(older)) == {"recorded": False}
+    record = cloud.failure(image)
+    assert record
+    assert (record["status"], record["execution_arn"]) == ("REJECTED", newer)
+
+
+def test_a_newer_attempt_that_wrote_no_report_does_not_hide_a_delivery_that_failed(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    newer = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=replay_name(image.execution_name, 1),
+        input=image.execution_input,
+    )["executionArn"]
+    cloud.end(newer, "FAILED", "Unavailable")
+
+    assert cloud.run("failure", ended(reported))["recorded"] is True
+    assert cloud.delivery_failure(image)
+
+
+# --- A report whose notification failed ---
+
+
+@pytest.fixture
+def reported(cloud: Cloud, image: UploadedImage) -> str:
+    """The ARN of an execution that wrote the report of a match above the threshold."""
+    arn = cloud.start(image)
+    cloud.write(report_key(image), a_report(arn))
+    return arn
+
+
+def a_report(arn: str, *, above: bool = True, version: int = 2) -> dict[str, Any]:
+    field = "above_threshold" if version > 1 else "notified"
+    return {"schema_version": version, "status": "MATCHED", "execution_arn": arn, field: above}
+
+
+def end_at(cloud: Cloud, arn: str, step: str, status: str = "FAILED") -> None:
+    """Let the execution end badly after it has entered a step."""
+    steps = ("IndexFaces", "Settle", "SearchFaces", "WriteReport", "AboveThreshold", "NotifyMatch")
+    cloud.passed_through(*steps[: steps.index(step) + 1])
+    error = "NotFoundException" if status == "FAILED" else None
+    cloud.end(arn, status, error, error and "Topic does not exist")
+
+
+@pytest.mark.parametrize("step", ["WriteReport", "AboveThreshold", "NotifyMatch"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_an_execution_that_reported_and_notified_nobody_leaves_a_delivery_failure(
+    cloud: Cloud, image: UploadedImage, reported: str, status: str, step: str
+) -> None:
+    end_at(cloud, reported, step, status)
+
+    answer = cloud.run("failure", ended(reported, status))
+
+    record = cloud.delivery_failure(image)
+    assert record
+    assert (record["status"], record["step"]) == (status, step)
+    assert record["reason"] == ("NotFoundException" if status == "FAILED" else status)
+    assert record["replay"] == "REDRIVE"
+    assert record["execution_arn"] == reported
+    assert record["failed_at"] == "2026-11-22T11:16:11.250Z"
+    assert "nobody was notified" in record["message"]
+    assert answer["recorded"] is True
+    assert cloud.failure(image) is None
+
+
+def test_a_report_of_schema_version_1_owes_a_delivery_too(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    cloud.write(report_key(image), a_report(reported, version=1))
+    end_at(cloud, reported, "NotifyMatch")
+
+    cloud.run("failure", ended(reported))
+
+    assert cloud.delivery_failure(image)
+
+
+def test_below_the_threshold_nobody_was_to_be_notified(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    cloud.write(report_key(image), a_report(reported, above=False))
+    end_at(cloud, reported, "AboveThreshold", "ABORTED")
+
+    assert cloud.run("failure", ended(reported, "ABORTED")) == {"recorded": False}
+    assert cloud.delivery_failure(image) is None
+
+
+def test_a_late_event_of_an_older_attempt_says_nothing_of_a_later_report(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    cloud.write(report_key(image), a_report(f"{reported}-r1"))
+
+    assert cloud.run("failure", ended(reported)) == {"recorded": False}
+    assert cloud.delivery_failure(image) is None
+
+
+def test_a_photograph_that_was_deleted_after_its_report_owes_nothing(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))
+
+    assert cloud.run("failure", ended(reported)) == {"recorded": False}
+    assert (cloud.failure(image), cloud.delivery_failure(image)) == (None, None)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_delivery_failure_is_taken_back_when_the_execution_was_redriven_meanwhile(
+    cloud: Cloud, image: UploadedImage, reported: str, status: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    cloud.meanwhile("PutObject", lambda: cloud.end(reported, status))
+
+    assert cloud.run("failure", ended(reported)) == {"recorded": False}
+    assert cloud.delivery_failure(image) is None
+
+
+def test_a_delivery_failure_is_taken_back_when_a_new_attempt_reported_meanwhile(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    later = a_report(f"{reported}-r1")
+    cloud.meanwhile("PutObject", lambda: cloud.write(report_key(image), later))
+
+    assert cloud.run("failure", ended(reported)) == {"recorded": False}
+    assert cloud.delivery_failure(image) is None
+
+
+def test_what_was_redriven_and_failed_again_meanwhile_is_recorded_as_it_failed_last(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    cloud.meanwhile("PutObject", lambda: cloud.end(reported, "ABORTED"))
+
+    assert cloud.run("failure", ended(reported))["recorded"] is True
+    record = cloud.delivery_failure(image)
+    assert record
+    assert record["status"] == "ABORTED"
+
+
+def test_a_failure_becomes_one_of_the_delivery_when_the_execution_reported_meanwhile(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    """It failed at SearchFaces, was redriven, and failed again when it notified."""
+    arn = cloud.start(image)
+    end_at(cloud, arn, "SearchFaces")
+
+    def go_on() -> None:
+        cloud.write(report_key(image), a_report(arn))
+        end_at(cloud, arn, "NotifyMatch")
+
+    cloud.meanwhile("PutObject", go_on)
+
+    assert cloud.run("failure", ended(arn))["recorded"] is True
+    assert cloud.failure(image) is None
+    assert cloud.delivery_failure(image)
+
+
 # --- What goes wrong here ---
 
 
 @pytest.mark.parametrize(
     ("operation", "code", "status"),
     [
-        ("HeadObject", "503", 503),
+        ("GetObject", "SlowDown", 503),
         ("PutObject", "SlowDown", 503),
         ("DescribeExecution", "ThrottlingException", 400),
     ],
@@ -207,6 +389,16 @@ def test_a_service_that_fails_is_unavailable_and_the_retry_records(
     with pytest.raises(Unavailable):
         cloud.run("failure", ended(arn))
     assert cloud.run("failure", ended(arn))["recorded"] is True
+
+
+def test_whether_a_report_stands_is_not_guessed_when_it_may_not_be_read(
+    cloud: Cloud, image: UploadedImage, reported: str
+) -> None:
+    end_at(cloud, reported, "NotifyMatch")
+    cloud.fail_next("GetObject", "AccessDenied", status=403)
+    with pytest.raises(ClientError):
+        cloud.run("failure", ended(reported))
+    assert (cloud.failure(image), cloud.delivery_failure(image)) == (None, None)
 
 
 def test_whether_a_report_stands_is_not_guessed_when_it_may_not_be_asked(

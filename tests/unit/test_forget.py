@@ -19,6 +19,7 @@ from facematch.evidence.write import MARKER, Dashboards
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
+from functions.matching.reports import delivery_failure_key
 
 from .cloud import ACCOUNT, IMAGES, OUTPUT, REGION, deployment_of, own_client, put_body, sqs_event
 from .evidence import Album
@@ -179,6 +180,31 @@ def test_a_page_that_cannot_be_deleted_is_named_when_all_else_is_deleted(machine
     (record,) = machine.written_down()
     assert record["deleted"]["dashboards"] == 1
     assert json.loads(result.stdout)["dashboards"] == 1
+
+
+@pytest.mark.parametrize("others", [{}, {"Cy_1.jpg": 98.0}, {"Cy_1.jpg": 99.5}], ids=str)
+def test_a_notification_that_failed_is_owed_no_more_when_it_was_about_the_forgotten_alone(
+    machine: Machine, others: dict[str, float]
+) -> None:
+    cloud, album = machine.cloud, Album(machine.cloud)
+    bea = album.add("Bea_1.jpg", photograph(3))
+    found = {album.add(key): similarity for key, similarity in others.items()}
+    album.report(bea, {machine.ann: 99.5, **found})
+    album.report(machine.ann, {bea: 99.5})
+    for image, name in ((machine.ann, "Ann"), (bea, "Bea")):
+        record = {"digest": image.digest, "key": image.key, "name": name}
+        cloud.write(delivery_failure_key(image), record)
+
+    result = machine.forget()
+
+    assert result.exit_code == 0, result.output
+    assert machine.naming_ann() == []
+    assert cloud.delivery_failure(machine.ann) is None
+    still_due = any(similarity >= 99 for similarity in others.values())
+    assert bool(cloud.delivery_failure(bea)) is still_due
+    report = cloud.report(bea)
+    assert report
+    assert report["above_threshold"] is still_due
 
 
 def test_what_somebody_elses_execution_had_found_is_waited_for_and_taken_out(

@@ -17,6 +17,8 @@ from functions.matching.keys import (
     external_image_id,
     key_of,
     name_in,
+    next_attempt,
+    replay_name,
     version_digest,
 )
 
@@ -226,3 +228,9 @@ def test_an_execution_name_is_allowed_and_leaves_room_for_a_replay(key: str) -> 
 
 def test_an_execution_name_can_be_read() -> None:
     assert execution_name("images/Zoë Ann_0001.jpg", DIGEST) == f"Zoe-Ann_0001-{DIGEST}"
+
+
+@given(key=s3_keys(), attempt=st.integers(0, 9998))
+def test_the_next_attempt_is_the_one_that_a_replay_starts(key: str, attempt: int) -> None:
+    name = execution_name(key, "0123456789abcdef" * 2)
+    assert next_attempt(replay_name(name, attempt)) == replay_name(name, attempt + 1)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.matching.errors import Reason
+from functions.matching.reports import report_key
 
 from .cloud import put_body, sqs_event
 from .fake_rekognition import photograph
-from .test_failure_step import caught, ended
+from .test_failure_step import a_report, caught, end_at, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,16 @@ def test_an_execution_that_ended_badly_is_counted_by_how(
     cloud.end(arn, status, "Unavailable" if status == "FAILED" else None)
     assert counted("failure", ended(arn, status)) == {("failure", metric)}
     assert ("failure", metric) in COUNTED
+
+
+def test_an_execution_that_reported_and_then_notified_nobody_wakes_people(
+    cloud: Cloud, counted: Callable[..., set[Any]]
+) -> None:
+    image = photo(cloud, "Ann")
+    arn = cloud.start(image)
+    cloud.write(report_key(image), a_report(arn))
+    end_at(cloud, arn, "NotifyMatch")
+    assert counted("failure", ended(arn)) == {("failure", "ExecutionsFailed")}
 
 
 def test_an_execution_that_ended_because_its_image_was_rejected_is_not_counted_again(

@@ -72,7 +72,7 @@ def notify(
             (one.similarity for one in found if one.name not in silenced), default=0.0
         ),
         notify_threshold=threshold,
-        notified=True,
+        above_threshold=True,
         report_bucket="facematch-output",
         report_key=f"reports/dt={image.day}/{image.digest}.json",
         silenced=tuple(names_digest(name, other) for other in silenced),

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from functions.matching.errors import Unavailable
 from functions.matching.images import UploadedImage
+from functions.matching.reports import delivery_failure_key
 
 from .fake_rekognition import photograph
 
@@ -115,6 +116,47 @@ def test_a_throttled_sns_is_unavailable(
     with pytest.raises(Unavailable, match="Publish"):
         cloud.run("notify", event)
     assert cloud.run("notify", event)["message_id"]
+
+
+@pytest.fixture
+def failed_before(cloud: Cloud, event: dict[str, Any]) -> UploadedImage:
+    """The image, whose notification failed before."""
+    image = UploadedImage.from_payload(event["image"])
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+    return image
+
+
+@pytest.mark.parametrize("redrives", [{"redrive_count": 1}, {}, {"redrive_count": None}])
+def test_a_notification_that_succeeds_after_a_redrive_removes_the_record_of_its_failure(
+    cloud: Cloud, event: dict[str, Any], failed_before: UploadedImage, redrives: dict[str, Any]
+) -> None:
+    """Also when the definition is older than the count, or the count is not known."""
+    cloud.run("notify", {**event, **redrives})
+    assert cloud.delivery_failure(failed_before) is None
+
+
+def test_a_notification_that_fails_again_leaves_the_record(
+    cloud: Cloud, event: dict[str, Any], failed_before: UploadedImage
+) -> None:
+    cloud.fail_next("Publish", "NotFound", status=404)
+    with pytest.raises(ClientError):
+        cloud.run("notify", {**event, "redrive_count": 1})
+    assert cloud.delivery_failure(failed_before)
+
+
+def test_the_first_attempt_makes_no_request_but_the_notification(
+    cloud: Cloud, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    before = cloud.before_call
+
+    def heard(model: Any, params: dict[str, Any], **rest: Any) -> Any:
+        asked.append(model.name)
+        return before(model, params, **rest)
+
+    monkeypatch.setattr(cloud, "before_call", heard)
+    cloud.run("notify", {**event, "redrive_count": 0})
+    assert asked == ["Publish"]
 
 
 def test_a_missing_topic_is_not_worth_a_retry(cloud: Cloud, event: dict[str, Any]) -> None:

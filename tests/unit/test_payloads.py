@@ -95,7 +95,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         best_similarity=searched.best_similarity,
         best_open_similarity=searched.best_similarity,
         notify_threshold=99.0,
-        notified=True,
+        above_threshold=True,
         report_bucket="b" * 63,
         report_key=report_key(image),
         # As if each match were under a name of its own, and each of the names decided about.

@@ -68,7 +68,7 @@ def complaints(sql: str) -> Iterator[str]:
     yield from ("GROUP BY ALL" for node in tree.find_all(exp.Group) if node.args.get("all"))
     yield from ("* EXCEPT" for node in tree.find_all(exp.Star) if any(node.args.values()))
     schema: dict[str, object] = {
-        table.name: {**table.columns, **({"dt": "string"} if table.by_day else {})}
+        table.name: {**table.readable, **({"dt": "string"} if table.by_day else {})}
         for table in TABLES.values()
     }
     try:

@@ -16,7 +16,7 @@ from functions.matching.errors import ImageRejected, Unavailable
 from functions.matching.images import Removal, image_or_removal
 from functions.matching.keys import EXECUTION_NAME_LIMIT, replay_name
 from functions.matching.register import Register, register_key
-from functions.matching.reports import failure_key
+from functions.matching.reports import delivery_failure_key, failure_key
 
 from .cloud import (
     COLLECTION,
@@ -166,6 +166,14 @@ def test_all_versions_go_with_the_object_though_their_faces_differ(cloud: Cloud)
     assert faces(cloud) == set()
     assert cloud.report(first) is None
     assert cloud.report(second) is None
+
+
+def test_the_record_of_a_notification_that_failed_leaves_with_its_report(cloud: Cloud) -> None:
+    image = cloud.upload(KEY, photograph(0))
+    process(cloud, image)
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+    remove(cloud, delete(cloud))
+    assert (cloud.report(image), cloud.delivery_failure(image)) == (None, None)
 
 
 def test_what_was_uploaded_again_meanwhile_stays(cloud: Cloud) -> None:

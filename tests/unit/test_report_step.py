@@ -12,7 +12,7 @@ import pytest
 from functions.aws.parameters import CACHE_SECONDS
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.errors import Unavailable
-from functions.matching.reports import failure_key
+from functions.matching.reports import delivery_failure_key, failure_key
 
 from .cloud import OUTPUT, THRESHOLD_PARAMETER
 from .fake_rekognition import photograph
@@ -56,10 +56,10 @@ def test_a_match_is_reported_with_its_evidence_and_a_row_each(
 
 
 @pytest.mark.parametrize(
-    ("threshold", "notified"), [("99", True), ("99.61", True), ("99.9", False), ("100", False)]
+    ("threshold", "above"), [("99", True), ("99.61", True), ("99.9", False), ("100", False)]
 )
 def test_the_verdict_carries_the_numbers_that_the_choice_compares(
-    cloud: Cloud, image: UploadedImage, threshold: str, *, notified: bool
+    cloud: Cloud, image: UploadedImage, threshold: str, *, above: bool
 ) -> None:
     cloud.set_threshold(threshold)
     verdict = cloud.run("report", cloud.report_event(image))
@@ -72,11 +72,11 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
         "silenced": [],
         "reopened": [],
         "notify_threshold": float(threshold),
-        "notified": notified,
+        "above_threshold": above,
         "report_bucket": OUTPUT,
         "report_key": f"reports/dt={image.day}/{image.digest}.json",
     }
-    assert (report["notified"], report["notify_threshold"]) == (notified, float(threshold))
+    assert (report["above_threshold"], report["notify_threshold"]) == (above, float(threshold))
 
 
 @pytest.mark.parametrize(("photo", "status"), [((90,), "UNIQUE"), ((), "NO_FACE")])
@@ -89,7 +89,7 @@ def test_without_a_match_there_is_a_report_and_no_row(
     assert report
     assert report["status"] == verdict["status"] == status
     assert verdict["best_similarity"] == 0
-    assert verdict["notified"] is False
+    assert verdict["above_threshold"] is False
     assert cloud.rows(image) == []
 
 
@@ -102,6 +102,15 @@ def test_a_report_removes_the_failure_record_of_its_version_only(
     cloud.run("report", cloud.report_event(image))
     assert cloud.failure(image) is None
     assert cloud.failure(other) == {"status": "FAILED"}
+
+
+def test_a_new_attempt_removes_the_record_of_a_notification_that_failed(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+    cloud.run("report", {**event, "execution_arn": f"{event['execution_arn']}-r1"})
+    assert cloud.delivery_failure(image) is None
 
 
 def test_a_replay_writes_the_same_objects_again(cloud: Cloud, image: UploadedImage) -> None:
@@ -244,8 +253,8 @@ def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
     report = cloud.report(image)
     assert report
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
-    assert (report["notified"], report["silenced_names"]) == (False, ["Bo"])
-    assert verdict["notified"] is False
+    assert (report["above_threshold"], report["silenced_names"]) == (False, ["Bo"])
+    assert verdict["above_threshold"] is False
     # Cy is left: below the threshold.
     assert 80 < verdict["best_open_similarity"] < verdict["notify_threshold"]
     assert [r["matched_name"] for r in cloud.rows(image)] == ["Bo", "Cy"]
@@ -261,7 +270,7 @@ def test_another_pair_above_the_threshold_still_notifies(
     decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, 100, *seen)
 
     verdict = cloud.run("report", event)
-    assert verdict["notified"] is True
+    assert verdict["above_threshold"] is True
     assert verdict["best_open_similarity"] == second["similarity"]
     assert verdict["silenced"] == [names_digest("Ann", "Bo")]
 
@@ -281,7 +290,7 @@ def test_stronger_evidence_opens_a_pair_again(
     verdict = cloud.run("report", event)
     report = cloud.report(image)
     assert report
-    assert (report["notified"], report["reopened_names"]) == (True, ["Bo"])
+    assert (report["above_threshold"], report["reopened_names"]) == (True, ["Bo"])
     (reopened,) = verdict["reopened"]
     assert (reopened["name"], reopened["why"]) == ("Bo", [why])
     assert verdict["best_open_similarity"] == best["similarity"]
@@ -294,7 +303,7 @@ def test_any_other_decision_silences_nothing(
     event = cloud.report_event(image)
     best = event["search"]["matches"][0]
     decide(cloud, "Ann", "Bo", decided, 100, best["face_id"], best["searched_face_id"])
-    assert cloud.run("report", event)["notified"] is True
+    assert cloud.run("report", event)["above_threshold"] is True
 
 
 def test_a_broken_decision_stops_the_step_and_names_nobody(
@@ -308,7 +317,7 @@ def test_a_broken_decision_stops_the_step_and_names_nobody(
     assert "Ann" not in str(raised.value)
     assert cloud.report(image) is None
     decide(cloud, "Ann", "Bo", Decided.UNSURE, 100, "a")
-    assert cloud.run("report", event)["notified"] is True
+    assert cloud.run("report", event)["above_threshold"] is True
 
 
 def test_decisions_that_cannot_be_read_now_are_unavailable(
@@ -331,4 +340,5 @@ def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
     verdict = cloud.run("report", event)
     report = cloud.report(image)
     assert report
-    assert (report["silenced_names"], verdict["silenced"], verdict["notified"]) == ([], [], True)
+    assert (report["silenced_names"], verdict["silenced"]) == ([], [])
+    assert verdict["above_threshold"] is True

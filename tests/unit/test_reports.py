@@ -9,23 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.matching.faces import IndexedFaces, Match, SearchResult
 from functions.matching.matches import pair_id
 from functions.matching.reports import (
     Outcome,
     Verdict,
     failure_key,
+    is_above_threshold,
     json_lines,
     match_rows,
     matches_key,
     passes,
     report,
     report_key,
+    without_matches,
 )
+from tests.pile import as_version_1
 
-from .strategies import faces, images, matches, similarities, texts, unindexed_faces
+from .strategies import images, searches, similarities, texts
 
 if TYPE_CHECKING:
+    from functions.matching.faces import IndexedFaces, SearchResult
     from functions.matching.images import UploadedImage
 
 #: Columns that a row shares with its report.
@@ -33,28 +36,6 @@ SHARED = (
     *("digest", "bucket", "key", "version_id", "name", "uploaded_at", "searched_at"),
     *("search_threshold", "notify_threshold", "execution_arn", "schema_version"),
 )
-
-
-@st.composite
-def searches(draw: st.DrawFn) -> tuple[IndexedFaces, SearchResult]:
-    """Faces of an image, and matches of these faces."""
-    indexed = IndexedFaces(
-        faces=tuple(draw(st.lists(faces, max_size=3, unique_by=lambda face: face.face_id))),
-        unindexed=tuple(draw(st.lists(unindexed_faces, max_size=2))),
-        face_model_version="7.0",
-    )
-    found: list[Match] = []
-    if indexed.faces:
-        searched = st.sampled_from([face.face_id for face in indexed.faces])
-        found = draw(st.lists(matches(searched), max_size=8))
-    result = SearchResult(
-        matches=tuple(sorted(found, key=lambda match: -match.similarity)),
-        left_out=draw(st.integers(0, 5)),
-        same_name=draw(st.integers(0, 5)),
-        unattributed=draw(st.integers(0, 5)),
-        searched_at="2026-11-22T11:15:09.000Z",
-    )
-    return indexed, result
 
 
 def written(
@@ -118,8 +99,45 @@ def test_a_report_notifies_exactly_from_the_threshold_up(
     image: UploadedImage, search: tuple[IndexedFaces, SearchResult], threshold: float
 ) -> None:
     made = written(image, *search, threshold)
-    assert made["notified"] is any(m.similarity >= threshold for m in search[1].matches)
+    assert made["above_threshold"] is any(m.similarity >= threshold for m in search[1].matches)
+    assert is_above_threshold(made) is made["above_threshold"]
     assert made["notify_threshold"] == threshold
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_report_of_schema_version_1_says_it_under_another_name(*, above: bool) -> None:
+    assert is_above_threshold({"schema_version": 1, "notified": above}) is above
+    assert is_above_threshold({"schema_version": 2, "above_threshold": above}) is above
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@given(image=images(), search=searches(), threshold=similarities, data=st.data())
+def test_what_a_forgetting_leaves_is_above_the_threshold_by_what_is_left(
+    version: int,
+    image: UploadedImage,
+    search: tuple[IndexedFaces, SearchResult],
+    threshold: float,
+    data: st.DataObject,
+) -> None:
+    made = written(image, *search, threshold)
+    if version == 1:
+        made = as_version_1(made)
+    gone = data.draw(st.sets(st.sampled_from([m.name for m in search[1].matches] or [""])))
+
+    left = without_matches(made, lambda _key, name: name in gone, forgotten_name=None)
+
+    still = [m.similarity for m in search[1].matches if m.name not in gone]
+    assert is_above_threshold(left) is any(similarity >= threshold for similarity in still)
+    assert left.keys() == made.keys()
+
+
+@given(image=images(), search=searches(), above=st.booleans())
+def test_a_report_that_never_saw_the_forgotten_is_left_as_it_is(
+    image: UploadedImage, search: tuple[IndexedFaces, SearchResult], *, above: bool
+) -> None:
+    made = {**as_version_1(written(image, *search)), "notified": above}
+
+    assert without_matches(made, lambda _key, _name: False, forgotten_name="Zed") == made
 
 
 @pytest.mark.parametrize(
@@ -153,10 +171,15 @@ def test_json_lines_has_one_object_in_a_line(records: list[dict[str, Any]]) -> N
         best_similarity=similarities,
         best_open_similarity=similarities,
         notify_threshold=similarities,
-        notified=st.booleans(),
+        above_threshold=st.booleans(),
         report_bucket=texts,
         report_key=texts,
     )
 )
 def test_a_verdict_comes_back_from_its_payload(verdict: Verdict) -> None:
-    assert Verdict.from_payload(json.loads(json.dumps(verdict.to_payload()))) == verdict
+    payload = json.loads(json.dumps(verdict.to_payload()))
+    assert Verdict.from_payload(payload) == verdict
+
+    # What an execution carries that had written its report before the stack was updated.
+    payload["notified"] = payload.pop("above_threshold")
+    assert Verdict.from_payload(payload) == verdict

@@ -50,6 +50,7 @@ def written(*, judged: bool, monkeypatch: pytest.MonkeyPatch) -> Pile:
     pile.reported(BOB, faces=0)
     pile.failed(Photograph("images/Cid_1.jpg"), FailureStatus.REJECTED, Reason.GONE)
     pile.failed(Photograph("images/_.jpg", version="v2"), FailureStatus.ABORTED)
+    pile.undelivered(ANN)
     pile.decided("Ann", "Bob", Decided.UNSURE, similarity=99.5, on=[ANN, BOB])
     return pile
 

@@ -29,7 +29,7 @@ from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import version_digest
-from functions.matching.reports import failure_key, report_key
+from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
 from .cloud import IMAGES, OUTPUT, deployment_of, own_client
 from .evidence import Album
@@ -434,6 +434,14 @@ def test_what_is_shown_gives_reasons_and_the_next_command(
     assert "(nothing to do): images/twin.jpg" in text
     assert "facematch" not in text
 
+    ended.undelivered, ended.reasons["a"] = ["a"], "NotFoundException"
+    code, text = shown()
+    assert code == 1
+    assert "of 1 of them nobody was notified" in text
+    assert "  has a match, but nobody was notified (NotFoundException): a\n" in text
+    assert "\nOnce the cause is fixed: facematch replay --all\n" in text
+
+    ended.undelivered.clear()
     ended.rejected, ended.reasons["b"] = ["b"], "TOO_LARGE"
     code, text = shown()
     assert (code, "facematch failures" in text, "facematch replay" in text) == (0, True, False)
@@ -483,6 +491,59 @@ def test_an_execution_that_ended_badly_is_found_although_no_record_of_it_arrives
     assert wait(deployment, two, story) == Outcomes(
         reported=[bo.key], failed=[ann.key], reasons={ann.key: status}
     )
+
+
+def matched(image: UploadedImage, execution_arn: str, **changes: Any) -> dict[str, Any]:
+    """The report of a match that is worth a notification."""
+    report = {"status": "MATCHED", "key": image.key, "execution_arn": execution_arn}
+    return {**report, "above_threshold": True, **changes}
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_match_of_which_nobody_was_notified_is_told_before_any_record_arrives(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story, status: str
+) -> None:
+    ann, bo = two
+    arns = [cloud.start(image) for image in two]
+    for image, arn in zip(two, arns, strict=True):
+        cloud.write(report_key(image), matched(image, arn))
+
+    def end() -> None:
+        cloud.end(arns[0], "SUCCEEDED")
+        cloud.end(arns[1], status)
+
+    story.happenings = [end]
+    outcomes = wait(deployment, two, story)
+    assert sorted(outcomes.reported) == [ann.key, bo.key]
+    assert (outcomes.undelivered, outcomes.reasons) == ([bo.key], {bo.key: status})
+
+
+def test_a_match_of_which_nobody_was_notified_long_ago_is_known_by_its_record(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    _, bo = two
+    for image in two:
+        cloud.write(report_key(image), matched(image, f"{cloud.execution_arn(image)}-forgotten"))
+    cloud.write(delivery_failure_key(bo), {"key": bo.key, "reason": "NotFoundException"})
+    outcomes = wait(deployment, two, story)
+    assert (outcomes.undelivered, outcomes.reasons) == ([bo.key], {bo.key: "NotFoundException"})
+
+
+def test_an_execution_that_failed_and_was_replayed_left_nothing_undelivered(
+    cloud: Cloud, deployment: Deployment, two: list[UploadedImage], story: Story
+) -> None:
+    ann, bo = two
+    for image in two:
+        cloud.end(cloud.start(image), "FAILED")
+    replay = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn, name=f"{ann.execution_name}-r1", input="{}"
+    )["executionArn"]
+    cloud.end(replay, "SUCCEEDED")
+    cloud.write(report_key(ann), matched(ann, replay))
+    below = matched(bo, cloud.execution_arn(bo), above_threshold=False)
+    cloud.write(report_key(bo), below)
+    outcomes = wait(deployment, two, story)
+    assert (outcomes.undelivered, outcomes.reasons) == ([], {})
 
 
 def test_a_failure_that_was_mended_meanwhile_counts_as_reported(

@@ -63,7 +63,7 @@ def test_a_pair_decided_against_is_silent_until_a_new_photograph_opens_it_again(
     assert "NotifyMatch" not in again(workflow, second)
 
     report = workflow.report(second)
-    assert (report["status"], report["notified"]) == ("MATCHED", False)
+    assert (report["status"], report["above_threshold"]) == ("MATCHED", False)
     assert report["silenced_names"] == ["Dan_Fox"]
     assert len(notifications()) == 1
 

@@ -57,6 +57,8 @@ def pile() -> Pile:
     made.reported(ANN_1, (BOB_1, 99.5), searched=3)
     made.reported(BOB_1, (ANN_1, 99.497))
     made.reported(ANN_2, (BOB_1, 99.953))
+    # Of one of them nobody was notified.
+    made.undelivered(ANN_1)
     # The version that matched has been overwritten.
     made.reported(CID_OLD, (ANN_1, 100.0))
     made.reported(CID_NEW)
@@ -314,11 +316,12 @@ def test_a_day_counts_every_key_once(athena: Deployment) -> None:
 def test_failures_are_those_that_stand(athena: Deployment) -> None:
     found = answer(athena, "failures")
 
-    assert sorted(rows(found, "status", "reason", "images", "first_failed")) == [
-        ("ABORTED", "ABORTED", 1, "2026-11-22T08:08:00.000Z"),
-        ("FAILED", "KeyError", 1, "2026-11-22T08:11:00.000Z"),
-        ("REJECTED", "NOT_JPEG_OR_PNG", 1, "2026-11-22T08:07:00.000Z"),
-        ("REJECTED", "UNNAMED", 1, "2026-11-22T08:02:00.000Z"),
+    assert sorted(rows(found, "lacks", "status", "reason", "images", "first_failed")) == [
+        ("delivery", "FAILED", "NotFoundException", 1, "2026-11-22T08:02:00.000Z"),
+        ("outcome", "ABORTED", "ABORTED", 1, "2026-11-22T08:08:00.000Z"),
+        ("outcome", "FAILED", "KeyError", 1, "2026-11-22T08:11:00.000Z"),
+        ("outcome", "REJECTED", "NOT_JPEG_OR_PNG", 1, "2026-11-22T08:07:00.000Z"),
+        ("outcome", "REJECTED", "UNNAMED", 1, "2026-11-22T08:02:00.000Z"),
     ]
     assert all(row["first_failed"] == row["last_failed"] for row in found)
 

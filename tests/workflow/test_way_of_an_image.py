@@ -55,7 +55,7 @@ def test_a_match_above_the_threshold_is_reported_and_notified(workflow: Workflow
     assert workflow.states(execution["executionArn"]) == STEPS_OF_A_MATCH
     report = workflow.report(second)
     assert report["status"] == "MATCHED"
-    assert report["notified"] is True
+    assert report["above_threshold"] is True
     assert report["execution_arn"] == execution["executionArn"]
     (row,) = workflow.records("matches", second)
     assert (row["name"], row["matched_name"]) == ("Bea_Roe", "Ann_Lee")
@@ -83,7 +83,7 @@ def test_a_match_below_the_threshold_is_reported_and_nobody_is_notified(
     assert "NotifyMatch" not in workflow.states(execution["executionArn"])
     report = workflow.report(image)
     assert report["status"] == "MATCHED"
-    assert report["notified"] is False
+    assert report["above_threshold"] is False
     assert report["notify_threshold"] == 100
     assert notifications() == []
 

@@ -1,18 +1,28 @@
--- Why do images fail? Images whose newest version has no report, by what went wrong; most first.
+-- Why do images fail? Images whose newest version lacks its outcome or its delivery; most first.
 --
+-- column: lacks varchar   outcome: it has no report; delivery: nobody was notified of its match
 -- column: status varchar   REJECTED: the image is at fault; FAILED, TIMED_OUT or ABORTED
 -- column: reason varchar   as NOT_JPEG_OR_PNG, or the name of the error
 -- column: images bigint   how many
 -- column: first_failed varchar   when the first of them failed; UTC, ISO 8601
 -- column: last_failed varchar   when the last did
 -- uses: newest
+WITH lacking AS (
+    SELECT CAST('outcome' AS varchar) AS lacks, status, reason, outcome_at AS failed_at
+    FROM newest
+    WHERE has_report = 0
+    UNION ALL
+    SELECT CAST('delivery' AS varchar) AS lacks, d.status, d.reason, d.failed_at
+    FROM delivery_failures AS d
+    INNER JOIN newest AS n ON n.key = d.key AND n.digest = d.digest AND n.has_report = 1
+)
 SELECT
+    lacks,
     status,
     reason,
     count(*) AS images,
-    min(outcome_at) AS first_failed,
-    max(outcome_at) AS last_failed
-FROM newest
-WHERE has_report = 0
-GROUP BY status, reason
-ORDER BY images DESC, status, reason
+    min(failed_at) AS first_failed,
+    max(failed_at) AS last_failed
+FROM lacking
+GROUP BY lacks, status, reason
+ORDER BY images DESC, lacks, status, reason

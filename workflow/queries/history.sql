@@ -9,7 +9,8 @@
 -- column: outcome_at varchar   when it was searched, or failed
 -- column: matches bigint   that its report lists, under other names
 -- column: best_similarity double   of them, %; 0 when there is none
--- column: notified boolean   whether it passed the notify threshold
+-- column: above_threshold boolean   whether it reached the notify threshold
+-- column: delivery_failed varchar   why nobody was notified all the same; null when nothing failed
 -- column: newest boolean   whether nothing newer has an outcome
 -- column: digest varchar   names its report or failure record
 -- column: execution_arn varchar   of the execution that wrote it
@@ -29,8 +30,11 @@ versions AS (
     WHERE choice = 1
 )
 SELECT
-    uploaded_at, version_id, status, reason, name, outcome_at, matches, best_similarity, notified,
-    age = 1 AS newest,
-    digest, execution_arn
-FROM versions
-ORDER BY age
+    v.uploaded_at, v.version_id, v.status, v.reason, v.name, v.outcome_at, v.matches,
+    v.best_similarity, v.above_threshold,
+    d.reason AS delivery_failed,
+    v.age = 1 AS newest,
+    v.digest, v.execution_arn
+FROM versions AS v
+LEFT JOIN delivery_failures AS d ON d.digest = v.digest AND v.has_report = 1
+ORDER BY v.age

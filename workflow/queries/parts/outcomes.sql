@@ -7,7 +7,7 @@ SELECT
     CAST(faces_in_image AS bigint) AS faces,
     CAST(other_name_matches AS bigint) AS matches,
     best_similarity,
-    notified,
+    coalesce(above_threshold, notified) AS above_threshold,
     execution_arn,
     1 AS has_report,
     0 AS superseded
@@ -20,7 +20,7 @@ SELECT
     CAST(NULL AS bigint) AS faces,
     CAST(NULL AS bigint) AS matches,
     CAST(NULL AS double) AS best_similarity,
-    CAST(NULL AS boolean) AS notified,
+    CAST(NULL AS boolean) AS above_threshold,
     execution_arn,
     0 AS has_report,
     CASE WHEN reason = 'SUPERSEDED' THEN 1 ELSE 0 END AS superseded
