@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,6 +33,7 @@ from facematch.errors import Actionable, Unusable, about_file, explained
 from facematch.evaluation.calibrate import calibrate
 from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard
+from facematch.folders import show_left_out
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
@@ -49,6 +50,11 @@ from facematch.terminal import (
     visible,
 )
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facematch.folders import LeftOut
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
@@ -130,15 +136,14 @@ def upload(
     uploader = Uploader(deployment)
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
-    for words in plan.left_out_words():
-        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+    show_left_out(plan.left_out)
     if plan.not_compared:
         messages.print(
             safe(
                 "Uploaded again, since S3 denies to say if it has changed: "
-                f"{plan.not_compared[0]}, and {len(plan.not_compared) - 1} more. Each is indexed "
-                "and searched anew. To compare them you need s3:GetObjectVersion on the bucket "
-                "and, where it is encrypted under a key, kms:Decrypt."
+                f"{plan.not_compared[0].path}, and {len(plan.not_compared) - 1} more. Each is "
+                "indexed and searched anew. To compare them you need s3:GetObjectVersion on the "
+                "bucket and, where it is encrypted under a key, kms:Decrypt."
             )
         )
     outcomes = None
@@ -159,6 +164,7 @@ def upload(
         uploaded=len(plan.new) - len(errors),
         unchanged=len(plan.unchanged),
         not_uploaded=len(errors),
+        left_out=plan.left_out,
         outcomes=outcomes,
         as_json=as_json,
     )
@@ -171,6 +177,7 @@ def _show_upload(
     uploaded: int,
     unchanged: int,
     not_uploaded: int,
+    left_out: Mapping[Path, LeftOut],
     outcomes: Outcomes | None,
     as_json: bool,
 ) -> None:
@@ -179,6 +186,10 @@ def _show_upload(
             "uploaded": uploaded,
             "unchanged": unchanged,
             "not_uploaded": not_uploaded,
+            "left_out": [
+                {"path": visible(str(path)), "reason": why.name}
+                for path, why in sorted(left_out.items())
+            ],
             **(asdict(outcomes) if outcomes else {}),
         }
         print_json(document)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from facematch.deployment import Deployment
 from facematch.evidence import command as evidence_page
+from facematch.folders import show_left_out
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.home import STATE_ROOT, Home
 from facematch.matches import matches
@@ -105,8 +106,7 @@ def run(photographs: Path | None) -> DemoResult:
 def _process(deployment: Deployment, folder: Path) -> DemoResult:
     uploader = Uploader(deployment)
     plan = uploader.plan(folder)
-    for words in plan.left_out_words():
-        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+    show_left_out(plan.left_out)
     with progress() as bars:
         uploading = bars.add_task("photographs uploaded", total=len(plan.new))
         executing = bars.add_task("executions finished", total=len(plan.new))

@@ -66,6 +66,7 @@ OTHERS: Final = {
     ("facematch.deployment", "about"): "explained() with the stack in front",
     ("facematch.query", "ValueError"): "the command says which parameter is of the wrong type",
     ("facematch.evaluation.faces", "RuntimeError"): "a bug",
+    ("facematch.folders", "_explained"): "about_file() says it, or the photograph takes no part",
     ("facematch.costs.prices", "ValueError"): "PricesUnusable names the file and the price",
     ("facematch.costs.prices", "TypeError"): "PricesUnusable names the file and the price",
     ("facematch.evidence.pictures", "_NoPictureError"): "the page is written without the picture",

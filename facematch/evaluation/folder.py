@@ -113,7 +113,7 @@ def _pictures(
     for number in dict.fromkeys(shown):
         face = faces.faces[number]
         try:
-            content = labelled.photographs[face.photograph].path.read_bytes()
+            content = labelled.photographs[face.photograph].file.read()
             with warnings.catch_warnings():
                 # Pillow warns of large images before it refuses them.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -270,7 +270,7 @@ def test_copies_of_one_person_are_no_evidence_and_those_of_two_are_pointed_out(
     photographs = labelled(*keys, folder=tmp_path)
     contents = ("ann", "ann", "bea", "bea", "cyd", "cyd")  # of one length
     for photograph, content in zip(photographs.photographs, contents, strict=True):
-        photograph.path.write_text(content)
+        photograph.file.path.write_text(content)
     faces = faces_with([[99.99] * 6] * 6)
     asked = replace(ASKED, groups=dict.fromkeys(("Ann", "Bea", "Cy", "Dan"), "all"))
     document = measured(photographs, faces, Persons([("Bea", "Bee")]), asked, conditions=CONDITIONS)
@@ -368,8 +368,8 @@ def hostile(tmp_path: Path) -> tuple[dict[str, Any], Labelled, Faces]:
     )
     photographs = replace(photographs, photographs=named, unnamed=(f"{HOSTILE}.jpg",))
     for photograph, colour in zip(named[:3], ("grey", "red", "blue"), strict=True):
-        Image.new("RGB", (200, 100), colour).save(photograph.path, "JPEG")
-    named[3].path.write_bytes(b"broken")
+        Image.new("RGB", (200, 100), colour).save(photograph.file.path, "JPEG")
+    named[3].file.path.write_bytes(b"broken")
     faces = faces_with([[0, 60, 90, 80], [60, 0, 10, 10], [90, 10, 0, 70], [80, 10, 70, 0]])
     document = measured(
         photographs,
