@@ -32,7 +32,7 @@ from facematch.destroy import destroy
 from facematch.errors import Actionable, Unusable, about_file, explained
 from facematch.evaluation.calibrate import calibrate
 from facematch.evaluation.command import evaluate
-from facematch.evidence.command import dashboard
+from facematch.evidence.command import dashboard, delete_local_page
 from facematch.folders import show_left_out
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
@@ -375,6 +375,7 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
         typer.confirm(
             f"Delete everything that the local cloud has kept in {home.folder}?", abort=True
         )
+    delete_local_page(home)
     reset(home)
     messages.print(f"Everything that the local cloud had kept in {home.folder} is deleted.")
 

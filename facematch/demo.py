@@ -78,6 +78,7 @@ def run(photographs: Path | None) -> DemoResult:
         messages.print("Fetching photographs (official ones of the White House, from PyPI)")
         photographs = HOME.folder / "photographs"
         lay_out(photographs)
+    evidence_page.delete_local_page(HOME)
     reset(HOME)
     with (
         messages.status("local cloud") as status,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from facematch.terminal import messages, safe, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from io import BufferedReader
 
 KEY_LIMIT_BYTES: Final = 1024
@@ -67,18 +68,8 @@ class FolderFile:
         OSError
             When it is no regular file any more, or cannot be read.
         """
-        *folders, name = PurePosixPath(self.key).parts
-        at = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            for part in folders:
-                above = at
-                at = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-                os.close(above)
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
-        except OSError as error:
-            raise self._explained(error) from None
-        finally:
-            os.close(at)
+        with self._parent() as (parent, name):
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
             raise self._explained(OSError(errno.EISDIR, ""))
@@ -94,6 +85,33 @@ class FolderFile:
         """
         with self.open() as opened:
             return opened.read()
+
+    def unlink(self) -> None:
+        """Delete it, or the link that has taken its place; never what a link leads to.
+
+        Raises
+        ------
+        OSError
+            When it cannot be deleted.
+        """
+        with self._parent() as (parent, name):
+            os.unlink(name, dir_fd=parent)
+
+    @contextmanager
+    def _parent(self) -> Iterator[tuple[int, str]]:
+        """Open the folder that holds it, without following a link; and its name there."""
+        *folders, name = PurePosixPath(self.key).parts
+        at = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in folders:
+                above = at
+                at = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                os.close(above)
+            yield at, name
+        except OSError as error:
+            raise self._explained(error) from None
+        finally:
+            os.close(at)
 
     def _explained(self, error: OSError) -> OSError:
         said = error.strerror
