@@ -67,6 +67,7 @@ OTHERS: Final = {
     ("facematch.deployment", "about"): "explained() with the stack in front",
     ("facematch.query", "ValueError"): "the command says which parameter is of the wrong type",
     ("facematch.evaluation.faces", "RuntimeError"): "a bug",
+    ("facematch.package_index", "NotFetched"): "PhotographsUnavailable has it as its reason",
     ("facematch.folders", "_explained"): "about_file() says it, or the photograph takes no part",
     ("facematch.costs.prices", "ValueError"): "PricesUnusable names the file and the price",
     ("facematch.costs.prices", "TypeError"): "PricesUnusable names the file and the price",
