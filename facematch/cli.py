@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -47,6 +48,7 @@ from facematch.terminal import (
     print_json,
     progress,
     safe,
+    shown,
     visible,
 )
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
@@ -373,7 +375,7 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
         )
     if not yes:
         typer.confirm(
-            f"Delete everything that the local cloud has kept in {home.folder}?", abort=True
+            shown(f"Delete everything that the local cloud has kept in {home.folder}?"), abort=True
         )
     delete_local_page(home)
     reset(home)
@@ -414,7 +416,6 @@ def _show_local(*, as_json: bool = False) -> None:
         f"  images bucket              {deployment.images_bucket}\n"
         f"  output bucket              {deployment.output_bucket}\n"
         f"  logs                       {home.logs}",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -465,6 +466,9 @@ def main() -> NoReturn:
     except Interrupted:
         messages.print("Interrupted. What is done is done; repeat the command to go on.")
         sys.exit(INTERRUPTED)
+    except Exception:  # noqa: BLE001 - a bug: its traceback may quote what comes from outside
+        messages.print(traceback.format_exc(), soft_wrap=True)
+        sys.exit(FAILED)
     sys.exit(0)
 
 

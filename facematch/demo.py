@@ -177,7 +177,7 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
         name = example["key"].rpartition("/")[2]
         lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
     lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
-    output.print("\n".join(lines), markup=False, soft_wrap=True)
+    output.print("\n".join(lines), soft_wrap=True)
 
 
 def _show_page(page: Written) -> None:
