@@ -259,6 +259,21 @@ def current_versions(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, An
         yield from (item for item in page.get("Versions", []) if item["IsLatest"])
 
 
+def current_version(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:  # noqa: ANN401
+    """The newest version of one object, likewise; None when it is not there or deleted.
+
+    By a listing, which knows what is there. Without the right to list, S3 answers 403 to a question
+    about an object, whether it is there or not.
+    """
+    # Of what begins with the key, the key itself comes first, and of its versions the newest.
+    listed_versions = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
+    for item in listed_versions.get("Versions", []):
+        if item["Key"] == key and item["IsLatest"]:
+            found: dict[str, Any] = item
+            return found
+    return None
+
+
 def wait_for_outcomes(
     deployment: Deployment,
     versions: list[Version],

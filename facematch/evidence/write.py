@@ -270,7 +270,7 @@ class Dashboards:
         with (self._root / "dashboards.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise Actionable(
                     "Another command is writing or deleting an evidence page. Repeat this one "
                     "when it has finished."
