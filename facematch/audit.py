@@ -6,7 +6,6 @@ to disk: ten million keys need no ten million entries in memory.
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
@@ -26,7 +25,7 @@ from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records, digest_of, image_listed
 from facematch.story import oldest_message_seconds
-from facematch.terminal import messages, output, progress, safe
+from facematch.terminal import json_text, messages, output, progress, safe
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
@@ -657,12 +656,12 @@ def _print_json(result: Audit, *, sent: int) -> None:
         "dead_letters": result.queues.dead_letters,
         "sent": sent,
     }
-    print(json.dumps(head)[:-1])
+    print(json_text(head)[:-1])
     for found in (Found.MISSING, Found.REPLAY):
         print(f', "{found}_versions": [')
         separator = ""
         for image in result.listed(found):
-            print(separator, json.dumps({"key": image.key, "version_id": image.version_id}))
+            print(separator, json_text({"key": image.key, "version_id": image.version_id}))
             separator = ","
         print("]")
     print("}")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from botocore.exceptions import ClientError
 
 from facematch.audit import Found, Ledger, image_prefix
 from facematch.deployment import DEFAULT_STACK_NAME
@@ -194,7 +193,7 @@ class Backfiller:
             body = s3.get_object(Bucket=self._deployment.output_bucket, Key=key)["Body"].read()
             manifest = json.loads(body)
             facts = (manifest["sourceBucket"], manifest["fileFormat"])
-        except (ClientError, ValueError, KeyError, TypeError) as error:
+        except (s3.exceptions.NoSuchKey, ValueError, KeyError, TypeError) as error:
             raise Unusable(
                 f"{url} cannot be read as an inventory's manifest: {error}. Name a manifest.json "
                 "that S3 Inventory has written, or leave --inventory out to list the bucket."

@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,7 +33,8 @@ from facematch.destroy import destroy
 from facematch.errors import Actionable, Unusable, about_file, explained
 from facematch.evaluation.calibrate import calibrate
 from facematch.evaluation.command import evaluate
-from facematch.evidence.command import dashboard
+from facematch.evidence.command import dashboard, delete_local_page
+from facematch.folders import show_left_out
 from facematch.forget import forget
 from facematch.matches import matches as find_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
@@ -45,9 +47,15 @@ from facematch.terminal import (
     print_json,
     progress,
     safe,
+    shown,
     visible,
 )
 from facematch.upload import Outcomes, Uploader, wait_for_outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facematch.folders import LeftOut
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
@@ -128,15 +136,14 @@ def upload(
     uploader = Uploader(deployment)
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
-    for words in plan.left_out_words():
-        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+    show_left_out(plan.left_out)
     if plan.not_compared:
         messages.print(
             safe(
                 "Uploaded again, since S3 denies to say if it has changed: "
-                f"{plan.not_compared[0]}, and {len(plan.not_compared) - 1} more. Each is indexed "
-                "and searched anew. To compare them you need s3:GetObjectVersion on the bucket "
-                "and, where it is encrypted under a key, kms:Decrypt."
+                f"{plan.not_compared[0].path}, and {len(plan.not_compared) - 1} more. Each is "
+                "indexed and searched anew. To compare them you need s3:GetObjectVersion on the "
+                "bucket and, where it is encrypted under a key, kms:Decrypt."
             )
         )
     outcomes = None
@@ -157,6 +164,7 @@ def upload(
         uploaded=len(plan.new) - len(errors),
         unchanged=len(plan.unchanged),
         not_uploaded=len(errors),
+        left_out=plan.left_out,
         outcomes=outcomes,
         deployment=deployment,
         as_json=as_json,
@@ -170,6 +178,7 @@ def _show_upload(
     uploaded: int,
     unchanged: int,
     not_uploaded: int,
+    left_out: Mapping[Path, LeftOut],
     outcomes: Outcomes | None,
     deployment: deployments.Deployment,
     as_json: bool,
@@ -179,6 +188,10 @@ def _show_upload(
             "uploaded": uploaded,
             "unchanged": unchanged,
             "not_uploaded": not_uploaded,
+            "left_out": [
+                {"path": visible(str(path)), "reason": why.name}
+                for path, why in sorted(left_out.items())
+            ],
             **(asdict(outcomes) if outcomes else {}),
         }
         print_json(document)
@@ -381,8 +394,9 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
         )
     if not yes:
         typer.confirm(
-            f"Delete everything that the local cloud has kept in {home.folder}?", abort=True
+            shown(f"Delete everything that the local cloud has kept in {home.folder}?"), abort=True
         )
+    delete_local_page(home)
     reset(home)
     messages.print(f"Everything that the local cloud had kept in {home.folder} is deleted.")
 
@@ -421,7 +435,6 @@ def _show_local(*, as_json: bool = False) -> None:
         f"  images bucket              {deployment.images_bucket}\n"
         f"  output bucket              {deployment.output_bucket}\n"
         f"  logs                       {home.logs}",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -472,6 +485,9 @@ def main() -> NoReturn:
     except Interrupted:
         messages.print("Interrupted. What is done is done; repeat the command to go on.")
         sys.exit(INTERRUPTED)
+    except Exception:  # noqa: BLE001 - a bug: its traceback may quote what comes from outside
+        messages.print(traceback.format_exc(), soft_wrap=True)
+        sys.exit(FAILED)
     sys.exit(0)
 
 

@@ -19,7 +19,8 @@ from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records
-from facematch.terminal import FORMULA_STARTS, messages, output, print_json, progress, safe
+from facematch.spreadsheets import unguarded
+from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.images import timestamp
 from functions.matching.notifications import percent
@@ -212,7 +213,7 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
                 f"{', '.join(sorted(missing))}. Import the file as the page exported it."
             )
         for row in reader:
-            cells = {column: _unguarded(row[column] or "") for column in COLUMNS}
+            cells = {column: unguarded(row[column] or "") for column in COLUMNS}
             yield {
                 **cells,
                 "similarity": _number(cells["similarity"]),
@@ -223,10 +224,6 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
             f"{file} is not CSV from line {reader.line_num} on: {error}. Import the file as the "
             "page exported it."
         ) from None
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def _number(cell: str) -> float | None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from facematch.deployment import Deployment
 from facematch.evidence import command as evidence_page
+from facematch.folders import show_left_out
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.home import STATE_ROOT, Home
 from facematch.matches import matches
@@ -77,6 +78,7 @@ def run(photographs: Path | None) -> DemoResult:
         messages.print("Fetching photographs (official ones of the White House, from PyPI)")
         photographs = HOME.folder / "photographs"
         lay_out(photographs)
+    evidence_page.delete_local_page(HOME)
     reset(HOME)
     with (
         messages.status("local cloud") as status,
@@ -105,8 +107,7 @@ def run(photographs: Path | None) -> DemoResult:
 def _process(deployment: Deployment, folder: Path) -> DemoResult:
     uploader = Uploader(deployment)
     plan = uploader.plan(folder)
-    for words in plan.left_out_words():
-        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+    show_left_out(plan.left_out)
     with progress() as bars:
         uploading = bars.add_task("photographs uploaded", total=len(plan.new))
         executing = bars.add_task("executions finished", total=len(plan.new))
@@ -176,7 +177,7 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
         name = example["key"].rpartition("/")[2]
         lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
     lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
-    output.print("\n".join(lines), markup=False, soft_wrap=True)
+    output.print("\n".join(lines), soft_wrap=True)
 
 
 def _show_page(page: Written) -> None:

@@ -211,6 +211,6 @@ def destroy(
     with messages.status("emptying the buckets and deleting the stack"):
         destruction.empty_and_delete_stack(kept)
     for item in destruction.kept():
-        with messages.status(f"deleting {item.name}"):
+        with messages.status(safe(f"deleting {item.name}")):
             destruction.delete(item)
     output.print("Deleted. Step Functions keeps the executions' histories for up to 90 days.")

@@ -25,7 +25,7 @@ from rich.table import Table
 from facematch.deliveries import DELIVERY_FAILURES
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable
-from facematch.evidence.write import Dashboards, delete_command
+from facematch.evidence.write import Dashboards, NotAPage, delete_command
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records, image_listed
@@ -147,7 +147,7 @@ class Forgetting:
     Attributes
     ----------
     pages_left
-        Evidence pages that could not be deleted, each with the reason.
+        Evidence pages of which something could not be deleted, each with the reason and what to do.
     pages_gone
         Folders where a page was written and none is any more.
     """
@@ -413,10 +413,15 @@ class Forgetting:
         deleted = 0
         for folder in folders:
             try:
-                deleted += bool(self._dashboards.delete(folder))
+                gone = self._dashboards.delete(folder)
+                deleted += bool(gone.pages)
                 self.pages_left.pop(folder, None)
-            except Actionable as error:
+                if gone.left:
+                    self.pages_left[folder] = gone.left_words()
+            except NotAPage as error:
                 self.pages_left[folder] = str(error)
+            except Actionable as error:
+                self.pages_left[folder] = f"{error} Then: {delete_command(folder)}"
         with contextlib.suppress(Actionable):  # a page is being written: the next one drops them
             self.pages_gone.update(
                 self._dashboards.drop_stale(
@@ -542,10 +547,7 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
         raise Actionable(
             "Evidence pages, which may show anybody, are left; all else that was found is deleted. "
             "Delete them too:\n  "
-            + "\n  ".join(
-                f"{why} Then: {delete_command(folder)}"
-                for folder, why in forgetting.pages_left.items()
-            )
+            + "\n  ".join(forgetting.pages_left.values())
             + (f"\nAnd {_not_finished(waiting)}" if waiting else "")
         )
     if waiting:

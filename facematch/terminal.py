@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,16 +26,30 @@ from facematch.errors import Actionable
 from functions.matching.notifications import percent, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.segment import Segment
 
     from facematch.matches import NamePair
 
-#: Results go to standard output, everything about the way there to standard error.
-output: Final = Console(highlight=False)
-messages: Final = Console(stderr=True, highlight=False)
 
-#: A spreadsheet takes a cell that begins so for a formula: in CSV it gets one more ' in front.
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
+class _Terminal(Console):
+    """A console on which no text has an effect: no control character, no markup, no emoji code."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render; whatever a text holds, only the console itself controls the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+#: Results go to standard output, everything about the way there to standard error.
+output: Final = _Terminal()
+messages: Final = _Terminal(stderr=True)
 
 #: Without a terminal there is no width to fit, and a cut key is no use in a file.
 _WIDTH_WITHOUT_TERMINAL: Final = 160
@@ -55,7 +69,7 @@ def progress() -> Iterator[Progress]:
     """Progress bars with a count, a rate and the time left."""
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
@@ -72,8 +86,13 @@ def visible(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
+def shown(text: str) -> str:
+    """The text without anything that controls a terminal; its lines stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def safe(text: str, style: str = "") -> Text:
-    """A text from outside on one line: neither markup nor terminal controls in it have effect."""
+    """A text from outside, on one line."""
     return Text(printable(text), style=style)
 
 
@@ -109,10 +128,10 @@ def _decided(pair: NamePair) -> Text:
     return Text("\n").join([safe(line) for line in lines])
 
 
-def print_json(
+def json_text(
     document: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None
-) -> None:
-    """Print a document for programs, in JSON as its standard has it.
+) -> str:
+    """Return a document in JSON as its standard has it, without a character that is not ASCII.
 
     Raises
     ------
@@ -126,16 +145,19 @@ def print_json(
             "A number of the result is too large for --json. Give the command smaller ones, or "
             "leave --json out."
         ) from None
-    print(text)
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON takes as it is
+
+
+def print_json(
+    document: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None
+) -> None:
+    """Print a document for programs, as `json_text` has it."""
+    print(json_text(document, indent=indent, default=default))
 
 
 def fail(text: str, code: int) -> None:
-    """Print the error and end with an exit code that scripts can use.
-
-    It may quote what comes from outside: nothing in it controls the terminal.
-    """
-    shown = "\n".join(printable(line) for line in text.splitlines())
-    messages.print(Text("Error: ", style="bold red").append(shown, style="default"), soft_wrap=True)
+    """Print the error and end with an exit code that scripts can use."""
+    messages.print(Text("Error: ", style="bold red").append(text, style="default"), soft_wrap=True)
     sys.exit(code)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -95,8 +94,11 @@ def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
         # There is no QuickSight on this machine, and whoever asks here wants the one stack.
         given = {**(overrides or {}), "quicksight_principal_arn": ""}
         made = synthesise(Path(folder) / "assembly", given)
-        with contextlib.suppress(OSError):  # another process was faster
+        try:
             made.rename(assembly)
+        except OSError:
+            if not assembly.exists():  # else another process was faster
+                raise
     newest_first = sorted(
         _ASSEMBLIES.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True
     )

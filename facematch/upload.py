@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import mimetypes
+import os
 import time
 import zlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facematch.deliveries import DELIVERY_FAILURES, Deliveries
 from facematch.deployment import PARALLEL
 from facematch.errors import Unusable, about_file, explained
+from facematch.folders import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
 from facematch.records import Records, digest_of, image_listed
-from facematch.terminal import visible
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.images import version_id_of
@@ -29,6 +29,7 @@ from functions.matching.keys import execution_name, version_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from io import BufferedReader
     from pathlib import Path
 
     from facematch.deployment import Deployment
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 #: What people call a photograph. What is neither JPEG nor PNG is uploaded too, and rejected with
 #: advice: better than to leave somebody's HEIC pictures out without a word.
 _MORE_TYPES: Final = {".heic": "image/heic", ".webp": "image/webp", ".jfif": "image/jpeg"}
-_KEY_LIMIT_BYTES: Final = 1024
 _BLOCK: Final = 1 << 20
 #: Look an execution up by its name when nothing has happened for so long, seconds: the event
 #: that makes a failure visible is delivered at best effort.
@@ -52,16 +52,6 @@ _LONGEST_REST: Final = 300.0
 
 class NothingToUpload(Unusable):
     """The folder holds no photograph; the text says what was looked for."""
-
-
-class LeftOut(StrEnum):
-    """Why a file is not uploaded."""
-
-    NO_PHOTOGRAPH = "is not a photograph"
-    NO_KEY = "has a path that is not UTF-8, as a key must be: rename it"
-    LONG_KEY = (
-        f"has a path that is longer than a key may be, {_KEY_LIMIT_BYTES:,} bytes: shorten it"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +85,10 @@ class Plan:
         Of the new ones, those of which S3 did not say whether the bucket holds them already.
     """
 
-    new: dict[str, Path] = field(default_factory=dict)
+    new: dict[str, FolderFile] = field(default_factory=dict)
     unchanged: list[Version] = field(default_factory=list)
-    not_compared: list[Path] = field(default_factory=list)
+    not_compared: list[FolderFile] = field(default_factory=list)
     left_out: dict[Path, LeftOut] = field(default_factory=dict)
-
-    def left_out_words(self) -> list[str]:
-        """What is left out: for each reason how many files, and the first of them."""
-        said = []
-        for reason in LeftOut:
-            if found := [path for path, why in self.left_out.items() if why is reason]:
-                first = visible(str(found[0]))
-                which = first if len(found) == 1 else f"each of {len(found):,} files, as {first},"
-                said.append(f"{which} {reason}")
-        return said
 
 
 @dataclass(slots=True)
@@ -147,7 +127,7 @@ class Uploader:
         """Compare the folder with the bucket.
 
         A key is the image prefix and the file's path below the folder. Hidden files are left out
-        without a word.
+        without a word; links are left out with one.
 
         Raises
         ------
@@ -155,22 +135,20 @@ class Uploader:
             When there is no photograph in it.
         """
         existing = {item["Key"]: item for item in self._current_versions()}
-        plan = Plan()
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(folder)
-            if not path.is_file() or any(part.startswith(".") for part in relative.parts):
-                continue
-            key = self._deployment.image_prefix + relative.as_posix()
-            if why := _unfit(path, key):
-                plan.left_out[path] = why
-            elif key in existing and (same := self._is_same(path, existing[key])):
+        found = listed(folder)
+        plan = Plan(left_out=found.left_out)
+        for file in found.files:
+            key = self._deployment.image_prefix + file.key
+            if why := _unfit(file, key):
+                plan.left_out[file.path] = why
+            elif key in existing and (same := self._is_same(file, existing[key])):
                 plan.unchanged.append(self._version_listed(existing[key]))
             else:
-                plan.new[key] = path
+                plan.new[key] = file
                 if key in existing and same is None:
-                    plan.not_compared.append(path)
+                    plan.not_compared.append(file)
         if not plan.new and not plan.unchanged:
-            why_not = "".join(f"; {words}" for words in plan.left_out_words())
+            why_not = "".join(f"; {words}" for words in left_out_words(plan.left_out))
             raise NothingToUpload(
                 f"There is no photograph (JPEG, PNG) to upload in {folder} or below it"
                 f"{why_not}. Name another folder."
@@ -178,7 +156,7 @@ class Uploader:
         return plan
 
     def upload(
-        self, files: Mapping[str, Path], *, done: Callable[[int], None]
+        self, files: Mapping[str, FolderFile], *, done: Callable[[int], None]
     ) -> tuple[list[Version], dict[str, str]]:
         """Upload the files in parallel; stopping in the middle leaves whole objects only.
 
@@ -195,10 +173,10 @@ class Uploader:
         versions: list[Version] = []
         errors: dict[str, str] = {}
         with ThreadPoolExecutor(PARALLEL) as pool:
-            pending: dict[Future[Version], tuple[str, Path]] = {}
+            pending: dict[Future[Version], tuple[str, FolderFile]] = {}
             try:
-                for key, path in files.items():
-                    pending[pool.submit(self._upload, key, path)] = (key, path)
+                for key, file in files.items():
+                    pending[pool.submit(self._upload, key, file)] = (key, file)
                     if len(pending) >= 2 * PARALLEL:
                         self._collect(pending, versions, errors, done)
                 while pending:
@@ -210,32 +188,41 @@ class Uploader:
 
     def _collect(
         self,
-        pending: dict[Future[Version], tuple[str, Path]],
+        pending: dict[Future[Version], tuple[str, FolderFile]],
         versions: list[Version],
         errors: dict[str, str],
         done: Callable[[int], None],
     ) -> None:
         for future in wait(pending, return_when=FIRST_COMPLETED).done:
-            key, path = pending.pop(future)
+            key, file = pending.pop(future)
             try:
                 versions.append(future.result())
             except (BotoCoreError, ClientError) as error:
                 errors[key] = str(explained(error))
             except OSError as error:
                 errors[key] = str(about_file(error))
-            done(path.stat().st_size if path.exists() else 0)
+            done(file.path.stat().st_size if file.path.exists() else 0)
 
-    def _is_same(self, path: Path, item: dict[str, Any]) -> bool | None:
+    def _is_same(self, file: FolderFile, item: dict[str, Any]) -> bool | None:
         """Whether size and content agree; None when S3 denies to say it.
+
+        A file that cannot be read is not the same: its upload then says why.
 
         The eTag of an object of one part is its MD5, unless it is encrypted under a key of KMS
         (Amazon S3 API Reference, Object). Then what counts is the checksum that the SDK sent along,
         at the price of a request. What was uploaded with another checksum is uploaded again.
         """
-        if path.stat().st_size != item["Size"]:
+        try:
+            with file.open() as opened:
+                if os.fstat(opened.fileno()).st_size != item["Size"]:
+                    return False
+                if str(item["ETag"]).strip('"') == _md5(opened):
+                    return True
+                return self._is_same_under_a_key(opened, item)
+        except OSError:
             return False
-        if str(item["ETag"]).strip('"') == _md5(path):
-            return True
+
+    def _is_same_under_a_key(self, opened: BufferedReader, item: dict[str, Any]) -> bool | None:
         try:
             found = self._s3.head_object(
                 Bucket=self._bucket,
@@ -248,13 +235,12 @@ class Uploader:
                 return None
             raise
         under_a_key = found.get("ServerSideEncryption", "").startswith("aws:kms")
-        return bool(under_a_key and found.get("ChecksumCRC32") == _crc32(path))
+        return bool(under_a_key and found.get("ChecksumCRC32") == _crc32(opened))
 
-    def _upload(self, key: str, path: Path) -> Version:
-        kind = _MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
-        with path.open("rb") as body:
+    def _upload(self, key: str, file: FolderFile) -> Version:
+        with file.open() as body:
             answer = self._s3.put_object(
-                Bucket=self._bucket, Key=key, Body=body, ContentType=kind or "image/jpeg"
+                Bucket=self._bucket, Key=key, Body=body, ContentType=_kind(file) or "image/jpeg"
             )
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
@@ -276,6 +262,21 @@ def current_versions(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, An
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         yield from (item for item in page.get("Versions", []) if item["IsLatest"])
+
+
+def current_version(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:  # noqa: ANN401
+    """The newest version of one object, likewise; None when it is not there or deleted.
+
+    By a listing, which knows what is there. Without the right to list, S3 answers 403 to a question
+    about an object, whether it is there or not.
+    """
+    # Of what begins with the key, the key itself comes first, and of its versions the newest.
+    listed_versions = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
+    for item in listed_versions.get("Versions", []):
+        if item["Key"] == key and item["IsLatest"]:
+            found: dict[str, Any] = item
+            return found
+    return None
 
 
 def wait_for_outcomes(
@@ -404,31 +405,30 @@ class _Waiting:
                 self._outcomes.reasons[version.key] = status
 
 
-def _unfit(path: Path, key: str) -> LeftOut | None:
+def _unfit(file: FolderFile, key: str) -> LeftOut | None:
     """Why the file cannot be uploaded under the key, or is not meant to be."""
-    if not _is_photograph(path):
+    if not _kind(file).startswith("image/"):
         return LeftOut.NO_PHOTOGRAPH
     try:
         length = len(key.encode())
     except UnicodeEncodeError:
         return LeftOut.NO_KEY
-    return LeftOut.LONG_KEY if length > _KEY_LIMIT_BYTES else None
+    return LeftOut.LONG_KEY if length > KEY_LIMIT_BYTES else None
 
 
-def _is_photograph(path: Path) -> bool:
-    kind = _MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("image/")
+def _kind(file: FolderFile) -> str:
+    name = file.path.name
+    return _MORE_TYPES.get(file.path.suffix.lower()) or mimetypes.guess_type(name)[0] or ""
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _md5(file: BufferedReader) -> str:
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _crc32(path: Path) -> str:
+def _crc32(file: BufferedReader) -> str:
     """As S3 writes it: big-endian, in Base64."""
     found = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found = zlib.crc32(block, found)
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        found = zlib.crc32(block, found)
     return base64.b64encode(found.to_bytes(4, "big")).decode()

@@ -238,7 +238,7 @@ class _Work:
     def index(self, photograph: Photograph) -> _Indexed:
         """Add the faces of one photograph; its number, not its key, goes with them."""
         try:
-            content = photograph.path.read_bytes()
+            content = photograph.file.read()
         except OSError:
             return _Indexed([], UNREADABLE)
         if len(content) > IMAGE_LIMIT:

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from facematch.errors import Unusable
+from facematch.folders import show_left_out
 from facematch.local.home import STATE_ROOT
 from facematch.options import AsJson, Profile, Region  # noqa: TC001 - typer reads them
 from facematch.terminal import messages, output, print_json, progress, safe
@@ -118,6 +119,7 @@ def evaluate(
     )
 
     labelled = labelled_photographs(folder, _pattern(name_pattern))
+    show_left_out(labelled.left_out)
     persons = read_persons(same) if same else Persons()
     group_of = read_groups(groups, persons) if groups else None
     page_folder = (to or STATE_ROOT / "evaluation").expanduser().resolve()

@@ -32,10 +32,10 @@ from functions.matching.faces import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from facematch.evaluation.labels import Photograph
     from facematch.evaluation.scores import Comparison
+    from facematch.folders import FolderFile
     from facematch.local.faces import Floats
 
 NO_FACE: Final = "NO_FACE"
@@ -109,9 +109,9 @@ def found_by_engine(
         initializer=_start,
         initargs=(max_faces, quality_filter),
     )
-    paths = [photograph.path for photograph in photographs]
+    files = [photograph.file for photograph in photographs]
     try:
-        for number, found in enumerate(pool.map(_analyse, paths, chunksize=_AT_ONCE)):
+        for number, found in enumerate(pool.map(_analyse, files, chunksize=_AT_ONCE)):
             faces += [Face(number, box) for box in found.boxes]
             vectors += found.vectors
             if found.refused:
@@ -159,12 +159,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _analyse(path: Path) -> _Analysed:
+def _analyse(file: FolderFile) -> _Analysed:
     if _worker is None:
         raise RuntimeError("the worker has not been started")
     try:
         found = _worker.engine.detect_and_embed(
-            path.read_bytes(), max_faces=_worker.max_faces, quality_filter=_worker.quality_filter
+            file.read(), max_faces=_worker.max_faces, quality_filter=_worker.quality_filter
         ).faces
     except InvalidImageFormatError:
         return _Analysed([], [], Reason.NOT_JPEG_OR_PNG)

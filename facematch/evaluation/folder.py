@@ -6,8 +6,7 @@ something else too, is never replaced.
 
 from __future__ import annotations
 
-import json
-import shutil
+import re
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,8 @@ from facematch.errors import Unusable
 from facematch.evaluation.page import rendered
 from facematch.evaluation.plot import drawn
 from facematch.evidence.pictures import cropped
+from facematch.local.home import STATE_ROOT
+from facematch.own_folders import Layout, OwnFolders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ DOCUMENT: Final = "evaluation.json"
 _IGNORE: Final = ".gitignore"
 _FACES: Final = "faces"
 _PLOTS: Final = {"light": "plot.svg", "dark": "plot-dark.svg"}
-_OURS: Final = frozenset({INDEX, DOCUMENT, _IGNORE, _FACES, *_PLOTS.values()})
 #: Pairs of each kind that are shown.
 _SHOWN: Final = 24
 
@@ -40,34 +40,44 @@ class NotAnEvaluation(Unusable):
     """The folder holds something else; the text says what."""
 
 
-def insist_on_evaluation(folder: Path) -> None:
+_LAYOUT: Final = Layout(
+    what="of an evaluation",
+    marker=DOCUMENT,
+    files=frozenset({INDEX, DOCUMENT, f".{DOCUMENT}.new", _IGNORE, *_PLOTS.values()}),
+    folders={_FACES: re.compile(r"\d+\.jpg")},
+    refuses_with=NotAnEvaluation,
+)
+
+
+def insist_on_evaluation(folder: Path, *, root: Path = STATE_ROOT) -> None:
     """Refuse a folder that may not be replaced.
+
+    Parameters
+    ----------
+    root
+        Where the register of what was written is kept.
 
     Raises
     ------
     NotAnEvaluation
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise NotAnEvaluation(f"{folder} is a file, not a folder. Name a folder with --to.")
-    found = {path.name for path in folder.iterdir()}
-    if found and DOCUMENT not in found:
-        raise NotAnEvaluation(
-            f"{folder} is not of an evaluation: there is no {DOCUMENT} in it. Nothing was changed. "
-            "Name another folder with --to."
-        )
-    if other := sorted(found - _OURS):
-        raise NotAnEvaluation(
-            f"{folder} holds {other[0]!r}, which is not of an evaluation and would be deleted. "
-            "Move it away, or name another folder with --to."
-        )
+    _own(folder, root).insist(folder)
 
 
 def write_folder(
-    folder: Path, document: Mapping[str, Any], labelled: Labelled, faces: Faces
+    folder: Path,
+    document: Mapping[str, Any],
+    labelled: Labelled,
+    faces: Faces,
+    *,
+    root: Path = STATE_ROOT,
 ) -> Path:
     """Write everything beside the folder, which then takes an older one's place.
+
+    Parameters
+    ----------
+    root
+        Where the register of what was written is kept.
 
     Returns
     -------
@@ -78,23 +88,21 @@ def write_folder(
     ------
     NotAnEvaluation
     """
-    insist_on_evaluation(folder)
-    beside = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(mode=0o700, parents=True)
-    try:
-        (beside / _IGNORE).write_text("*\n")
-        (beside / DOCUMENT).write_text(json.dumps(document, indent=2))
+    with _own(folder, root).replacing(folder, document) as new:
+        (new / _IGNORE).write_text("*\n")
         for theme, file in _PLOTS.items():
-            (beside / file).write_text(drawn(document, theme=theme))
-        pictures = _pictures(beside, document, labelled, faces)
+            (new / file).write_text(drawn(document, theme=theme))
+        pictures = _pictures(new, document, labelled, faces)
         page = rendered(document, pictures, _PLOTS)
-        (beside / INDEX).write_text(page, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        (new / INDEX).write_text(page, encoding="utf-8")
     return folder / INDEX
+
+
+def _own(folder: Path, root: Path) -> OwnFolders:
+    own = OwnFolders(root, _LAYOUT)
+    if folder.is_relative_to(root):  # nobody else writes there, before there was a register too
+        own.adopt(folder)
+    return own
 
 
 def _pictures(
@@ -113,7 +121,7 @@ def _pictures(
     for number in dict.fromkeys(shown):
         face = faces.faces[number]
         try:
-            content = labelled.photographs[face.photograph].path.read_bytes()
+            content = labelled.photographs[face.photograph].file.read()
             with warnings.catch_warnings():
                 # Pillow warns of large images before it refuses them.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -6,10 +6,11 @@ import csv
 import hashlib
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Unusable
+from facematch.folders import left_out_words, listed
 from facematch.terminal import visible
 from functions.matching.keys import name_in
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from facematch.folders import FolderFile, LeftOut
 
 _PHOTOGRAPHS: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png"})
 
@@ -30,16 +33,25 @@ class Photograph:
     """A file; its key is its path below the folder."""
 
     key: str
-    path: Path
+    file: FolderFile
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The photographs of a folder; `unnamed` are the keys in which no name was found."""
+    """The photographs of a folder.
+
+    Attributes
+    ----------
+    unnamed
+        The keys in which no name was found.
+    left_out
+        Links and special files, by their paths below the folder.
+    """
 
     photographs: tuple[Photograph, ...]
     unnamed: tuple[str, ...]
+    left_out: Mapping[Path, LeftOut] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -55,26 +67,26 @@ def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
     LabelError
         When none has a name.
     """
+    found = listed(folder)
+    left_out = {path.relative_to(folder): why for path, why in found.left_out.items()}
     photographs, unnamed = [], []
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.suffix.lower() not in _PHOTOGRAPHS or not path.is_file():
+    for file in found.files:
+        if file.path.suffix.lower() not in _PHOTOGRAPHS:
             continue
-        if any(part.startswith(".") for part in relative.parts):
-            continue
-        key = visible(relative.as_posix())
+        key = visible(file.key)
         # A path that is not UTF-8 can be no key, and so has no name.
-        name = name_in(key, pattern) if key == relative.as_posix() else None
+        name = name_in(key, pattern) if key == file.key else None
         if name:
-            photographs.append(Photograph(key, path, name))
+            photographs.append(Photograph(key, file, name))
         else:
             unnamed.append(key)
     if not photographs:
         raise LabelError(
             f"{folder} holds no photograph (JPEG, PNG) with a name that {pattern.pattern!r} finds. "
+            f"{''.join(f'Left out: {words}. ' for words in left_out_words(left_out))}"
             "Name another folder, or another pattern with --name-pattern."
         )
-    return Labelled(tuple(photographs), tuple(unnamed))
+    return Labelled(tuple(photographs), tuple(unnamed), left_out)
 
 
 class Persons:
@@ -120,14 +132,14 @@ def copies_among(photographs: Sequence[Photograph], persons: Persons) -> Copies:
     by_size: dict[int, list[int]] = defaultdict(list)
     for number, photograph in enumerate(photographs):
         try:
-            by_size[photograph.path.stat().st_size].append(number)
+            by_size[photograph.file.path.lstat().st_size].append(number)
         except OSError:
             continue
     by_content: dict[bytes, list[int]] = defaultdict(list)
     for numbers in by_size.values():
         for number in numbers if len(numbers) > 1 else ():
             try:
-                with photographs[number].path.open("rb") as file:
+                with photographs[number].file.open() as file:
                     digest = hashlib.file_digest(file, "sha256").digest()
             except OSError:
                 continue

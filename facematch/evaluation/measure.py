@@ -27,6 +27,7 @@ from facematch.evaluation.rates import (
 )
 from facematch.evaluation.reference import Reference
 from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
+from facematch.terminal import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -397,4 +398,8 @@ def _people(labelled: Labelled, faces: Faces, counted: Tally) -> dict[str, Any]:
             for number, reason in sorted(faces.refused.items())
         ],
         "unnamed": list(labelled.unnamed),
+        "left_out": [
+            {"key": visible(path.as_posix()), "reason": why.name}
+            for path, why in sorted(labelled.left_out.items())
+        ],
     }

@@ -123,6 +123,7 @@ def _one_person(document: Mapping[str, Any]) -> list[str]:
 def _refused(people: Mapping[str, Any]) -> list[str]:
     rows = [[photograph["key"], photograph["reason"]] for photograph in people["refused"]]
     rows += [[key, "UNNAMED"] for key in people["unnamed"]]
+    rows += [[found["key"], found["reason"]] for found in people["left_out"]]
     rows += [[copy["key"], f"a copy of {copy['of']}"] for copy in people["copies"]]
     if not rows:
         return []

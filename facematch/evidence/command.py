@@ -115,6 +115,19 @@ def local_folder(home: Home) -> Path:
     return home.folder / "dashboard"
 
 
+def delete_local_page(home: Home) -> None:
+    """Delete the page of a local cloud; what else stands in its place is left and named."""
+    from facematch.evidence.write import Dashboards, NotAPage  # noqa: PLC0415 - as above
+
+    try:
+        deleted = Dashboards().delete(local_folder(home))
+    except NotAPage as error:
+        messages.print(safe(str(error)), soft_wrap=True)
+        return
+    if deleted.left:
+        messages.print(safe(deleted.left_words()), soft_wrap=True)
+
+
 def show(written: Written) -> None:
     """Say what was written, what has no picture and why, and where it is."""
     evidence = written.evidence
@@ -143,8 +156,14 @@ def _default_folders(dashboards: Dashboards, stack: str, *, local: bool) -> list
 
 
 def _delete(dashboards: Dashboards, folders: list[Path]) -> None:
-    deleted = [path for folder in folders for path in dashboards.delete(folder)]
-    for folder in deleted:
+    found = [dashboards.delete(folder) for folder in folders]
+    pages = [page for deleted in found for page in deleted.pages]
+    for folder in pages:
         output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
-    if not deleted:
+    if not pages:
         messages.print("There is no evidence page here. Name its folder with --to.")
+    left = [deleted.left_words() for deleted in found if deleted.left]
+    for words in left:
+        messages.print(safe(words), soft_wrap=True)
+    if left:
+        raise typer.Exit(1)

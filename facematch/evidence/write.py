@@ -1,7 +1,7 @@
 """Writes the evidence page's folder, replaces an older one, and deletes it.
 
 The folder holds biometric data: only its owner can read it, each one that was written is on a
-list, and nothing but this module's own files is ever replaced or deleted.
+list, and nothing but the files that were written is ever replaced or deleted.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import re
 import shlex
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from facematch.evidence.collect import collect
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.local.home import STATE_ROOT
+from facematch.own_folders import Layout, OwnFolders, beside, in_words
 from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
@@ -35,13 +36,21 @@ INDEX: Final = "index.html"
 MARKER: Final = "facematch-dashboard.json"
 #: Keeps the faces out of a repository that the folder happens to lie in.
 _IGNORE: Final = ".gitignore"
-_FOLDERS: Final = ("photographs", "faces")
-_FILES: Final = (INDEX, MARKER, _IGNORE)
+_PICTURES: Final = re.compile(r"[0-9a-f]{32}\.jpg")
 _SCHEMA: Final = 1
 
 
 class NotAPage(Unusable):
     """The folder is not, or not only, an evidence page; the text says what was found."""
+
+
+_LAYOUT: Final = Layout(
+    what="an evidence page",
+    marker=MARKER,
+    files=frozenset({INDEX, MARKER, f".{MARKER}.new", _IGNORE}),
+    folders={"photographs": _PICTURES, "faces": _PICTURES},
+    refuses_with=NotAPage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,30 @@ class Written:
     missing: Counter[Missing]
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted.
+
+    Attributes
+    ----------
+    pages
+        The page, and what an interruption had left beside it.
+    left
+        What is still in these folders, because it was not written by this installation or has been
+        changed since.
+    """
+
+    pages: list[Path]
+    left: list[Path]
+
+    def left_words(self) -> str:
+        """Say what is left, why, and what to do."""
+        return (
+            f"Left, because it was not written by this installation or has been changed since: "
+            f"{in_words(self.left)}. Look at it, and delete it yourself if nobody needs it."
+        )
+
+
 class Dashboards:
     """The folders of evidence pages on this machine.
 
@@ -70,6 +103,7 @@ class Dashboards:
 
     def __init__(self, root: Path = STATE_ROOT) -> None:
         self._root = root
+        self._own = OwnFolders(root, _LAYOUT)
 
     def default_folder(self, deployment: Deployment) -> Path:
         """Of a stack on AWS: account and region too, since they may have stacks of one name."""
@@ -92,7 +126,8 @@ class Dashboards:
 
     def pages(self, stack_name: str, *, local: bool) -> list[Path]:
         """Folders with a page of this stack, or with what an interruption left beside it."""
-        return [folder for folder in self._folders_of(stack_name, local) if _may_hold_page(folder)]
+        folders = self._folders_of(stack_name, local)
+        return [folder for folder in folders if self._may_hold_page(folder)]
 
     def drop_stale(self, stack_name: str, *, local: bool) -> list[Path]:
         """Take folders of this stack's pages from the list that hold none any more: those.
@@ -106,7 +141,7 @@ class Dashboards:
             stale = [
                 folder
                 for folder in self._folders_of(stack_name, local)
-                if not _may_hold_page(folder)
+                if not self._may_hold_page(folder)
             ]
             self._unlist(*stale)
         return stale
@@ -147,7 +182,7 @@ class Dashboards:
             "local": deployment.local,
             "written_at": timestamp(datetime.now(UTC)),
         }
-        with self._claimed(), _sentences(folder), self._beside(folder, about) as beside:
+        with self._claimed(), _sentences(folder), self._replacing(folder, about) as new:
             threshold = deployment.notify_threshold()
             evidence = collect(deployment, minimum=minimum, limit=limit)
             counts = {
@@ -155,9 +190,9 @@ class Dashboards:
                 "photographs": len(evidence.photographs),
                 "faces": len(evidence.faces),
             }
-            _mark(beside, {**about, "counts": counts})
-            (beside / _IGNORE).write_text("*\n")
-            pictures = make_pictures(deployment, evidence, beside, progress=progress)
+            self._own.mark(new, {**about, "counts": counts})
+            (new / _IGNORE).write_text("*\n")
+            pictures = make_pictures(deployment, evidence, new, progress=progress)
             document = {
                 "schema": _SCHEMA,
                 **about,
@@ -166,63 +201,67 @@ class Dashboards:
                 "decisions_command": decisions_command,
                 **_shown(evidence, pictures, threshold),
             }
-            (beside / INDEX).write_text(render(document), encoding="utf-8")
+            (new / INDEX).write_text(render(document), encoding="utf-8")
         missing = Counter(made.missing for made in pictures if made.missing)
         return Written(folder / INDEX, evidence, missing)
 
-    def delete(self, folder: Path) -> list[Path]:
+    def delete(self, folder: Path) -> Deleted:
         """Delete the page in the folder, and what an interruption left beside it.
 
-        What is not ours stays, and the folder with it.
-
-        Returns
-        -------
-        list of Path
-            What was deleted; empty when there was nothing.
+        What was not written by this installation stays, and the folder with it.
 
         Raises
         ------
         NotAPage
-            When the folder is not a page, and none was left beside it.
+            When the folder is not a page that was written here, and none was left beside it.
         Actionable
             When it cannot be deleted, or another command is writing a page.
         """
         folder = folder.expanduser().resolve()
         with self._claimed(), _sentences(folder):
-            there = _pages_at(folder)
+            self._adopt(folder)
+            there = self._pages_at(folder)
             if folder.exists() and not there:
-                raise NotAPage(_no_page(folder))
-            for path in there:
-                _remove(path)
+                raise NotAPage(
+                    f"{folder} is not an evidence page: there is no {MARKER} in it. Nothing was "
+                    "changed. Name another folder with --to."
+                )
+            left = [path for page in there for path in self._own.remove(page)]
             self._unlist(folder)
-        return there
+        return Deleted(there, left)
 
     @contextlib.contextmanager
-    def _beside(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+    def _replacing(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
         """A new folder, which takes the other one's place when nothing has gone wrong."""
-        new, old = _beside(folder)
-        for path in (folder, new, old):
-            _insist_on_page(path, strangers=path != folder)
-        for leftover in (new, old):
-            _remove(leftover)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new.mkdir(mode=0o700)
+        self._adopt(folder)
         try:
-            # Before the first face is written: what an interruption leaves can be found then.
-            others = [item for item in self.listed() if item["folder"] != str(folder)]
-            self._write_list([*others, {"folder": str(folder), **about}])
-            _mark(new, about)
-            yield new
-            if folder.exists():
-                folder.rename(old)
-            new.rename(folder)
+            with self._own.replacing(folder, about) as new:
+                # Before the first face is written: what an interruption leaves can be found then.
+                others = [item for item in self.listed() if item["folder"] != str(folder)]
+                item = {"folder": str(folder), **about, "registered": True}
+                self._write_list([*others, item])
+                yield new
         finally:
-            if old.exists() and not folder.exists():
-                old.rename(folder)
-            for leftover in (new, old):
-                _remove(leftover)
-            if not _pages_at(folder):
+            if not self._pages_at(folder):
                 self._unlist(folder)
+
+    def _adopt(self, folder: Path) -> None:
+        """Vouch for a page that was listed before there was a register of what is written."""
+        before = [item for item in self.listed() if not item.get("registered")]
+        if str(folder) in {item["folder"] for item in before}:
+            for page in self._pages_at(folder):
+                self._own.adopt(page)
+
+    def _pages_at(self, folder: Path) -> list[Path]:
+        """The page in the folder, and what an interruption left beside it, by the marker."""
+        _insist_on_name(folder)
+        return [path for path in (folder, *beside(folder)) if self._own.marked(path)]
+
+    def _may_hold_page(self, folder: Path) -> bool:
+        try:
+            return bool(self._pages_at(folder))
+        except OSError:  # nobody may look
+            return True
 
     @contextlib.contextmanager
     def _claimed(self) -> Iterator[None]:
@@ -231,7 +270,7 @@ class Dashboards:
         with (self._root / "dashboards.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise Actionable(
                     "Another command is writing or deleting an evidence page. Repeat this one "
                     "when it has finished."
@@ -302,81 +341,13 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
     }
 
 
-def _beside(folder: Path) -> tuple[Path, Path]:
-    """Where a page is built, and where the older one is put for the moment of the change.
-
-    Raises
-    ------
-    NotAPage
-        When nothing can be beside the folder.
-    """
+def _insist_on_name(folder: Path) -> None:
+    """Raise `NotAPage` when nothing can be beside the folder."""
     if not folder.name:
         raise NotAPage(
             f"{folder} is the root of the file system, and no evidence page. Nothing was changed. "
             "Name another folder with --to."
         )
-    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-
-
-def _pages_at(folder: Path) -> list[Path]:
-    """The page in the folder, and what an interruption left beside it: what holds our marker."""
-    return [path for path in (folder, *_beside(folder)) if (path / MARKER).is_file()]
-
-
-def _may_hold_page(folder: Path) -> bool:
-    try:
-        return bool(_pages_at(folder))
-    except OSError:  # nobody may look
-        return True
-
-
-def _insist_on_page(folder: Path, *, strangers: bool) -> None:
-    """Raise `NotAPage` unless the folder is a page, empty, or not there.
-
-    Parameters
-    ----------
-    strangers
-        Whether other files may lie in it.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise NotAPage(f"{folder} is a file, not a folder. Name a folder with --to.")
-    found = {path.name for path in folder.iterdir()}
-    if found and MARKER not in found:
-        raise NotAPage(_no_page(folder))
-    if other := sorted(found.difference(_FOLDERS, _FILES)):
-        if strangers:
-            return
-        raise NotAPage(
-            f"{folder} holds {other[0]!r}, which is not part of the page and would be deleted. "
-            "Move it away, or name another folder with --to."
-        )
-
-
-def _mark(folder: Path, about: dict[str, Any]) -> None:
-    """Say that the folder is ours to replace and to delete."""
-    (folder / MARKER).write_text(json.dumps(about, indent=2))
-
-
-def _no_page(folder: Path) -> str:
-    return (
-        f"{folder} is not an evidence page: there is no {MARKER} in it. Nothing was changed. Name "
-        "another folder with --to."
-    )
-
-
-def _remove(folder: Path) -> None:
-    """Remove a page, its marker last, and the folder when nothing else is in it."""
-    if not folder.exists():
-        return
-    for name in _FOLDERS:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(folder / name)
-    for name in (INDEX, _IGNORE, MARKER):
-        (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # something else is in it
-        folder.rmdir()
 
 
 @contextlib.contextmanager

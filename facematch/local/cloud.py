@@ -188,9 +188,9 @@ class LocalCloud:
         return next((name for name, child in self._children if child.poll() is not None), None)
 
     def _start(self) -> Running:
+        _empty(self._tmp)
         for folder in (self._tmp, self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        _empty(self._tmp)
         key = AccessKeys.kept_in(self.home.keys).user
         with self.home.choosing_ports() as (port, rekognition_port):
             machine = self._spawn_all(port, rekognition_port)
@@ -283,11 +283,17 @@ class LocalCloud:
 def reset(home: Home) -> None:
     """Delete everything that a local cloud has kept: images, faces, reports, executions."""
     with home.lock():
-        for folder in (home.state, home.logs, home.folder / "dashboard"):
-            shutil.rmtree(folder, ignore_errors=True)
+        if home.state.exists():
+            shutil.rmtree(home.state)  # what cannot be deleted is said, not ignored
+        for log in (*home.logs.glob("*.log"), home.logs / "faults.jsonl"):
+            log.unlink(missing_ok=True)
+        if home.logs.is_dir() and not any(home.logs.iterdir()):
+            home.logs.rmdir()
 
 
 def _empty(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
     for path in folder.iterdir() if folder.is_dir() else ():
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

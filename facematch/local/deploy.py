@@ -139,7 +139,9 @@ def _settled(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
 def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:  # noqa: ANN401
     try:
         stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError:
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
         return None
     return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 

@@ -329,7 +329,8 @@ def _issue_admitted_keys(
 def _hide_absence(iam_actions: Any, s3: Any) -> None:  # noqa: ANN401 - modules
     """Answer 403 for an object that is not there, unless the caller may list the bucket.
 
-    As S3 does (Amazon S3 API Reference, GetObject and HeadObject).
+    As S3 does (Amazon S3 API Reference, GetObject and HeadObject). For a version that is not there
+    the caller has to be allowed to list versions, which is the stricter reading of the reference.
     """
     additional_checks = iam_actions.s3_additional_checks
 
@@ -341,7 +342,8 @@ def _hide_absence(iam_actions: Any, s3: Any) -> None:  # noqa: ANN401 - modules
         if method in {"GET", "HEAD"} and key and not query_params.keys() - {"versionId"}:
             (version,) = query_params.get("versionId", [None])
             if s3._get_object_data(bucket, key, version) is None:
-                checks.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+                action = "s3:ListBucketVersions" if version else "s3:ListBucket"
+                checks.append((action, f"arn:aws:s3:::{bucket}"))
         return checks
 
     iam_actions.s3_additional_checks = checks_and_listing

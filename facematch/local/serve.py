@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.home import Home, LocalCloudError
+from facematch.terminal import shown
 
 
 class _EndedError(BaseException):
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
                     print(f"The process {dead!r} ended by itself. See {cloud.home.logs}.")
                     return 1
     except LocalCloudError as error:
-        print(error)
+        print(shown(str(error)))
         return 1
     except _EndedError:
         print("Ended while it started, as it was asked to.")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageEnhance, ImageOps
 
+from facematch.folders import listed
 from facematch.local.faces import FaceEngine
 from facematch.photographs import fetch_photographs
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
@@ -124,14 +125,14 @@ def sources(photos: Path | None, aliases: Path | None = None) -> list[Source]:
             person = "Biden" if name.startswith("biden") else "Obama"
             found.append(Source(person, person, ".jpg", buffer.getvalue()))
         return found
-    paths = sorted(path for path in photos.rglob("*") if path.suffix.lower() in PHOTOGRAPHS)
-    if not paths:
+    files = [file for file in listed(photos).files if file.path.suffix.lower() in PHOTOGRAPHS]
+    if not files:
         raise SystemExit(f"There is no photograph (JPEG, PNG) in {photos}. Name another folder.")
     people = same_people(aliases)
     return [
-        Source(name, people.get(name, name), path.suffix.lower(), path.read_bytes())
-        for path in paths
-        for name in [name_in(path.name, _NAME_PATTERN) or "Unnamed"]
+        Source(name, people.get(name, name), file.path.suffix.lower(), file.read())
+        for file in files
+        for name in [name_in(file.path.name, _NAME_PATTERN) or "Unnamed"]
     ]
 
 

@@ -26,6 +26,7 @@ READ_IMAGES = {
     ("s3:GetObject", f"{IMAGES}/images/*"),
     ("s3:GetObjectVersion", f"{IMAGES}/images/*"),
     ("s3:ListBucket", IMAGES),
+    ("s3:ListBucketVersions", IMAGES),
 }
 RIGHTS = {
     "starter": READ_IMAGES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -16,10 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
-from facematch.local.cloud import LocalCloud, reset
+from facematch import cli
+from facematch.evidence import write
+from facematch.evidence.write import Dashboards
+from facematch.local.cloud import LocalCloud, _empty, reset
 from facematch.local.home import Home, LocalCloudError, Running
 from facematch.local.keys import AccessKeys
+from facematch.own_folders import OwnFolders
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
 from tests.local.conftest import with_own_ports
@@ -101,6 +107,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
         "uploaded": 3,
         "unchanged": 0,
         "not_uploaded": 0,
+        "left_out": [{"path": str(folder / "notes.txt"), "reason": "NO_PHOTOGRAPH"}],
         "reported": ["images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg"],
         "undelivered": [],
         "superseded": [],
@@ -483,14 +490,64 @@ def test_a_reset_deletes_nothing_of_others_and_says_so(tmp_path: Path) -> None:
 
 def test_a_reset_deletes_what_was_kept_and_leaves_the_rest(tmp_path: Path) -> None:
     Home(tmp_path).ports()
-    (tmp_path / "notes.txt").write_text("mine")
+    mine = {tmp_path / name for name in ("notes.txt", "logs/notes.txt", "dashboard/index.html")}
+    for path in (*mine, tmp_path / "logs" / "emulator.log"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
 
     done = facematch(tmp_path, "local", "reset", "--yes")
 
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert "is deleted" in done.stderr
     assert not (tmp_path / "state").exists()
-    assert (tmp_path / "notes.txt").exists()
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left - {tmp_path / "lock"} == mine
+    assert f"{tmp_path / 'dashboard'} is not an evidence page" in done.stderr
+
+
+def test_a_reset_deletes_the_evidence_page_that_was_written_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnFolders(tmp_path / "root", write._LAYOUT)
+    page = tmp_path / "home" / "dashboard"
+    with own.replacing(page, {}) as new:
+        (new / "index.html").write_text("Ann")
+    Home(tmp_path / "home").ports()
+    monkeypatch.setenv("FACEMATCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(write, "Dashboards", functools.partial(Dashboards, tmp_path / "root"))
+
+    done = CliRunner().invoke(cli.app, ["local", "reset", "--yes"])
+
+    assert done.exit_code == 0, done.output
+    assert not page.exists()
+
+
+def test_a_reset_that_cannot_delete_everything_does_not_say_that_it_did(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    Home(tmp_path / "other").ports()
+    (tmp_path / "other" / "state").rename(elsewhere)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "state").symlink_to(elsewhere)
+
+    done = facematch(home, "local", "reset", "--yes")
+
+    assert done.returncode == 1
+    assert "is deleted" not in done.stderr
+    assert (elsewhere / "ports.json").exists()
+
+
+def test_nothing_is_emptied_through_a_link(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("three years of work")
+    folder = tmp_path / "tmp"
+    folder.symlink_to(mine.parent)
+
+    _empty(folder)
+
+    assert mine.exists()
+    assert not folder.is_symlink()
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])

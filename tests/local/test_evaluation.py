@@ -202,8 +202,8 @@ def test_a_pair_that_one_search_did_not_return_counts_by_the_other_and_else_as_b
 def test_what_is_too_large_to_send_is_not_sent_and_counted(
     labelled: Labelled, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    largest = max(labelled.photographs, key=lambda p: p.path.stat().st_size)
-    monkeypatch.setattr(aws, "IMAGE_LIMIT", largest.path.stat().st_size - 1)
+    largest = max(labelled.photographs, key=lambda p: p.file.path.stat().st_size)
+    monkeypatch.setattr(aws, "IMAGE_LIMIT", largest.file.path.stat().st_size - 1)
 
     found = by_aws(client, replace(labelled, photographs=(largest, labelled.photographs[0])))
 

@@ -251,6 +251,15 @@ class Stage:
             self.ann, key=f"{self.workflow.deployment.image_prefix}Nobody_0001.jpg"
         )
 
+    @property
+    def deleted(self) -> UploadedImage:
+        """Deleted by its version, so that an older one has come back in its place."""
+        image = self.uploaded("biden.jpg", over=self.uploaded("obama.jpg"))
+        self.workflow.s3.delete_object(
+            Bucket=image.bucket, Key=image.key, VersionId=image.version_id
+        )
+        return image
+
     def uploaded(self, photograph: str, *, over: UploadedImage | None = None) -> UploadedImage:
         """A version that no execution works on, of a new key or of the key of another version."""
         self.take_messages(yes=False)
@@ -631,6 +640,7 @@ PROOFS: dict[Right, Situation] = {
         "starter s3:GetObject <images>/images/*": message("ann"),
         "starter s3:GetObjectVersion <images>/images/*": message("ann", version=True),
         "starter s3:ListBucket <images>": message("gone"),
+        "starter s3:ListBucketVersions <images>": message("deleted", version=True),
         "starter s3:GetObject <output>/reports/*": message("ann", road=Road.BACKFILL),
         "starter s3:ListBucket <output>": message("gone", road=Road.BACKFILL),
         "starter dynamodb:UpdateItem table/<pace>": message("ann"),
@@ -639,6 +649,7 @@ PROOFS: dict[Right, Situation] = {
         "index s3:GetObject <images>/images/*": indexing("bea"),
         "index s3:GetObjectVersion <images>/images/*": indexing("bea"),
         "index s3:ListBucket <images>": indexing("gone"),
+        "index s3:ListBucketVersions <images>": indexing("deleted"),
         "index rekognition:IndexFaces <collection>": indexing("bea"),
         "index rekognition:DeleteFaces <collection>": indexing_over_another,
         "index s3:GetObject <output>/indexed/*": indexing("bea"),
@@ -650,6 +661,9 @@ PROOFS: dict[Right, Situation] = {
             searching_for_a_face_that_is_not_there("old")
         ),
         "search s3:ListBucket <images>": searching_for_a_face_that_is_not_there("gone"),
+        "search s3:ListBucketVersions <images>": (
+            searching_for_a_face_that_is_not_there("deleted")
+        ),
         "report s3:PutObject <output>/reports/*": step("report", "bea"),
         "report s3:PutObject <output>/matches/*": step("report", "bea"),
         "report s3:DeleteObject <output>/matches/*": step("report", "ann"),

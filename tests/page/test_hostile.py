@@ -11,6 +11,7 @@ import pytest
 
 from facematch.decisions import decisions_in
 from facematch.evidence.page import render
+from facematch.spreadsheets import guarded
 
 from .conftest import choose, decide, exported, names_shown
 from .synthetic import document, with_matches
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from .conftest import Desk
 
+#: What a spreadsheet could take for a formula.
+RUN = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n", "\0")
 NAMES = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -28,6 +31,11 @@ NAMES = [
     "Ann\u202egnp.exe\u2066\u200b",
     '=HYPERLINK("http://x","y")',
     '+1,2;\t"3"\r\n4',
+    "Ann;=1+1",
+    "Bo\t\t-2+3",
+    'Cy;"=1+1";@SUM(1)',
+    ";'=1+1",
+    *(f"{start}1+1;{start}1+1" for start in RUN),
     "\ud800 half",
     "__proto__",
     "W" * 300,
@@ -80,7 +88,14 @@ def test_no_cell_of_the_csv_is_a_formula_and_every_one_is_imported_as_it_was(
     by_json = decisions_in(json_file, stack_name="FaceMatching")
     by_csv = decisions_in(csv_file, stack_name="FaceMatching")
 
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+    assert not [cell for cell in cells if cell.startswith(RUN)]
+    assert set(map(guarded, names)) <= set(cells)  # the rule is the same here as there
+    for splitting in ";\t":
+        pieces = [
+            cell for row in csv.reader(text[1:].splitlines(), delimiter=splitting) for cell in row
+        ]
+        assert len(pieces) > len(names)
+        assert not [piece for piece in pieces if piece.startswith(RUN)]
     assert by_csv == by_json
     assert {name for d in by_csv for name in (d.name_a, d.name_b)} == {"Ann", *names}
     assert "@SUM(1)" in {d.note for d in by_csv}

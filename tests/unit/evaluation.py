@@ -9,6 +9,7 @@ import numpy as np
 from facematch.evaluation.faces import Face, Faces
 from facematch.evaluation.labels import Labelled, Photograph
 from facematch.evaluation.scores import Cosines, Labels, Similarities
+from facematch.folders import FolderFile
 from facematch.local.faces import similarity
 from functions.matching.faces import Box
 
@@ -19,7 +20,9 @@ def labelled(*keys: str, folder: Path = Path("nowhere")) -> Labelled:
     """Photographs named after their folder, or after the file without its number."""
     return Labelled(
         tuple(
-            Photograph(key, folder / key, Path(key).stem.rstrip("0123456789").rstrip("_"))
+            Photograph(
+                key, FolderFile(folder, key), Path(key).stem.rstrip("0123456789").rstrip("_")
+            )
             for key in keys
         ),
         (),

@@ -23,6 +23,7 @@ from facematch.decisions import (
 from facematch.deployment import Deployment
 from facematch.errors import Actionable
 from facematch.matches import paired
+from facematch.spreadsheets import guarded
 from functions.matching.decisions import (
     DECIDED_BY_LIMIT,
     NOTE_LIMIT,
@@ -195,7 +196,10 @@ def test_what_was_exported_is_imported_and_read_back(
 
 @pytest.mark.parametrize(
     "awkward_text",
-    ['=HYPERLINK("http://x","y")', "'=1+1", "' quoted", "-1", 'a "b", c\r\nd', "\u202eback", "@x"],
+    [
+        *('=HYPERLINK("http://x","y")', "'=1+1", "' quoted", "-1", 'a "b", c\r\nd', "\u202eback"),
+        *("@x", "Ann;=1+1", 'Bo\t"=1"', "\t\t-1", ";'=1"),
+    ],
 )
 def test_csv_gives_back_what_a_spreadsheet_must_not_run(
     deployment: Deployment, tmp_path: Path, awkward_text: str
@@ -203,12 +207,12 @@ def test_csv_gives_back_what_a_spreadsheet_must_not_run(
     decision = replace(DIFFERENT, name_b=f"{awkward_text}", note=awkward_text)
     if decision.name_a > decision.name_b:
         decision = replace(decision, name_a=decision.name_b, name_b=decision.name_a)
-    guarded = {
-        column: "'" + text if isinstance(text, str) and text[:1] in "=+-@'\t\r\n" else text
+    cells = {
+        column: guarded(text) if isinstance(text, str) else text
         for column, text in exported(decision).items()
         if text != ""
     }
-    imported(deployment, csv_file(tmp_path, guarded))
+    imported(deployment, csv_file(tmp_path, cells))
     assert list(read_decisions(deployment).values()) == [decision]
 
 

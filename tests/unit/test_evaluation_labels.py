@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +15,11 @@ from facematch.evaluation.labels import (
     read_groups,
     read_persons,
 )
+from facematch.evaluation.measure import Asked, measured
+from facematch.folders import LeftOut
 from functions.matching.keys import DEFAULT_NAME_PATTERN
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from .evaluation import faces_with
 
 PATTERN = re.compile(DEFAULT_NAME_PATTERN)
 
@@ -46,6 +47,27 @@ def test_photographs_below_the_folder_have_the_names_that_the_workflow_reads(
         ("b/Ann_Lee_0002.JPG", "Ann_Lee"),
     ]
     assert found.unnamed == ("_1.jpg", r"bad\xff_1.jpg")
+
+
+def test_a_link_is_on_no_photograph_and_told(tmp_path: Path) -> None:
+    folder, other = tmp_path / "photographs", tmp_path / "Cy_1.jpg"
+    folder.mkdir()
+    other.write_bytes(b"Cy")
+    (folder / "Ann_1.jpg").write_bytes(b"Ann")
+    (folder / "Bo_1.jpg").symlink_to(other)
+
+    found = labelled_photographs(folder, PATTERN)
+
+    assert [photograph.key for photograph in found.photographs] == ["Ann_1.jpg"]
+    assert found.left_out == {Path("Bo_1.jpg"): LeftOut.LINK}
+    document = measured(
+        found, faces_with([[0]]), Persons(), Asked(wanted=(), faces=()), conditions={}
+    )
+    assert document["people"]["left_out"] == [{"key": "Bo_1.jpg", "reason": "LINK"}]
+
+    (folder / "Ann_1.jpg").unlink()
+    with pytest.raises(LabelError, match=r"Left out: Bo_1\.jpg is a link.*Name another folder"):
+        labelled_photographs(folder, PATTERN)
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import stat
+from contextlib import nullcontext
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -269,7 +271,7 @@ def test_copies_of_one_person_are_no_evidence_and_those_of_two_are_pointed_out(
     photographs = labelled(*keys, folder=tmp_path)
     contents = ("ann", "ann", "bea", "bea", "cyd", "cyd")  # of one length
     for photograph, content in zip(photographs.photographs, contents, strict=True):
-        photograph.path.write_text(content)
+        photograph.file.path.write_text(content)
     faces = faces_with([[99.99] * 6] * 6)
     asked = replace(ASKED, groups=dict.fromkeys(("Ann", "Bea", "Cy", "Dan"), "all"))
     document = measured(photographs, faces, Persons([("Bea", "Bee")]), asked, conditions=CONDITIONS)
@@ -294,7 +296,7 @@ def test_copies_of_one_person_are_no_evidence_and_those_of_two_are_pointed_out(
     assert "of another photograph of the same person: 2." in said
     assert "under several people's names: 1." in said
     assert "copy of Ann_1.jpg" in write_folder(
-        tmp_path / "page", document, photographs, faces
+        tmp_path / "page", document, photographs, faces, root=tmp_path / "state"
     ).read_text(encoding="utf-8")
 
 
@@ -331,7 +333,7 @@ def test_one_person_alone_has_a_document_too(tmp_path: Path) -> None:
     faces = faces_with([[0, 90], [90, 0]])
     document = measured(photographs, faces, Persons(), ASKED, conditions=CONDITIONS)
 
-    index = write_folder(tmp_path / "page", document, photographs, faces)
+    index = write_folder(tmp_path / "page", document, photographs, faces, root=tmp_path / "state")
 
     assert "no pairs" in index.read_text()
 
@@ -366,8 +368,8 @@ def hostile(tmp_path: Path) -> tuple[dict[str, Any], Labelled, Faces]:
     )
     photographs = replace(photographs, photographs=named, unnamed=(f"{HOSTILE}.jpg",))
     for photograph, colour in zip(named[:3], ("grey", "red", "blue"), strict=True):
-        Image.new("RGB", (200, 100), colour).save(photograph.path, "JPEG")
-    named[3].path.write_bytes(b"broken")
+        Image.new("RGB", (200, 100), colour).save(photograph.file.path, "JPEG")
+    named[3].file.path.write_bytes(b"broken")
     faces = faces_with([[0, 60, 90, 80], [60, 0, 10, 10], [90, 10, 0, 70], [80, 10, 70, 0]])
     document = measured(
         photographs,
@@ -382,7 +384,7 @@ def hostile(tmp_path: Path) -> tuple[dict[str, Any], Labelled, Faces]:
 def test_the_page_shows_hostile_names_as_text_and_runs_nothing(
     hostile: tuple[dict[str, Any], Labelled, Faces], tmp_path: Path
 ) -> None:
-    index = write_folder(tmp_path / "page", *hostile)
+    index = write_folder(tmp_path / "page", *hostile, root=tmp_path / "state")
 
     page = Reader(index.read_text(encoding="utf-8"))
     assert "<script>alert(1)</script>" in page.text
@@ -404,7 +406,7 @@ def test_the_page_shows_hostile_names_as_text_and_runs_nothing(
 def test_every_picture_of_the_page_is_beside_it_and_what_has_none_is_left_out(
     hostile: tuple[dict[str, Any], Labelled, Faces], tmp_path: Path
 ) -> None:
-    index = write_folder(tmp_path / "page", *hostile)
+    index = write_folder(tmp_path / "page", *hostile, root=tmp_path / "state")
 
     page = Reader(index.read_text(encoding="utf-8"))
     files = [a["src"] for t, a in page.tags if t == "img"]
@@ -422,22 +424,44 @@ def test_the_folder_is_its_owners_alone_and_replaces_only_another_evaluation(
     hostile: tuple[dict[str, Any], Labelled, Faces], tmp_path: Path
 ) -> None:
     folder = tmp_path / "page"
-    write_folder(folder, *hostile)
-    (folder / "faces" / "old.jpg").touch()
+    write_folder(folder, *hostile, root=tmp_path / "state")
+    document, photographs, _ = hostile
+    photographs.photographs[2].file.path.unlink()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert (folder / ".gitignore").read_text() == "*\n"
 
-    write_folder(folder, *hostile)
+    write_folder(folder, *hostile, root=tmp_path / "state")
 
-    assert not (folder / "faces" / "old.jpg").exists()
-    assert json.loads((folder / DOCUMENT).read_text()) == hostile[0]
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".new")]
+    assert {path.name for path in (folder / "faces").iterdir()} == {"0.jpg", "1.jpg"}
+    assert json.loads((folder / DOCUMENT).read_text()).items() >= document.items()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".page")]
 
-    (folder / "mine.txt").touch()
-    with pytest.raises(NotAnEvaluation, match=r"'mine\.txt', which is not of an evaluation"):
-        write_folder(folder, *hostile)
+    for mine in (folder / "mine.txt", folder / "faces" / "7.jpg"):
+        mine.touch()
+        with pytest.raises(NotAnEvaluation, match=rf"{mine.name}', which was not written there"):
+            write_folder(folder, *hostile, root=tmp_path / "state")
+        assert (folder / INDEX).exists()
+        mine.unlink()
+    (folder / DOCUMENT).write_text("{}")
+    with pytest.raises(NotAnEvaluation, match="was not written by this installation"):
+        write_folder(folder, *hostile, root=tmp_path / "state")
     assert (folder / INDEX).exists()
     with pytest.raises(NotAnEvaluation, match="is not of an evaluation"):
-        write_folder(tmp_path, *hostile)
+        write_folder(tmp_path, *hostile, root=tmp_path / "state")
     with pytest.raises(NotAnEvaluation, match="is a file"):
-        write_folder(folder / INDEX, *hostile)
+        write_folder(folder / INDEX, *hostile, root=tmp_path / "state")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_evaluation_from_before_the_register_is_replaced_where_nobody_else_writes(
+    hostile: tuple[dict[str, Any], Labelled, Faces], tmp_path: Path, own: bool
+) -> None:
+    root = tmp_path / "state"
+    folder = (root if own else tmp_path) / "evaluation"
+    write_folder(folder, *hostile, root=root)
+    shutil.rmtree(root / "written")
+
+    with nullcontext() if own else pytest.raises(NotAnEvaluation):
+        write_folder(folder, *hostile, root=root)
+
+    assert (folder / INDEX).exists()

@@ -152,6 +152,22 @@ def test_the_command_on_the_page_deletes_it(run: Callable[..., Any], tmp_path: P
     assert not folder.exists()
 
 
+def test_what_is_left_is_named_and_the_command_fails(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "page"
+    run("--to", str(folder))
+    (folder / "notes.txt").write_text("mine")
+
+    result = run("--delete", "--to", str(folder))
+
+    assert result.exit_code == 1
+    assert f"Deleted: {folder}" in result.output
+    assert "Left, because it was not written by this installation" in result.output
+    assert str(folder / "notes.txt") in result.output.replace("\n", "")
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

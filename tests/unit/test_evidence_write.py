@@ -19,7 +19,15 @@ from facematch.errors import Actionable
 from facematch.evidence.collect import Evidence, collect
 from facematch.evidence.command import LIMIT
 from facematch.evidence.pictures import Missing
-from facematch.evidence.write import INDEX, MARKER, Dashboards, NotAPage, Written, delete_command
+from facematch.evidence.write import (
+    INDEX,
+    MARKER,
+    Dashboards,
+    Deleted,
+    NotAPage,
+    Written,
+    delete_command,
+)
 from functions.matching.decisions import Decided
 
 from .cloud import IMAGES, deployment_of
@@ -282,9 +290,175 @@ def test_a_file_that_somebody_put_into_the_page_is_not_lost(page: Page) -> None:
     with pytest.raises(NotAPage, match=re.escape("decisions.json")):
         page.write()
     assert page.document["matches"]
-    page.dashboards.delete(page.folder)
+    deleted = page.dashboards.delete(page.folder)
 
     assert page.files == {"decisions.json"}
+    assert deleted.left == [page.folder / "decisions.json"]
+
+
+def test_a_planted_marker_makes_no_page_of_a_folder(page: Page) -> None:
+    """Of a real page, even: with files of the names that a page has beside it."""
+    page.write()
+    planted = page.room / "planted"
+    mine = {
+        INDEX: "my home page",
+        ".gitignore": "*.log",
+        "photographs/Ann_1.jpg": "a holiday",
+        f"photographs/{'a' * 32}.jpg": "a wedding",
+        f"faces/{'b' * 32}.jpg": "a passport",
+    }
+    for name, content in mine.items():
+        (planted / name).parent.mkdir(parents=True, exist_ok=True)
+        (planted / name).write_text(content)
+    about = json.loads((page.folder / MARKER).read_text())
+    for marker in (
+        (page.folder / MARKER).read_text(),
+        "{}",
+        "",
+        json.dumps({**about, "files": sorted(mine)}, indent=2),
+    ):
+        (planted / MARKER).write_text(marker)
+        with pytest.raises(NotAPage):
+            page.write(planted)
+        try:
+            deleted = page.dashboards.delete(planted)
+        except NotAPage:
+            deleted = Deleted([], [])
+        assert deleted.pages in ([], [planted])
+        assert {name: (planted / name).read_text() for name in mine} == mine
+    assert page.document["matches"]
+
+
+def test_a_planted_marker_where_a_page_was_once_gives_nothing_away(page: Page) -> None:
+    page.write()
+    shutil.rmtree(page.folder)
+    page.folder.mkdir()
+    (page.folder / INDEX).write_text("my home page")
+    (page.folder / MARKER).write_text('{"stack": "FaceMatching", "local": false}')
+
+    with pytest.raises(NotAPage, match="was not written by this installation"):
+        page.dashboards.delete(page.folder)
+    with pytest.raises(NotAPage):
+        page.write()
+
+    assert page.files == {INDEX, MARKER}
+
+
+@pytest.mark.parametrize("where", ["photographs", "faces", ""])
+def test_a_file_that_somebody_put_beside_the_faces_is_not_lost_either(
+    page: Page, where: str
+) -> None:
+    page.write()
+    name = f"{where}/{'c' * 32}.jpg".strip("/")
+    (page.folder / name).write_text("a wedding")
+
+    with pytest.raises(NotAPage, match=re.escape(name)):
+        page.write()
+    assert page.document["matches"]
+    deleted = page.dashboards.delete(page.folder)
+
+    assert deleted == Deleted([page.folder], [page.folder / name])
+    assert page.files == {name}
+
+
+def test_what_was_changed_in_the_page_since_is_left_and_named(page: Page) -> None:
+    page.write()
+    (page.folder / INDEX).write_text("my notes about the page")
+
+    deleted = page.dashboards.delete(page.folder)
+
+    assert deleted.left == [page.folder / INDEX]
+    assert str(page.folder / INDEX) in deleted.left_words()
+    assert page.files == {INDEX}
+
+
+def test_no_link_in_the_page_is_followed(page: Page) -> None:
+    page.write()
+    mine = page.room / "mine"
+    mine.mkdir()
+    (face,) = [name for name in page.files if name.startswith("faces/")][:1]
+    for name in (INDEX, face.rpartition("/")[2]):
+        shutil.copy(page.folder / (face if name != INDEX else INDEX), mine / name)
+    (page.folder / face).unlink()
+    (page.folder / face).symlink_to(mine / face.rpartition("/")[2])
+    shutil.copytree(page.folder / "photographs", mine / "photographs")
+    kept = {path.name for path in mine.rglob("*")}
+    shutil.rmtree(page.folder / "photographs")
+    (page.folder / "photographs").symlink_to(mine / "photographs")
+
+    deleted = page.dashboards.delete(page.folder)
+
+    assert {path.name for path in mine.rglob("*")} == kept
+    assert set(deleted.left) == {page.folder / face, page.folder / "photographs"}
+
+
+def test_a_page_that_was_moved_can_be_deleted_where_it_is_now(page: Page) -> None:
+    page.write()
+    moved = page.room / "moved"
+    page.folder.rename(moved)
+
+    assert page.dashboards.delete(moved) == Deleted([moved], [])
+    assert not moved.exists()
+
+
+def test_a_page_from_before_the_register_is_deleted_and_replaced(page: Page) -> None:
+    """Only the list of pages vouches for it, so files of other names stay."""
+    other = page.room / "other"
+    for folder in (page.folder, other):
+        page.write(folder)
+        marker = json.loads((folder / MARKER).read_text())
+        del marker["id"]
+        (folder / MARKER).write_text(json.dumps(marker))
+    shutil.rmtree(page.room / "state" / "written")
+    listed = page.room / "state" / "dashboards.json"
+    items = [
+        {key: value for key, value in item.items() if key != "registered"}
+        for item in json.loads(listed.read_text())
+    ]
+    listed.write_text(json.dumps(items))
+    (other / "photographs" / "Ann_1.jpg").write_text("a holiday")
+
+    page.write()
+    deleted = page.dashboards.delete(other)
+
+    assert deleted == Deleted([other], [other / "photographs" / "Ann_1.jpg"])
+    assert page.dashboards.delete(page.folder) == Deleted([page.folder], [])
+    assert page.around == {"other", "state"}
+
+
+@pytest.mark.parametrize("where", ["collect", "make_pictures", "render"])
+def test_a_page_from_before_the_register_outlives_an_interruption(page: Page, where: str) -> None:
+    page.write()
+    shutil.rmtree(page.room / "state" / "written")
+    listed = page.room / "state" / "dashboards.json"
+    listed.write_text(listed.read_text().replace('"registered": true', '"registered": false'))
+
+    with pytest.raises(Interrupted), patch(f"facematch.evidence.write.{where}", interrupt):
+        page.write()
+
+    page.write()
+    assert page.dashboards.delete(page.folder) == Deleted([page.folder], [])
+
+
+def test_what_is_put_into_the_page_while_it_is_replaced_is_kept_and_named(page: Page) -> None:
+    page.write()
+
+    def put(_done: int, _total: int) -> None:
+        (page.folder / "notes.txt").write_text("mine")
+
+    with pytest.raises(NotAPage, match=r"is written\..*\.page\.old/notes\.txt"):
+        page.write(progress=put)
+
+    assert page.document["matches"]
+    assert (page.room / ".page.old" / "notes.txt").read_text() == "mine"
+
+
+def test_nothing_stays_in_the_register_of_pages_that_were_deleted(page: Page) -> None:
+    for _ in range(2):
+        page.write()
+    assert len(list((page.room / "state" / "written").iterdir())) == 1
+    page.dashboards.delete(page.folder)
+    assert list((page.room / "state" / "written").iterdir()) == []
 
 
 def test_a_file_where_the_folder_should_be_is_told(empty: Page) -> None:
@@ -368,7 +542,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_one_or_by_deleting(
     assert not left.exists()
 
     page.folder.rename(left)
-    assert page.dashboards.delete(page.folder)
+    assert page.dashboards.delete(page.folder).pages
     assert page.around == {"state"}
 
 
@@ -397,10 +571,10 @@ def test_every_page_is_listed_until_it_is_deleted(page: Page) -> None:
         (str(other), "FaceMatching", False),
         (str(page.folder), "FaceMatching", False),
     ]
-    assert page.dashboards.delete(page.folder)
+    assert page.dashboards.delete(page.folder).pages
     assert not page.folder.exists()
     assert [item["folder"] for item in page.dashboards.listed()] == [str(other)]
-    assert not page.dashboards.delete(page.folder)
+    assert not page.dashboards.delete(page.folder).pages
 
 
 @pytest.mark.parametrize("where", ["file/page", "page"])
@@ -440,7 +614,7 @@ def test_what_was_left_beside_the_folder_of_somebody_else_is_deleted(page: Page)
     page.folder.mkdir()
     (page.folder / "thesis.txt").write_text("three years of work")
 
-    assert page.dashboards.delete(page.folder) == [left]
+    assert page.dashboards.delete(page.folder) == Deleted([left], [])
 
     assert page.files == {"thesis.txt"}
     assert page.around == {"page", "state"}

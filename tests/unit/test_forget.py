@@ -16,6 +16,7 @@ from facematch import forget
 from facematch.cli import app
 from facematch.errors import Actionable
 from facematch.evidence.write import MARKER, Dashboards
+from facematch.folders import FolderFile
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
@@ -162,14 +163,14 @@ def test_a_folder_that_is_a_page_no_more_neither_stops_nor_counts(machine: Machi
 
 def test_a_page_that_cannot_be_deleted_is_named_when_all_else_is_deleted(machine: Machine) -> None:
     stuck, page = machine.page("stuck"), machine.page("zpage")
-    remove = shutil.rmtree
+    unlink = FolderFile.unlink
 
-    def rmtree(path: Path) -> None:
-        if path.parent == stuck:
-            raise PermissionError(13, "Permission denied", str(path))
-        remove(path)
+    def refuse(file: FolderFile) -> None:
+        if file.folder == stuck:
+            raise PermissionError(13, "Permission denied", str(file.path))
+        unlink(file)
 
-    with patch("facematch.evidence.write.shutil.rmtree", rmtree):
+    with patch.object(FolderFile, "unlink", refuse):
         result = machine.forget("--json")
 
     assert isinstance(result.exception, Actionable)
@@ -205,6 +206,22 @@ def test_a_notification_that_failed_is_owed_no_more_when_it_was_about_the_forgot
     report = cloud.report(bea)
     assert report
     assert report["above_threshold"] is still_due
+
+
+def test_a_page_in_which_something_was_changed_is_named(machine: Machine) -> None:
+    page, planted = machine.page("page"), machine.page("planted")
+    (page / "index.html").write_text("Ann, and a note of mine")
+    (planted / MARKER).write_text('{"stack": "FaceMatching"}')
+
+    result = machine.forget()
+
+    assert isinstance(result.exception, Actionable)
+    said = str(result.exception)
+    assert f"changed since: {page / 'index.html'}." in said
+    assert f"{planted} holds a {MARKER} that was not written by this installation" in said
+    assert [path.name for path in page.iterdir()] == ["index.html"]
+    assert (planted / "index.html").exists()
+    assert not machine.photographs()
 
 
 def test_what_somebody_elses_execution_had_found_is_waited_for_and_taken_out(

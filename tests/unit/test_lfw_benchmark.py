@@ -99,7 +99,7 @@ def test_a_file_that_is_written_can_be_read_and_is_the_same_for_the_same_seed(
 def test_photographs_without_numbers_of_their_own_are_counted() -> None:
     photographs = labelled("Ann/a_1.jpg").photographs
     ann = [
-        type(photographs[0])(key, photographs[0].path, "Ann")
+        type(photographs[0])(key, photographs[0].file, "Ann")
         for key in ("Ann/front.jpg", "Ann/x_7.jpg", "Bo/y_7.jpg")
     ]
     assert numbered(ann) == {"Ann": {1: 0, 2: 1, 3: 2}}

@@ -25,6 +25,7 @@ from facematch.cli import app
 from facematch.deployment import Deployment
 from facematch.errors import Unusable
 from facematch.local import athena as local_athena
+from facematch.spreadsheets import unguarded
 from facematch.toolkit import PROJECT
 from functions.matching.schema import TABLES
 from workflow.queries import Parameter, Query, QueryError, queries, read_query
@@ -339,8 +340,28 @@ def test_csv_comes_back_and_no_cell_is_a_formula(rows: list[tuple[str, float | N
     assert header == ["name", "number"]
     for (text, number), (cell, figure) in zip(rows, found, strict=True):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-        assert cell in (text, f"'{text}")
+        assert unguarded(cell) == text
         assert figure == ("" if number is None else str(number))
+
+
+def test_csv_on_a_terminal_has_no_control_character_and_in_a_file_every_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "Ann\x1b]0;\x07\x9b31m\u202e;\t=1+1\r\n\x7f"
+    found = command.Result({name: "varchar", "number": "double"}, [(name, -1.5)])
+    for terminal in (True, False):
+        written = io.StringIO(newline="")
+        monkeypatch.setattr(written, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("sys.stdout", written)
+        command.write_csv(found)
+        rows = list(csv.reader(io.StringIO(written.getvalue(), newline="")))
+        assert [len(row) for row in rows] == [2, 2]
+        assert rows[1][1] == "-1.5"
+        for row in rows:
+            assert row[0] == rows[0][0]
+            assert (unguarded(row[0]) == name) is not terminal
+        lines = written.getvalue().split("\r\n")
+        assert all(line.isprintable() for line in lines) is terminal
 
 
 def test_csv_that_cannot_hold_a_name_is_refused_not_changed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -16,9 +17,9 @@ from typer.testing import CliRunner
 
 from facematch import cli
 from facematch import upload as module
+from facematch.folders import FolderFile, LeftOut, left_out_words, listed
 from facematch.records import Records
 from facematch.upload import (
-    LeftOut,
     NothingToUpload,
     Outcomes,
     Uploader,
@@ -109,7 +110,7 @@ def test_a_key_is_the_prefix_and_the_path_below_the_folder(
         "images/Bo/deeper/Zoë 2+.png",
         "images/phone.heic",
     ]
-    assert plan.new["images/Bo/Bo_1.JPEG"] == folder / "Bo" / "Bo_1.JPEG"
+    assert plan.new["images/Bo/Bo_1.JPEG"].path == folder / "Bo" / "Bo_1.JPEG"
 
 
 def test_hidden_files_are_left_out_silently_and_what_is_no_photograph_is_told(
@@ -127,7 +128,7 @@ def test_a_path_too_long_for_a_key_is_left_out_and_says_so(
     path.write_bytes(photograph(0))
     plan = Uploader(deployment).plan(folder)
     assert plan.left_out[path] is LeftOut.LONG_KEY
-    assert [words for words in plan.left_out_words() if "1,024 bytes" in words]
+    assert [words for words in left_out_words(plan.left_out) if "1,024 bytes" in words]
 
 
 def test_a_name_that_is_not_utf_8_keeps_no_other_photograph_back(
@@ -140,8 +141,69 @@ def test_a_name_that_is_not_utf_8_keeps_no_other_photograph_back(
 
     assert len(plan.new) == 4
     assert plan.left_out[path] is LeftOut.NO_KEY
-    (words,) = [words for words in plan.left_out_words() if "UTF-8" in words]
+    (words,) = [words for words in left_out_words(plan.left_out) if "UTF-8" in words]
     assert r"bad\xff\xfe_0001.jpg has a path that is not UTF-8" in words
+
+
+def test_a_link_is_never_uploaded_and_text_and_json_say_so(
+    cloud: Cloud,
+    deployment: Deployment,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = tmp_path / "id_ed25519"
+    secret.write_bytes(b"a private key")
+    (folder / "Ann_0001.jpg").symlink_to(secret)
+    (folder / "more").symlink_to(tmp_path)
+    monkeypatch.setattr(cli, "chosen", lambda **_: deployment)
+
+    done = CliRunner().invoke(cli.app, ["upload", str(folder), "--json"])
+
+    assert done.exit_code == 0
+    assert {"path": str(folder / "Ann_0001.jpg"), "reason": "LINK"} in json.loads(done.stdout)[
+        "left_out"
+    ]
+    assert {"path": str(folder / "more"), "reason": "LINK"} in json.loads(done.stdout)["left_out"]
+    assert "each of 2 files" in done.stderr
+    assert "is a link" in done.stderr
+    keys = [item["Key"] for item in cloud.s3.list_objects_v2(Bucket=IMAGES)["Contents"]]
+    assert len(keys) == 4
+    assert not [key for key in keys if "0001" in key or "id_" in key]
+
+
+def test_what_became_a_link_after_it_was_listed_is_not_uploaded(
+    cloud: Cloud, deployment: Deployment, folder: Path, tmp_path: Path
+) -> None:
+    uploader = Uploader(deployment)
+    plan = uploader.plan(folder)
+    secret = tmp_path / "id_ed25519"
+    secret.write_bytes(b"a private key")
+    (folder / "Ann_Lee_1.jpg").unlink()
+    (folder / "Ann_Lee_1.jpg").symlink_to(secret)
+
+    versions, errors = uploader.upload(plan.new, done=lambda _: None)
+
+    assert list(errors) == ["images/Ann_Lee_1.jpg"]
+    assert len(versions) == 3
+    assert cloud.s3.list_objects_v2(Bucket=IMAGES)["KeyCount"] == 3
+
+
+def test_what_became_a_link_is_not_compared_with_the_bucket_either(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(deployment, folder)
+    found = listed(folder)
+    monkeypatch.setattr(module, "listed", lambda _: found)
+    copy = folder.parent / "copy.jpg"
+    (folder / "Ann_Lee_1.jpg").rename(copy)
+    (folder / "Ann_Lee_1.jpg").symlink_to(copy)
+
+    plan = Uploader(deployment).plan(folder)
+
+    assert list(plan.new) == ["images/Ann_Lee_1.jpg"]
+    _, errors = Uploader(deployment).upload(plan.new, done=lambda _: None)
+    assert list(errors) == ["images/Ann_Lee_1.jpg"]
 
 
 def test_a_folder_of_photographs_that_cannot_be_uploaded_says_why(
@@ -208,7 +270,7 @@ def test_a_version_that_s3_calls_null_is_waited_for_under_its_own_digest(
         uploader._s3, "put_object", lambda **asked: {**put(**asked), "VersionId": "null"}
     )
     (version,), _ = uploader.upload(
-        {"images/Ann_Lee_1.jpg": folder / "Ann_Lee_1.jpg"}, done=lambda _: None
+        {"images/Ann_Lee_1.jpg": FolderFile(folder, "Ann_Lee_1.jpg")}, done=lambda _: None
     )
 
     etag = hashlib.md5(photograph(0), usedforsecurity=False).hexdigest()

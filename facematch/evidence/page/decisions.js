@@ -181,11 +181,18 @@ function csv(rows) {
   return `\uFEFF${[COLUMNS, ...lines].map((cells) => cells.join(",")).join("\r\n")}\r\n`;
 }
 
-/** What a spreadsheet program would take for a formula gets an apostrophe; import takes it off. */
+/**
+ * The rule of facematch/spreadsheets.py: a text gets an apostrophe wherever a spreadsheet could take
+ * it for a formula, also one that splits the file at another character; import takes it off.
+ */
+function guarded(text) {
+  const inner = text.replace(/([;\t\r\n])(?=[=+\-@'"\t\r\n\0＝＋－＠])/g, "$1'");
+  return /^[=+\-@'\t\r\n\0＝＋－＠]/.test(text) ? `'${inner}` : inner;
+}
+
 function cell(value) {
-  const text = String(value);
-  const guarded = /^[=+\-@'\t\r\n]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+  const text = guarded(String(value));
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function download(name, type, text) {
