@@ -37,6 +37,12 @@ messages: Final = Console(stderr=True, highlight=False)
 #: A spreadsheet takes a cell that begins so for a formula: in CSV it gets one more ' in front.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "'", "\t", "\r", "\n")
 
+#: What to do about a report that leaves names out; the command follows.
+SEARCH_AGAIN: Final = (
+    "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
+    "Then search again:"
+)
+
 #: Without a terminal there is no width to fit, and a cut key is no use in a file.
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 

@@ -22,6 +22,7 @@ from facematch.evidence.collect import collect
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.local.home import STATE_ROOT
+from facematch.terminal import SEARCH_AGAIN
 from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _IGNORE: Final = ".gitignore"
 _FOLDERS: Final = ("photographs", "faces")
 _FILES: Final = (INDEX, MARKER, _IGNORE)
 _SCHEMA: Final = 1
+#: Photographs whose reports leave names out; the query left_out lists all of them.
+_LACKING_SHOWN: Final = 100
 
 
 class NotAPage(Unusable):
@@ -274,6 +277,18 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
         "threshold": notify_threshold,
         "lowest": lowest,
         "left_out": evidence.left_out,
+        "best_left_out": evidence.best_left_out,
+        "pairs_left_out": evidence.pairs_left_out,
+        "lacking": {
+            "photographs": len(evidence.lacking),
+            "remedy": f"{SEARCH_AGAIN} facematch backfill --again --prefix KEY",
+            "worst": [
+                {"key": key, "words": evidence.lacking[key].words}
+                for key in sorted(
+                    evidence.lacking, key=lambda key: (-evidence.lacking[key].counted, key)
+                )[:_LACKING_SHOWN]
+            ],
+        },
         "counts": evidence.counts,
         "days": evidence.days,
         "failures": evidence.failures,

@@ -10,6 +10,8 @@
 -- column: matches bigint   that its report lists, under other names
 -- column: best_similarity double   of them, %; 0 when there is none
 -- column: above_threshold boolean   whether it reached the notify threshold
+-- column: names_left_out bigint   that the search found and its report does not list
+-- column: more_names_possible boolean   whether there may be more of them than were counted
 -- column: newest boolean   whether nothing newer has an outcome
 -- column: digest varchar   names its report or failure record
 -- column: execution_arn varchar   of the execution that wrote it
@@ -30,7 +32,7 @@ versions AS (
 )
 SELECT
     uploaded_at, version_id, status, reason, name, outcome_at, matches, best_similarity,
-    above_threshold,
+    above_threshold, names_left_out, more_names_possible,
     age = 1 AS newest,
     digest, execution_arn
 FROM versions
