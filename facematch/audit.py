@@ -26,6 +26,7 @@ from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.records import Records, digest_of, image_listed
 from facematch.story import oldest_message_seconds
 from facematch.terminal import json_text, messages, output, progress, safe
+from facematch.versions import is_current
 from functions.events import ObjectCreated, Road, created_message
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
@@ -368,7 +369,10 @@ class Auditor:
         errors: list[str] = []
         for batch in _chunks(images, _SQS_BATCH):
             entries = [
-                {"Id": str(number), "MessageBody": created_message(_as_created(image))}
+                {
+                    "Id": str(number),
+                    "MessageBody": created_message(ObjectCreated.of(image, road=Road.BACKFILL)),
+                }
                 for number, image in enumerate(batch)
             ]
             answer = self._sqs.send_message_batch(
@@ -462,7 +466,7 @@ class Auditor:
             return Found.REPORTED
         for record in self._records.read([failure_key(image)]):
             return _recorded(record)
-        if "SUCCEEDED" in statuses and not self._is_current(image):
+        if "SUCCEEDED" in statuses and not is_current(self._s3, image):
             return Found.DELETED
         return Found.REPLAY if statuses else Found.MISSING
 
@@ -473,22 +477,6 @@ class Auditor:
                 told = self._exists(delivery_failure_key(image))
                 return Found.UNDELIVERED if told else Found.REPLAY
         return Found.REPORTED
-
-    def _is_current(self, image: UploadedImage) -> bool:
-        """Whether it is its key's newest entry now; it may have been when it was listed."""
-        pages = self._s3.get_paginator("list_object_versions").paginate(
-            Bucket=image.bucket, Prefix=image.key
-        )
-        for page in pages:
-            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            for item in entries:
-                if item["Key"] == image.key and item["IsLatest"]:
-                    is_version = "ETag" in item
-                    return is_version and image_listed(image.bucket, item).digest == image.digest
-            # S3 lists in the order of the keys, and the key comes before what begins with it.
-            if any(item["Key"] != image.key for item in entries):
-                break
-        return False
 
     def _execution_statuses(self, image: UploadedImage) -> Iterator[str]:
         """Of the version's execution and of its replays, `-r1` and on."""
@@ -670,18 +658,6 @@ def _print_json(result: Audit, *, sent: int) -> None:
 def _messages(attributes: dict[str, str]) -> int:
     names = ("", "NotVisible", "Delayed")
     return sum(int(attributes.get(f"ApproximateNumberOfMessages{name}", 0)) for name in names)
-
-
-def _as_created(image: UploadedImage) -> ObjectCreated:
-    return ObjectCreated(
-        bucket=image.bucket,
-        key=image.key,
-        version_id=image.version_id,
-        etag=image.etag,
-        size=image.size,
-        event_time=image.last_modified,
-        road=Road.BACKFILL,
-    )
 
 
 def _recorded(record: dict[str, Any]) -> Found:

@@ -36,10 +36,11 @@ from facematch.evaluation.command import evaluate
 from facematch.evidence.command import dashboard, delete_local_page
 from facematch.folders import show_left_out
 from facematch.forget import forget
-from facematch.matches import matches as find_matches
+from facematch.matches import read_matches
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.query import query
 from facematch.terminal import (
+    SEARCH_AGAIN,
     fail,
     messages,
     output,
@@ -56,10 +57,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from facematch.folders import LeftOut
+    from functions.matching.faces import NamesLeftOut
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
+_SHOWN: Final = 20
 
 app = typer.Typer(
     help="Finds the same person under different names in photographs.",
@@ -259,7 +262,8 @@ def matches(
     deployment = chosen(local=local, profile=profile, region=region, stack=stack)
     threshold = deployment.notify_threshold() if minimum is None else minimum
     with messages.status("reading the match rows"):
-        pairs = find_matches(deployment, minimum=threshold)
+        found = read_matches(deployment, minimum=threshold)
+    pairs = found.pairs
     if as_json:
         print_json([asdict(pair) for pair in pairs], indent=2)
     elif pairs:
@@ -276,6 +280,20 @@ def matches(
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
     else:
         output.print(f"No pair of names from {threshold:g} % up.")
+    _show_lacking(found.lacking)
+
+
+def _show_lacking(lacking: dict[str, NamesLeftOut]) -> None:
+    """Name the photographs whose pairs may be missing; apart from the result, which may be JSON."""
+    if not lacking:
+        return
+    messages.print("Pairs may be missing, since these photographs look like too many names:")
+    worst = sorted(lacking, key=lambda key: (-lacking[key].counted, key))
+    for key in worst[:_SHOWN]:
+        messages.print(safe(f"  {key} {lacking[key].words}"), soft_wrap=True)
+    if len(worst) > _SHOWN:
+        messages.print(f"  and {len(worst) - _SHOWN:,} more: facematch query left_out")
+    messages.print(f"{SEARCH_AGAIN}\n  facematch backfill --again --prefix KEY", soft_wrap=True)
 
 
 @local_app.command("start")

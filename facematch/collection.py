@@ -121,17 +121,9 @@ class CollectionCheck:
         FaceCollection(self._rekognition, self._collection_id).remove(sorted(found.orphans))
         sqs = self._deployment.make_client("sqs")
         for image in found.faceless.values():
-            created = ObjectCreated(
-                bucket=image.bucket,
-                key=image.key,
-                version_id=image.version_id,
-                etag=image.etag,
-                size=image.size,
-                event_time=image.last_modified,
-                road=Road.AGAIN,
-            )
             sqs.send_message(
-                QueueUrl=self._deployment.outputs["QueueUrl"], MessageBody=created_message(created)
+                QueueUrl=self._deployment.outputs["QueueUrl"],
+                MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
             )
 
     def _faces(self, found: Disagreements) -> Iterator[tuple[str, str]]:

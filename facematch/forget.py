@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote_plus
 
 import typer
+from botocore.exceptions import ClientError
 from rich.table import Table
 
 from facematch.deliveries import DELIVERY_FAILURES
@@ -28,15 +29,18 @@ from facematch.errors import Actionable, Unusable
 from facematch.evidence.write import Dashboards, NotAPage, delete_command
 from facematch.executions import Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
-from facematch.records import Records, image_listed
+from facematch.records import Record, Records, image_listed, image_recorded
 from facematch.terminal import messages, output, print_json, safe
-from facematch.versions import delete_versions
+from facematch.versions import delete_versions, is_current
+from functions.aws.clients import error_code
 from functions.aws.collection import FaceCollection
+from functions.aws.register import ABSENT, OVERTAKEN
+from functions.events import ObjectCreated, Road, created_message
 from functions.matching.errors import Unavailable
 from functions.matching.images import timestamp
 from functions.matching.keys import key_of, name_in
 from functions.matching.register import register_key
-from functions.matching.reports import is_above_threshold, json_lines, without_matches
+from functions.matching.reports import is_above_threshold, is_cut, json_lines, without_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,7 +115,10 @@ class Found:
     records
         Keys in the output bucket of what is theirs alone.
     mentions
-        Key and new lines of what is about others too.
+        By key what is about others too: what of it is left, as it is to be written.
+    cut
+        Photographs of others whose reports mention the person and list less than was found. They
+        are searched again, since what was left out may take the person's place.
     dead_letters
         Receipt handles.
     unread_letters
@@ -123,7 +130,8 @@ class Found:
     keys: set[str] = field(default_factory=set)
     faces: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
-    mentions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    mentions: dict[str, Record] = field(default_factory=dict)
+    cut: list[UploadedImage] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
     registers: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
@@ -150,6 +158,8 @@ class Forgetting:
         Evidence pages of which something could not be deleted, each with the reason and what to do.
     pages_gone
         Folders where a page was written and none is any more.
+    searched_again
+        Digests of other people's photographs that were sent through the queue again.
     """
 
     def __init__(
@@ -166,6 +176,7 @@ class Forgetting:
         self._dashboards = dashboards or Dashboards()
         self.pages_left: dict[Path, str] = {}
         self.pages_gone: set[Path] = set()
+        self.searched_again: set[str] = set()
 
     def find(self) -> Found:
         """Everything that there is now."""
@@ -205,21 +216,11 @@ class Forgetting:
         delete_versions(self._s3, images, found.versions)
         deleted["versions"] = len(found.versions)
         deleted["faces"] = self._delete_faces(found.faces)
-        for key, lines in found.mentions.items():
-            if lines:
-                self._s3.put_object(
-                    Bucket=out,
-                    Key=key,
-                    Body=json_lines(lines),
-                    ContentType="application/x-ndjson",
-                )
-        emptied = [key for key, lines in found.mentions.items() if not lines]
-        deleted["mentions"] = len(found.mentions)
+        deleted["mentions"] = self._take_mentions_out(found)
         for kind in ("records", "decisions", "registers", "results"):
             keys = getattr(found, kind)
             delete_versions(self._s3, out, [{"Key": key} for key in keys])
             deleted[kind] = len(keys)
-        delete_versions(self._s3, out, [{"Key": key} for key in emptied])
         for handle in found.dead_letters:
             self._sqs.delete_message(
                 QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
@@ -227,6 +228,50 @@ class Forgetting:
         deleted["dead_letters"] = len(found.dead_letters)
         deleted["dashboards"] = self._delete_pages(found.dashboards)
         return deleted
+
+    def _take_mentions_out(self, found: Found) -> int:
+        """Write what is left of other people's records, and search again for cut reports.
+
+        Reports come last. While one mentions the person, an interrupted command finds it again when
+        it is repeated, and sends its photograph again.
+        """
+        emptied = [key for key, record in found.mentions.items() if not record.lines]
+        delete_versions(self._s3, self._deployment.output_bucket, [{"Key": key} for key in emptied])
+        reports = {key for key in found.mentions if key.startswith("reports/")}
+        rest = found.mentions.keys() - reports - set(emptied)
+        changed = [self._rewrite(found.mentions[key]) for key in rest]
+        for image in found.cut:
+            if is_current(self._s3, image):
+                self._sqs.send_message(
+                    QueueUrl=self._deployment.outputs["QueueUrl"],
+                    MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
+                )
+                self.searched_again.add(image.digest)
+        changed += [self._rewrite(found.mentions[key]) for key in reports]
+        return len(emptied) + sum(changed)
+
+    def _rewrite(self, record: Record) -> bool:
+        """Write a record anew.
+
+        Returns
+        -------
+        bool
+            False when somebody has written it meanwhile, for example an execution that searched
+            again: it is left alone, and looked at again.
+        """
+        try:
+            self._s3.put_object(
+                Bucket=self._deployment.output_bucket,
+                Key=record.key,
+                Body=json_lines(record.lines),
+                ContentType="application/x-ndjson",
+                IfMatch=record.etag,
+            )
+        except ClientError as error:
+            if error_code(error) in OVERTAKEN | ABSENT:
+                return False
+            raise
+        return True
 
     def queued(self) -> int:
         """How many messages are in the intake queue, those in flight included: about, says SQS."""
@@ -337,19 +382,22 @@ class Forgetting:
     def _find_records(self, found: Found) -> None:
         for kind in ("reports", "matches", "failures", DELIVERY_FAILURES):
             keys = list(self._records.keys(kind))
-            for key, lines in self._records.read_each(keys):
+            for record in self._records.read_each(keys):
+                lines = record.lines
                 if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
-                    found.records.append(key)
+                    found.records.append(record.key)
                     found.keys.update(line["key"] for line in lines)
                 elif kind in {"reports", "matches"}:
                     left = [self._without(kind, line) for line in lines]
                     changed = [line for line in left if line is not None]
                     if changed != lines:
-                        found.mentions[key] = changed
+                        found.mentions[record.key] = record._replace(lines=changed)
+                        if kind == "reports":
+                            found.cut += [image_recorded(line) for line in lines if is_cut(line)]
                 elif kind == DELIVERY_FAILURES:
-                    reports = found.mentions.get(key.replace(kind, "reports", 1), [])
-                    if reports and not any(map(is_above_threshold, reports)):
-                        found.mentions[key] = []
+                    report = found.mentions.get(record.key.replace(kind, "reports", 1))
+                    if report and not any(map(is_above_threshold, report.lines)):
+                        found.mentions[record.key] = record._replace(lines=[])
 
     def _without(self, kind: str, line: dict[str, Any]) -> dict[str, Any] | None:
         """What of somebody else's record is left; None: nothing."""
@@ -360,16 +408,17 @@ class Forgetting:
 
     def _find_decisions(self, found: Found) -> None:
         faces = set(found.faces)
-        for key, lines in self._records.read_each(list(self._records.keys("decisions"))):
-            for line in lines:
+        for record in self._records.read_each(list(self._records.keys("decisions"))):
+            for line in record.lines:
                 if self._person.name in {line["name_a"], line["name_b"]}:
-                    found.decisions.append(key)
+                    found.decisions.append(record.key)
                 elif self._person.name is None and faces & set(line["face_ids"]):
                     left = sorted(set(line["face_ids"]) - faces)
                     if left:
-                        found.mentions[key] = [{**line, "face_ids": left}]
+                        kept = [{**line, "face_ids": left}]
+                        found.mentions[record.key] = record._replace(lines=kept)
                     else:
-                        found.decisions.append(key)
+                        found.decisions.append(record.key)
 
     def _find_dead_letters(self, found: Found) -> None:
         """Look at each dead letter once; those that are not theirs can be received again at once.
@@ -490,20 +539,22 @@ def forget(
     with messages.status("looking for everything about them"):
         found = forgetting.find()
     if dry_run:
-        _show(found.counts(), "There is", forgetting.queued(), as_json=as_json)
+        _show(
+            found.counts(), "There is", forgetting.queued(), again=len(found.cut), as_json=as_json
+        )
         return
     if not found.is_about_them():
         # Perhaps only for the moment: the command may have been interrupted, or told to come again.
         found, waiting = _looked_again(forgetting, [])
         if not found.is_about_them():
-            _show(found.counts(), "There is", waiting, as_json=as_json)
+            _show(found.counts(), "There is", waiting, again=0, as_json=as_json)
             if waiting:
                 raise _not_finished(waiting)
             if not as_json:
                 output.print("Nothing about them is left, so nothing was deleted.")
             return
     if not (yes or as_json):
-        _show(found.counts(), "There is", forgetting.queued(), as_json=False)
+        _show(found.counts(), "There is", forgetting.queued(), again=len(found.cut), as_json=False)
         typer.confirm("Delete all of it, for ever?", abort=True)
     _delete_all(forgetting, found, as_json=as_json)
 
@@ -540,7 +591,7 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
             f"that, and repeat the command. Left: {_in_words(found.counts())}."
         )
     line = forgetting.write_audit_line(deleted)
-    _show(deleted, "Deleted", waiting, as_json=as_json)
+    _show(deleted, "Deleted", waiting, again=len(forgetting.searched_again), as_json=as_json)
     if not as_json:
         _show_what_is_kept(forgetting, found, images, line)
     if forgetting.pages_left:
@@ -594,15 +645,28 @@ def _show_what_is_kept(
 
 
 def _show(
-    counts: dict[str, int] | Counter[str], title: str, waiting: int, *, as_json: bool
+    counts: dict[str, int] | Counter[str], title: str, waiting: int, *, again: int, as_json: bool
 ) -> None:
+    """Show how many there are of each kind.
+
+    Parameters
+    ----------
+    again
+        How many photographs of other people are searched again.
+    """
     if as_json:
-        print_json({**{kind: counts.get(kind, 0) for kind in KINDS}, "queue_messages": waiting})
+        shown = {kind: counts.get(kind, 0) for kind in KINDS}
+        print_json({**shown, "searched_again": again, "queue_messages": waiting})
         return
     table = Table(title=title, title_justify="left", show_header=False)
     for kind, words in KINDS.items():
         table.add_row(f"{counts.get(kind, 0):,}", words)
     output.print(table)
+    if again:
+        output.print(
+            f"{again:,} reports of other people left matches out. Their photographs are searched "
+            "again, since one of these may take the place of a match that goes."
+        )
 
 
 def _in_words(counts: dict[str, int]) -> str:

@@ -14,12 +14,14 @@ from facematch.upload import current_versions
 from functions.aws.register import FaceRegisters
 from functions.matching.decisions import NewEvidence, Standing, standing
 from functions.matching.images import timestamp
+from functions.matching.reports import names_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from facematch.deployment import Deployment
     from functions.matching.decisions import Decision
+    from functions.matching.faces import NamesLeftOut
 
 _LISTED: Final = ("Key", "VersionId", "LastModified", "ETag", "Size")
 
@@ -58,19 +60,48 @@ class NamePair:
         return self.standing in {Standing.UNDECIDED, Standing.REOPENED}
 
 
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What the match rows say.
+
+    Attributes
+    ----------
+    pairs
+        Best first.
+    lacking
+        Photographs, by key, whose reports leave names out, whatever the similarity: pairs of these
+        may be missing.
+    """
+
+    pairs: list[NamePair]
+    lacking: dict[str, NamesLeftOut]
+
+
 def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
-    """Pairs of names with a similarity of at least `minimum` %, best first.
+    """Pairs of names with a similarity of at least `minimum` %, best first."""
+    return read_matches(deployment, minimum=minimum).pairs
+
+
+def read_matches(deployment: Deployment, *, minimum: float) -> Matches:
+    """Read the match rows; pairs are those of at least `minimum` %.
 
     Only what is in the bucket now counts: a match row of a version that has been overwritten or
     deleted since is no evidence any more.
     """
     records = Records(deployment)
-    rows = records.read(list(records.keys("matches")))
     present = Present.listed(deployment)
-    return paired(
-        present.shown(row for row in rows if row["similarity"] >= minimum),
-        read_decisions(deployment),
-    )
+    lacking: dict[str, NamesLeftOut] = {}
+
+    def strong_enough() -> Iterator[dict[str, Any]]:
+        for row in records.read(list(records.keys("matches"))):
+            left_out = names_left_out(row)
+            if left_out.any and is_newest(row, present.current):
+                lacking[row["key"]] = left_out
+            if row["similarity"] >= minimum:
+                yield row
+
+    pairs = paired(present.shown(strong_enough()), read_decisions(deployment))
+    return Matches(pairs, lacking)
 
 
 class Present:
@@ -130,13 +161,18 @@ def is_evidence(row: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -
     What was uploaded there after the search is another photograph, whose own report says what it
     matches.
     """
-    own, other = current.get(row["key"]), current.get(row["matched_key"])
+    other = current.get(row["matched_key"])
     return bool(
-        own
+        is_newest(row, current)
         and other
-        and own["VersionId"] == (row["version_id"] or "null")
         and other["LastModified"] <= datetime.fromisoformat(row["searched_at"])
     )
+
+
+def is_newest(record: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a record is about the newest version of its key."""
+    own = current.get(record["key"])
+    return bool(own and own["VersionId"] == (record["version_id"] or "null"))
 
 
 def paired(

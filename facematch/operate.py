@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -19,10 +20,10 @@ from facematch.executions import STATUSES, Executions
 from facematch.options import AsJson, Local, Profile, Region, Stack, chosen
 from facematch.replay import DeadLetters, Plan, Replayer, Result, Selection, by_way, moment
 from facematch.story import Standing, Story, failure_groups, standing, story
-from facematch.terminal import messages, output, print_json, progress, safe
+from facematch.terminal import SEARCH_AGAIN, messages, output, print_json, progress, safe
 from functions.matching.failures import Lacking, Replay
 from functions.matching.notifications import percent
-from functions.matching.reports import is_above_threshold
+from functions.matching.reports import is_above_threshold, names_left_out
 
 if TYPE_CHECKING:
     from facematch.deployment import Deployment
@@ -350,6 +351,13 @@ def _told_report(told: Story) -> list[Text]:
         ]
     if report["matches_left_out"]:
         lines.append(Text(f"  and {report['matches_left_out']} more matches, left out"))
+    lacking = names_left_out(report)
+    if lacking.any:
+        best = report.get("best_left_out_similarity")
+        bound = f", by {percent(best)} at most" if best else ""
+        lines.append(Text(f"  the photograph {lacking.words}{bound}", style="yellow"))
+        lines.append(Text("  what to do: ").append(SEARCH_AGAIN))
+        lines.append(safe(f"    facematch backfill --again --prefix {shlex.quote(report['key'])}"))
     return lines
 
 

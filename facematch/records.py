@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facematch.deployment import PARALLEL
 from facematch.errors import Actionable
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facematch.deployment import Deployment
+
+
+class Record(NamedTuple):
+    """An object in the output bucket, as it was read.
+
+    Attributes
+    ----------
+    etag
+        Changes when somebody writes it anew.
+    """
+
+    key: str
+    lines: list[dict[str, Any]]
+    etag: str
 
 
 class Records:
@@ -40,18 +55,23 @@ class Records:
             for lines in pool.map(self._lines, keys):
                 yield from lines
 
-    def read_each(self, keys: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Each record's key and lines; one that has been deleted meanwhile has none."""
+    def read_each(self, keys: Iterable[str]) -> Iterator[Record]:
+        """Each record; one that has been deleted meanwhile has no lines."""
         with ThreadPoolExecutor(PARALLEL) as pool:
-            yield from pool.map(lambda key: (key, self._lines(key)), keys)
+            yield from pool.map(self._record, keys)
 
     def _lines(self, key: str) -> list[dict[str, Any]]:
+        return self._record(key).lines
+
+    def _record(self, key: str) -> Record:
         try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            found = self._s3.get_object(Bucket=self._bucket, Key=key)
         except self._s3.exceptions.NoSuchKey:
-            return []
+            return Record(key, [], "")
+        body = found["Body"].read()
         try:
-            return [json.loads(line) for line in body.splitlines() if line.strip()]
+            lines = [json.loads(line) for line in body.splitlines() if line.strip()]
+            return Record(key, lines, found["ETag"])
         except ValueError as error:
             raise Actionable(
                 f"s3://{self._bucket}/{key} is not JSON Lines: {error}. Nothing of this project "
@@ -63,6 +83,18 @@ class Records:
 def digest_of(key: str) -> str:
     """The digest of the version that a record's key names."""
     return PurePosixPath(key).stem
+
+
+def image_recorded(record: dict[str, Any]) -> UploadedImage:
+    """The image that a record is about."""
+    return UploadedImage(
+        bucket=record["bucket"],
+        key=record["key"],
+        version_id=record["version_id"],
+        etag=record["etag"],
+        size=record["size"],
+        last_modified=datetime.fromisoformat(record["uploaded_at"]),
+    )
 
 
 def image_listed(bucket: str, item: dict[str, Any]) -> UploadedImage:

@@ -51,6 +51,12 @@ class _Terminal(Console):
 output: Final = _Terminal()
 messages: Final = _Terminal(stderr=True)
 
+#: What to do about a report that leaves names out; the command follows.
+SEARCH_AGAIN: Final = (
+    "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
+    "Then search again:"
+)
+
 #: Without a terminal there is no width to fit, and a cut key is no use in a file.
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 

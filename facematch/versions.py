@@ -1,4 +1,4 @@
-"""Deleting object versions."""
+"""Object versions: which is current, and deleting them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,38 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable
+from facematch.records import image_listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from functions.matching.images import UploadedImage
 
 #: As many as DeleteObjects takes.
 MOST_AT_ONCE: Final = 1000
 #: What XML 1.0 cannot hold (Extensible Markup Language 1.0, 2.2 Characters), and a key can.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def is_current(s3: Any, image: UploadedImage) -> bool:  # noqa: ANN401
+    """Whether a version is its key's newest entry now; it may have been when it was listed.
+
+    Parameters
+    ----------
+    s3
+        A client.
+    """
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=image.bucket, Prefix=image.key)
+    for page in pages:
+        entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        for item in entries:
+            if item["Key"] == image.key and item["IsLatest"]:
+                is_version = "ETag" in item
+                return is_version and image_listed(image.bucket, item).digest == image.digest
+        # S3 lists in the order of the keys, and the key comes before what begins with it.
+        if any(item["Key"] != image.key for item in entries):
+            break
+    return False
 
 
 def delete_versions(s3: Any, bucket: str, versions: Sequence[dict[str, str]]) -> None:  # noqa: ANN401

@@ -66,6 +66,19 @@ class ObjectCreated:
     event_time: datetime
     road: Road = Road.UPLOAD
 
+    @classmethod
+    def of(cls, image: UploadedImage, *, road: Road) -> ObjectCreated:
+        """What an event would say of a version that is in the bucket."""
+        return cls(
+            bucket=image.bucket,
+            key=image.key,
+            version_id=image.version_id,
+            etag=image.etag,
+            size=image.size,
+            event_time=image.last_modified,
+            road=road,
+        )
+
     def as_gone(self) -> UploadedImage:
         """The image, dated by the event, for when S3 no longer has it."""
         return UploadedImage(

@@ -65,6 +65,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         status=Outcome(written["status"]),
         best_similarity=written["best_similarity"],
         best_open_similarity=written["best_open_similarity"],
+        notify_similarity=written["notify_similarity"],
         notify_threshold=written["notify_threshold"],
         above_threshold=written["above_threshold"],
         report_bucket=output.name,

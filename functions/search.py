@@ -18,12 +18,11 @@ from functions.matching.settings import SearchSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from functions.matching.faces import FoundFace
+    from functions.matching.faces import LookAlikes
 
 settings = SearchSettings.from_environment()
 images = ImagesBucket(client("s3"))
@@ -55,7 +54,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return searched.to_payload()
 
 
-def look_alikes(image: UploadedImage, indexed: IndexedFaces) -> dict[str, Sequence[FoundFace]]:
+def look_alikes(image: UploadedImage, indexed: IndexedFaces) -> dict[str, LookAlikes]:
     """Of each indexed face, by its id.
 
     Raises

@@ -13,11 +13,13 @@ from functions.matching.failures import Failure, FailureStatus, Lacking, failure
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import (
+    Outcome,
     delivery_failure_key,
     failure_key,
     json_lines,
     match_rows,
     matches_key,
+    passes,
     report,
     report_key,
 )
@@ -58,6 +60,12 @@ class Photograph:
         )
 
 
+#: Fields of a report that version 1 did not have under any name.
+NEW_IN_VERSION_2 = (
+    *("notify_similarity", "names_left_out", "more_names_possible", "best_left_out_similarity"),
+)
+
+
 @dataclass
 class Pile:
     """The output bucket's records, as bodies by key."""
@@ -71,6 +79,10 @@ class Pile:
         searched: float | None = None,
         faces: int = 1,
         notify_threshold: float = 99.0,
+        left_out: int = 0,
+        names_left_out: int = 0,
+        more_names_possible: bool = False,
+        best_left_out: float = 0.0,
     ) -> None:
         """Write the report of a photograph, searched a minute later, and its match rows."""
         minute = photograph.minute + 1 if searched is None else searched
@@ -98,7 +110,10 @@ class Pile:
             ),
             SearchResult(
                 matches=tuple(sorted(matches, key=lambda match: -match.similarity)),
-                left_out=0,
+                left_out=left_out or names_left_out,
+                names_left_out=names_left_out,
+                more_names_possible=more_names_possible,
+                best_left_out_similarity=best_left_out,
                 same_name=0,
                 unattributed=0,
                 searched_at=timestamp(at(minute)),
@@ -175,7 +190,14 @@ class Pile:
 def as_version_1(made: dict[str, Any]) -> dict[str, Any]:
     """The report as schema version 1 wrote it."""
     renamed = {("notified" if k == "above_threshold" else k): v for k, v in made.items()}
-    return {**renamed, "schema_version": 1}
+    former = {k: v for k, v in renamed.items() if k not in NEW_IN_VERSION_2}
+    # What it left out decided nothing.
+    unique = made["status"] == Outcome.MATCHED and not made["other_name_matches"]
+    return former | {
+        "schema_version": 1,
+        "status": Outcome.UNIQUE if unique else made["status"],
+        "notified": passes(made["best_open_similarity"], made["notify_threshold"]),
+    }
 
 
 def at(minute: float) -> datetime:

@@ -102,7 +102,7 @@ class Matching(Construct):
         above_threshold = sfn.Choice.jsonata(
             self,
             "AboveThreshold",
-            comment="Is the best match that nobody has decided against worth a notification?",
+            comment="Is anything that nobody has decided against worth a notification?",
         )
         notify_match = lambda_step(
             self,
@@ -159,8 +159,8 @@ class Matching(Construct):
         search_faces.next(write_report).next(
             above_threshold.when(
                 sfn.Condition.jsonata(
-                    "{% $states.input.report.best_open_similarity > 0 and "
-                    "$states.input.report.best_open_similarity >= "
+                    "{% $states.input.report.notify_similarity > 0 and "
+                    "$states.input.report.notify_similarity >= "
                     "$states.input.report.notify_threshold %}"
                 ),
                 # It is the end itself: a state after it would be one more to pay for.

@@ -166,7 +166,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "max_matches": Setting(
         read=_whole(1, 4096),
         default=100,
-        meaning="Matches kept per face, best first",
+        meaning="Matches kept per face, the best of each name first",
     ),
     "notify_threshold": Setting(
         read=_number(1, 100, " %"),

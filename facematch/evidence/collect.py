@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from facematch.decisions import read_decisions
 from facematch.matches import Present
 from facematch.records import Records
-from functions.matching.faces import Box
+from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
-from functions.matching.reports import Outcome, match_rows
+from functions.matching.matches import each_first
+from functions.matching.reports import Outcome, match_rows, names_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,8 +65,14 @@ class Evidence:
     matches
         Each pair of faces once, best first: indexes into `faces`, the face of the first name in
         order first, and their similarity, %.
-    left_out
-        How many weaker matches there are beyond the limit.
+    left_out, best_left_out
+        How many more matches there are beyond the limit, and the best similarity of one, %. The
+        best match of each pair of names comes first, so that many photographs of one pair leave
+        out no other.
+    pairs_left_out
+        How many pairs of names there are of which no match is shown.
+    lacking
+        Photographs whose reports leave names out, by key: pairs of these may be missing.
     counts
         Distinct keys, by the outcome of the newest version that has one; and faces indexed.
     days
@@ -81,6 +87,9 @@ class Evidence:
     faces: list[Face] = field(default_factory=list)
     matches: list[tuple[int, int, float]] = field(default_factory=list)
     left_out: int = 0
+    best_left_out: float = 0.0
+    pairs_left_out: int = 0
+    lacking: dict[str, NamesLeftOut] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     days: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
@@ -100,6 +109,10 @@ class _Match(NamedTuple):
     one: _Side
     other: _Side
 
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.one.name, self.other.name
+
 
 class _Ending(NamedTuple):
     """How a version ended; the largest of a key's is its newest, and a report wins."""
@@ -110,6 +123,7 @@ class _Ending(NamedTuple):
     status: str
     reason: str
     faces: int
+    lacking: NamesLeftOut
 
 
 def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
@@ -120,7 +134,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     minimum
         Lowest similarity of a match, %.
     limit
-        So many matches are kept, the best.
+        So many matches are kept: the best of each pair of names, then the best of the rest.
     """
     present = Present.listed(deployment)
     current = present.current
@@ -139,7 +153,17 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         for record in batch:
             _keep_newest(endings, record, current)
     matches = best.matches()
-    evidence = Evidence(left_out=best.left_out, decisions=_decided(read_decisions(deployment)))
+    evidence = Evidence(
+        left_out=best.left_out,
+        best_left_out=best.best_left_out,
+        pairs_left_out=best.pairs_left_out,
+        lacking={
+            key: ending.lacking
+            for key, ending in sorted(endings.items())
+            if ending.is_current and ending.lacking.any
+        },
+        decisions=_decided(read_decisions(deployment)),
+    )
     _index(evidence, matches, current)
     _count(evidence, endings.values())
     return evidence
@@ -152,27 +176,47 @@ def _batches(records: Records, kind: str) -> Iterator[Iterator[dict[str, Any]]]:
 
 
 class _Best:
-    """The best matches of a stream, in which most come twice: once from each side."""
+    """The matches of a stream that are shown; in it most come twice, once from each side.
+
+    What is dropped on the way would not be shown in the end either: whatever comes, no fewer pairs
+    of names and no weaker matches stand before it.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._seen: set[str] = set()
+        self._names: set[tuple[str, str]] = set()
         self._kept: dict[str, _Match] = {}
+        self.best_left_out = 0.0
 
     @property
     def left_out(self) -> int:
         return max(0, len(self._seen) - self._limit)
 
+    @property
+    def pairs_left_out(self) -> int:
+        return max(0, len(self._names) - self._limit)
+
     def add(self, row: dict[str, Any]) -> None:
-        pair = row["pair_id"]
+        pair, one, other = row["pair_id"], row["name"], row["matched_name"]
         self._seen.add(pair)
+        self._names.add((one, other) if one <= other else (other, one))
         if pair not in self._kept or row["similarity"] > self._kept[pair].similarity:
             self._kept[pair] = _match(row)
         if len(self._kept) > 2 * self._limit:
-            self._kept = {match.pair_id: match for match in self.matches()}
+            self._drop()
 
     def matches(self) -> list[_Match]:
-        return heapq.nsmallest(self._limit, self._kept.values(), key=_best_first)
+        self._drop()
+        return sorted(self._kept.values(), key=_best_first)
+
+    def _drop(self) -> None:
+        ordered = each_first(
+            sorted(self._kept.values(), key=_best_first), of=lambda match: match.names
+        )
+        dropped = [match.similarity for match in ordered[self._limit :]]
+        self.best_left_out = max([self.best_left_out, *dropped])
+        self._kept = {match.pair_id: match for match in ordered[: self._limit]}
 
 
 def _decided(decisions: Mapping[tuple[str, str], Decision]) -> list[dict[str, Any]]:
@@ -226,6 +270,7 @@ def _keep_newest(
         status=sys.intern(record["status"]),
         reason=sys.intern(record.get("reason", "")),
         faces=len(record.get("faces", ())),
+        lacking=names_left_out(record),
     )
     endings[key] = max(ending, endings.get(key, ending))
 

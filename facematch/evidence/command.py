@@ -134,12 +134,22 @@ def show(written: Written) -> None:
     output.print(
         f"{len(evidence.matches):,} matches between {len(evidence.photographs):,} photographs"
         + (
-            f"; {evidence.left_out:,} weaker matches are left out (--limit)"
+            f"; {evidence.left_out:,} more matches are left out (--limit)"
             if evidence.left_out
+            else ""
+        )
+        + (
+            f", and with them {evidence.pairs_left_out:,} pairs of names"
+            if evidence.pairs_left_out
             else ""
         )
         + "."
     )
+    if evidence.lacking:
+        output.print(
+            f"Pairs may be missing: {len(evidence.lacking):,} photographs look like more names "
+            "than their reports list (facematch query left_out)."
+        )
     for why, count in written.missing.most_common():
         output.print(f"{count:,} photographs are shown without a picture: {why}.")
     output.print(safe(written.index.as_uri()), soft_wrap=True)

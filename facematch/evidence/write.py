@@ -23,6 +23,7 @@ from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.local.home import STATE_ROOT
 from facematch.own_folders import Layout, OwnFolders, beside, in_words
+from facematch.terminal import SEARCH_AGAIN
 from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ MARKER: Final = "facematch-dashboard.json"
 _IGNORE: Final = ".gitignore"
 _PICTURES: Final = re.compile(r"[0-9a-f]{32}\.jpg")
 _SCHEMA: Final = 1
+#: Photographs whose reports leave names out; the query left_out lists all of them.
+_LACKING_SHOWN: Final = 100
 
 
 class NotAPage(Unusable):
@@ -313,6 +316,18 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
         "threshold": notify_threshold,
         "lowest": lowest,
         "left_out": evidence.left_out,
+        "best_left_out": evidence.best_left_out,
+        "pairs_left_out": evidence.pairs_left_out,
+        "lacking": {
+            "photographs": len(evidence.lacking),
+            "remedy": f"{SEARCH_AGAIN} facematch backfill --again --prefix KEY",
+            "worst": [
+                {"key": key, "words": evidence.lacking[key].words}
+                for key in sorted(
+                    evidence.lacking, key=lambda key: (-evidence.lacking[key].counted, key)
+                )[:_LACKING_SHOWN]
+            ],
+        },
         "counts": evidence.counts,
         "days": evidence.days,
         "failures": evidence.failures,

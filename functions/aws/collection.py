@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from functions.aws.clients import availability
 from functions.matching.errors import ImageRejected, Reason, Unavailable
-from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, UnindexedFace
+from functions.matching.faces import (
+    Box,
+    Face,
+    FoundFace,
+    IndexedFaces,
+    LookAlikes,
+    UnindexedFace,
+)
 from functions.matching.keys import external_image_id
 
 if TYPE_CHECKING:
@@ -125,8 +132,8 @@ class FaceCollection:
             left += len(answer["DeletedFaces"])
         return left
 
-    def look_alikes(self, face_id: str, *, search_threshold: float) -> Sequence[FoundFace]:
-        """Faces at least `search_threshold` % similar to an indexed one, best first.
+    def look_alikes(self, face_id: str, *, search_threshold: float) -> LookAlikes:
+        """Faces at least `search_threshold` % similar to an indexed one.
 
         Raises
         ------
@@ -145,7 +152,7 @@ class FaceCollection:
                 )
         except self._rekognition.exceptions.InvalidParameterException:
             raise FaceNotFound(f"the face {face_id} cannot be found in the collection") from None
-        return [
+        faces = tuple(
             FoundFace(
                 face_id=match["Face"]["FaceId"],
                 external_image_id=match["Face"].get("ExternalImageId"),
@@ -153,7 +160,8 @@ class FaceCollection:
                 box=_box(match["Face"]["BoundingBox"]),
             )
             for match in answer["FaceMatches"]
-        ]
+        )
+        return LookAlikes(faces=faces, may_lack_some=len(faces) >= _MOST_LOOK_ALIKES)
 
 
 def _box(box: BoundingBoxTypeDef) -> Box:

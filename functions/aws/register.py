@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from functions.aws.collection import FaceCollection
     from functions.matching.images import UploadedImage
 
-_ABSENT: Final = frozenset({"404", "NoSuchKey"})
+ABSENT: Final = frozenset({"404", "NoSuchKey"})
 #: Somebody else wrote between our look and our write (Amazon S3 User Guide, Conditional writes).
-_OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _ATTEMPTS: Final = 5
 
 
@@ -135,7 +135,7 @@ class FaceRegisters:
                 found = self._s3.get_object(Bucket=self._bucket, Key=key)
                 return Register.from_record(json.loads(found["Body"].read())), found["ETag"]
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in ABSENT:
                 return Register({}), None
             raise
 
@@ -152,7 +152,7 @@ class FaceRegisters:
             code = error_code(error)
             # What was there when we looked may have been deleted since, as by facematch forget: S3
             # then answers as if it had been asked for the object.
-            if code in _OVERTAKEN or (etag and code in _ABSENT):
+            if code in OVERTAKEN or (etag and code in ABSENT):
                 return False
             raise
         return True

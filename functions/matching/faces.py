@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,23 @@ class FoundFace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LookAlikes:
+    """What one search of the collection returned.
+
+    Attributes
+    ----------
+    faces
+        The look-alikes.
+    may_lack_some
+        Whether the collection returned as many faces as it ever does. There may be more, none of
+        them more similar than the least similar of these.
+    """
+
+    faces: tuple[FoundFace, ...]
+    may_lack_some: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
     """A look-alike under another name.
 
@@ -124,6 +141,33 @@ class Match:
         return asdict(self)
 
 
+class NamesLeftOut(NamedTuple):
+    """How many names look like a photograph and are not listed in its report.
+
+    Attributes
+    ----------
+    more_possible
+        Whether `counted` is a lower bound.
+    """
+
+    counted: int
+    more_possible: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one, or may be one."""
+        return self.counted > 0 or self.more_possible
+
+    @property
+    def words(self) -> str:
+        """For people, after the photograph or its name."""
+        if not self.counted:
+            return "may look like more names than its report lists"
+        least = "at least " if self.more_possible else ""
+        names = "name" if self.counted == 1 else "names"
+        return f"looks like {least}{self.counted:,} more {names} than its report lists"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchResult:
     """What searching for all of an image's faces found.
@@ -134,6 +178,13 @@ class SearchResult:
         Under other names, best first.
     left_out
         How many more there were, beyond `max_matches` a face and the limit in bytes.
+    names_left_out
+        How many names were found of which `matches` has no face.
+    more_names_possible
+        Whether `names_left_out` is a lower bound: the collection returned as many look-alikes as
+        it ever does, so it may hold faces under more names.
+    best_left_out_similarity
+        No face under a name that was left out is more similar than this, %; 0 when none was.
     same_name
         How many faces of other images under the image's own name look like it.
     unattributed
@@ -148,6 +199,9 @@ class SearchResult:
     same_name: int
     unattributed: int
     searched_at: str
+    names_left_out: int = 0
+    more_names_possible: bool = False
+    best_left_out_similarity: float = 0.0
     best_similarity: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,19 +212,34 @@ class SearchResult:
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
         """Read what `to_payload` wrote."""
+        # A search of an earlier version kept the best faces and counted no names.
+        names_unknown = payload["left_out"] > 0
         return cls(
             matches=tuple(Match.from_payload(match) for match in payload["matches"]),
             left_out=payload["left_out"],
+            names_left_out=payload.get("names_left_out", 0),
+            more_names_possible=payload.get("more_names_possible", names_unknown),
+            best_left_out_similarity=payload.get(
+                "best_left_out_similarity", payload["best_similarity"] if names_unknown else 0.0
+            ),
             same_name=payload["same_name"],
             unattributed=payload["unattributed"],
             searched_at=payload["searched_at"],
         )
+
+    @property
+    def lacking(self) -> NamesLeftOut:
+        """The names of which `matches` has no face."""
+        return NamesLeftOut(self.names_left_out, self.more_names_possible)
 
     def to_payload(self) -> dict[str, Any]:
         """Plain JSON."""
         return {
             "matches": [match.to_payload() for match in self.matches],
             "left_out": self.left_out,
+            "names_left_out": self.names_left_out,
+            "more_names_possible": self.more_names_possible,
+            "best_left_out_similarity": self.best_left_out_similarity,
             "same_name": self.same_name,
             "unattributed": self.unattributed,
             "searched_at": self.searched_at,

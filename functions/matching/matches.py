@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from functions.matching.faces import FoundFace, Match, SearchResult
+from functions.matching.faces import Match, SearchResult
 from functions.matching.keys import key_of, name_in
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+    from functions.matching.faces import FoundFace, LookAlikes
+
+T = TypeVar("T")
 
 #: Room for the matches of one image in a payload between states, which may have 256 KiB in all
 #: (AWS Step Functions, Service quotas): the rest holds the image, up to 100 faces and the report.
@@ -19,7 +23,7 @@ MATCHES_LIMIT_BYTES: Final = 120_000
 
 
 def judged(
-    found: Mapping[str, Sequence[FoundFace]],
+    found: Mapping[str, LookAlikes],
     *,
     own_key: str,
     name_pattern: re.Pattern[str],
@@ -31,6 +35,10 @@ def judged(
     The image itself, its other faces and other versions of its own key are never a match: they
     carry its own key.
 
+    What does not fit is cut so that a name costs no other name its place: the best face of each
+    name is kept first, and then the best of the rest. Whoever may upload could otherwise hide a
+    name behind many copies of one photograph.
+
     Parameters
     ----------
     found
@@ -38,16 +46,17 @@ def judged(
     own_key
         Key of the searched image, which carries a name.
     max_matches
-        Kept for each face, best first.
+        Kept for each face.
     searched_at
         UTC, ISO 8601.
     """
     own_name = name_in(own_key, name_pattern)
+    others: list[Match] = []
     kept: list[Match] = []
-    left_out = same_name = unattributed = 0
+    same_name = unattributed = 0
     for searched_face_id, look_alikes in found.items():
-        others: list[Match] = []
-        for face in look_alikes:
+        of_face: list[Match] = []
+        for face in look_alikes.faces:
             key = _key(face)
             if key == own_key:
                 continue
@@ -57,7 +66,7 @@ def judged(
             elif name == own_name:
                 same_name += 1
             else:
-                others.append(
+                of_face.append(
                     Match(
                         searched_face_id=searched_face_id,
                         face_id=face.face_id,
@@ -67,18 +76,45 @@ def judged(
                         box=face.box,
                     )
                 )
-        others.sort(key=_best_first)
-        kept += others[:max_matches]
-        left_out += len(others[max_matches:])
-    kept.sort(key=_best_first)
-    fitting = list(_fitting(kept))
+        others += of_face
+        kept += _each_name_first(of_face)[:max_matches]
+    listed = sorted(_fitting(_each_name_first(kept)), key=_best_first)
+    names = {match.name for match in listed}
+    left_out = [match for match in others if match.name not in names]
+    # What a search did not return is no more similar than the least that it did.
+    unseen = [
+        min(face.similarity for face in look_alikes.faces)
+        for look_alikes in found.values()
+        if look_alikes.may_lack_some
+    ]
     return SearchResult(
-        matches=tuple(fitting),
-        left_out=left_out + len(kept) - len(fitting),
+        matches=tuple(listed),
+        left_out=len(others) - len(listed),
+        names_left_out=len({match.name for match in left_out}),
+        more_names_possible=bool(unseen),
+        best_left_out_similarity=max([*(match.similarity for match in left_out), *unseen, 0.0]),
         same_name=same_name,
         unattributed=unattributed,
         searched_at=searched_at,
     )
+
+
+def each_first(best_first: Iterable[T], of: Callable[[T], Hashable]) -> list[T]:
+    """The items with the first of each group in front, else in the order in which they came.
+
+    Parameters
+    ----------
+    of
+        The group of an item.
+    """
+    seen: set[Hashable] = set()
+    first: list[T] = []
+    rest: list[T] = []
+    for item in best_first:
+        group = of(item)
+        (rest if group in seen else first).append(item)
+        seen.add(group)
+    return first + rest
 
 
 def pair_id(face_id: str, other_face_id: str) -> str:
@@ -91,8 +127,12 @@ def pair_id(face_id: str, other_face_id: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _best_first(match: Match) -> tuple[float, str, str]:
-    return -match.similarity, match.key, match.face_id
+def _each_name_first(matches: Iterable[Match]) -> list[Match]:
+    return each_first(sorted(matches, key=_best_first), of=lambda match: match.name)
+
+
+def _best_first(match: Match) -> tuple[float, str, str, str]:
+    return -match.similarity, match.key, match.face_id, match.searched_face_id
 
 
 def _key(face: FoundFace) -> str | None:

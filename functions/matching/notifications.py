@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching.decisions import NewEvidence, names_digest
-from functions.matching.matches import pair_id
+from functions.matching.matches import each_first, pair_id
 
 if TYPE_CHECKING:
     from functions.matching.decisions import Reopened
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 #: SNS: a subject has fewer than 100 characters, no line breaks, no control characters
 #: (Amazon SNS API Reference, Publish).
 SUBJECT_LIMIT: Final = 99
-#: A message lists the best pairs; the report has the rest. With keys that fit an ExternalImageId
-#: this stays far below the 256 KiB that SNS takes.
+#: A message lists that many pairs, the best of each name first; the report has the rest. With keys
+#: that fit an ExternalImageId this stays far below the 256 KiB that SNS takes.
 PAIRS_LIMIT: Final = 20
 _NAME_LIMIT: Final = 36
 _ATTRIBUTE_NAMES_LIMIT: Final = 10
@@ -54,13 +55,16 @@ def notification(
     *,
     execution_arn: str,
 ) -> Notification:
-    """The notification for an image whose best match passed the threshold."""
-    passing = [
-        match
-        for match in searched.matches
-        if match.similarity >= verdict.notify_threshold
-        and names_digest(name, match.name) not in verdict.silenced
-    ]
+    """The notification for an image with a name above the threshold, listed or left out."""
+    passing = each_first(
+        (
+            match
+            for match in searched.matches
+            if match.similarity >= verdict.notify_threshold
+            and names_digest(name, match.name) not in verdict.silenced
+        ),
+        of=lambda match: match.name,
+    )
     names = list(Counter(match.name for match in passing))
     document = {
         "schema_version": 1,
@@ -73,33 +77,48 @@ def notification(
         "image": image.to_payload(),
         "pairs": [_pair(match) for match in passing[:PAIRS_LIMIT]],
         "pairs_in_report": len(passing),
+        "names_left_out": searched.names_left_out,
+        "more_names_possible": searched.more_names_possible,
+        "best_left_out_similarity": searched.best_left_out_similarity,
         "reopened": [_reopened(pair) for pair in verdict.reopened],
         "report": {"bucket": verdict.report_bucket, "key": verdict.report_key},
         "execution_arn": execution_arn,
     }
+    listed = [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]]
     return Notification(
-        subject=_subject(name, names, verdict.best_open_similarity),
-        text=_text(image, name, passing, verdict, execution_arn),
+        subject=_subject(name, names, searched, verdict),
+        text=_text(image, passing, searched, verdict, document),
         document=json.dumps(document),  # ASCII: SQS refuses some characters, and may subscribe
         attributes={
             "event": "match",
-            "best_similarity": verdict.best_open_similarity,
+            "best_similarity": verdict.notify_similarity,
             "name": printable(name),
-            "other_names": [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]],
+            **({"other_names": listed} if listed else {}),
         },
     )
 
 
-def _subject(name: str, others: list[str], best: float) -> str:
-    other = _short(others[0]) + (f" and {len(others) - 1} more" if len(others) > 1 else "")
-    return f"{percent(best)}: {_short(name)} looks like {other}"[:SUBJECT_LIMIT]
+def _subject(name: str, others: list[str], searched: SearchResult, verdict: Verdict) -> str:
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        best, looks = verdict.best_open_similarity, f"looks like {_short(others[0])}{more}"
+    else:
+        best, looks = verdict.notify_similarity, searched.lacking.words
+    return f"{percent(best)}: {_short(name)} {looks}"[:SUBJECT_LIMIT]
 
 
 def _text(
-    image: UploadedImage, name: str, passing: list[Match], verdict: Verdict, execution_arn: str
+    image: UploadedImage,
+    passing: list[Match],
+    searched: SearchResult,
+    verdict: Verdict,
+    document: dict[str, Any],
 ) -> str:
+    name = printable(document["name"])
     lines = [
-        f"A face in a photograph of {printable(name)} looks like one under another name.",
+        f"A face in a photograph of {name} looks like one under another name."
+        if passing or searched.names_left_out
+        else f"A face in a photograph of {name} may look like one under another name.",
         "",
         f"Photograph: {printable(image.uri)}",
         f"Uploaded:   {image.last_modified:%Y-%m-%d %H:%M:%S} UTC",
@@ -112,10 +131,19 @@ def _text(
         ]
     if len(passing) > PAIRS_LIMIT:
         lines.append(f"         and {len(passing) - PAIRS_LIMIT} more: see the report")
+    if searched.lacking.any:
+        lines += [
+            *([""] if passing else []),
+            f"The photograph {searched.lacking.words}, by "
+            f"{percent(searched.best_left_out_similarity)} at most.",
+            "To see them, raise the setting max_matches or search_threshold, or remove copies of "
+            "one photograph. Then search again:",
+            f"  facematch backfill --again --prefix {shlex.quote(printable(image.key))}",
+        ]
     for pair in verdict.reopened:
         lines += [
             "",
-            f"{printable(name)} and {printable(pair.name)} were decided to be different people "
+            f"{name} and {printable(pair.name)} were decided to be different people "
             f"({printable(pair.decided_by)}, {pair.decided_at[:10]}, at "
             f"{percent(pair.similarity)}).",
             "The pair is open again, because there is "
@@ -125,7 +153,7 @@ def _text(
     lines += [
         "",
         f"Report:     s3://{verdict.report_bucket}/{verdict.report_key}",
-        f"Execution:  {execution_arn}",
+        f"Execution:  {document['execution_arn']}",
         f"Threshold:  {percent(verdict.notify_threshold)}",
         "",
         "A similarity is not a proof. Compare the photographs before anything is decided about "

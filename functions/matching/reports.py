@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.decisions import Judgement, Reopened
+from functions.matching.faces import NamesLeftOut
 from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
     from functions.matching.images import UploadedImage
 
-#: Of reports and match rows. Version 1 called `above_threshold` `notified`.
+#: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
+#: that were left out.
 SCHEMA_VERSION: Final = 2
 
 
@@ -39,9 +41,9 @@ class Verdict:
 
     Attributes
     ----------
-    best_similarity, best_open_similarity, notify_threshold
+    best_similarity, best_open_similarity, notify_similarity, notify_threshold
         %, always numbers: a JSONata Choice fails the execution on anything else. Open is what no
-        decision silences.
+        decision silences. The Choice compares the last two.
     silenced
         Digests of the pairs of names that a decision silences; they name the decisions.
     reopened
@@ -53,6 +55,7 @@ class Verdict:
     status: Outcome
     best_similarity: float
     best_open_similarity: float
+    notify_similarity: float
     notify_threshold: float
     above_threshold: bool
     report_bucket: str
@@ -66,6 +69,7 @@ class Verdict:
         known = {field.name: payload[field.name] for field in fields(cls) if field.name in payload}
         return cls(
             **{
+                "notify_similarity": payload["best_open_similarity"],
                 **known,
                 "status": Outcome(payload["status"]),
                 "above_threshold": is_above_threshold(payload),
@@ -100,10 +104,13 @@ def delivery_failure_key(image: UploadedImage) -> str:
 
 
 def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
-    """What the search said: NO_FACE when there was nothing to search for."""
+    """What the search said: NO_FACE when there was nothing to search for.
+
+    An image is UNIQUE only when no face under another name was found and none may have been missed.
+    """
     if not indexed.faces:
         return Outcome.NO_FACE
-    return Outcome.MATCHED if searched.matches else Outcome.UNIQUE
+    return Outcome.MATCHED if searched.matches or searched.lacking.any else Outcome.UNIQUE
 
 
 def passes(similarity: float, notify_threshold: float) -> bool:
@@ -143,6 +150,8 @@ def report(
         What people had decided before about those of the matches that reach `notify_threshold`.
     """
     best_open = best_open_similarity(searched, judged)
+    # Nobody has decided about a name that was left out: it counts as much as an open one.
+    best = max(best_open, searched.best_left_out_similarity)
     return {
         "schema_version": SCHEMA_VERSION,
         **image_columns(image),
@@ -157,21 +166,44 @@ def report(
         "unindexed_faces": indexed.to_payload()["unindexed"],
         "best_similarity": searched.best_similarity,
         "best_open_similarity": best_open,
+        "notify_similarity": best,
         "silenced_names": list(judged.silenced_names),
         "reopened_names": [pair.name for pair in judged.reopened],
-        "above_threshold": passes(best_open, notify_threshold),
+        "above_threshold": passes(best, notify_threshold),
         "other_name_matches": len(searched.matches),
         "matches_left_out": searched.left_out,
+        "names_left_out": searched.names_left_out,
+        "more_names_possible": searched.more_names_possible,
+        "best_left_out_similarity": searched.best_left_out_similarity,
         "same_name_matches": searched.same_name,
         "unattributed_matches": searched.unattributed,
         "execution_arn": execution_arn,
     }
 
 
+def is_cut(report: Mapping[str, Any]) -> bool:
+    """Whether the search found, or may have found, more than the report lists."""
+    return report["matches_left_out"] > 0 or names_left_out(report).any
+
+
+def names_left_out(record: Mapping[str, Any]) -> NamesLeftOut:
+    """What a report, or a match row, says of the names that the report does not list.
+
+    A report of schema version 1 kept the best faces, whatever their names, and counted no names.
+    """
+    return NamesLeftOut(
+        record.get("names_left_out", 0),
+        record.get("more_names_possible", record.get("matches_left_out", 0) > 0),
+    )
+
+
 def without_matches(
     report: dict[str, Any], forgotten: Callable[[str, str], bool], *, forgotten_name: str | None
 ) -> dict[str, Any]:
     """The report as if it had never seen some images: what a person's forgetting leaves of it.
+
+    A report that left something out stays MATCHED when it loses its last match: what was left out
+    may be under another name. Only another search can say that the image is UNIQUE.
 
     Parameters
     ----------
@@ -191,17 +223,22 @@ def without_matches(
     if (faces, silenced, reopened) == lists:
         return report
     still_open = (m["similarity"] for m in matches if m["name"] not in silenced)
-    lost_all = report["status"] == Outcome.MATCHED and not matches
+    lost_all = report["status"] == Outcome.MATCHED and not matches and not is_cut(report)
     best_open = max(still_open, default=0.0)
+    # A report of version 1 does not say how similar what it left out is.
+    unknown = report["best_open_similarity"] if is_cut(report) else 0.0
+    best = max(best_open, report.get("best_left_out_similarity", unknown))
+    compared = {"notify_similarity": best} if "notify_similarity" in report else {}
     return {
         **report,
         "faces": faces,
         "status": Outcome.UNIQUE if lost_all else report["status"],
         "best_similarity": max((match["similarity"] for match in matches), default=0.0),
         "best_open_similarity": best_open,
+        **compared,
         "silenced_names": silenced,
         "reopened_names": reopened,
-        _above_threshold_in(report): passes(best_open, report["notify_threshold"]),
+        _above_threshold_in(report): passes(best, report["notify_threshold"]),
         "other_name_matches": len(matches),
     }
 
@@ -220,6 +257,7 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             *("searched_at", "search_threshold", "notify_threshold", "execution_arn"),
         )
     }
+    lacking = names_left_out(report)
     return [
         {
             **shared,
@@ -231,6 +269,8 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "matched_key": match["key"],
             "matched_face_id": match["face_id"],
             **_box_columns("matched_", match["box"]),
+            "names_left_out": lacking.counted,
+            "more_names_possible": lacking.more_possible,
         }
         for face in report["faces"]
         for match in face["matches"]

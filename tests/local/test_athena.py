@@ -608,6 +608,31 @@ def test_a_delivery_failure_whose_report_has_left_says_nothing(
     assert answer(athena, queries()["failures"].sql, "lacks") == []
 
 
+def test_photographs_whose_reports_leave_names_out_are_listed(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ANN_1, (BEA_1, 99.5), names_left_out=6, best_left_out=99.25)
+    made.reported(BEA_1, more_names_possible=True, best_left_out=98.0)
+    made.reported(BEA_2, (ANN_1, 98.0), left_out=5)  # further faces of names that it lists
+    former = Photograph("images/Cy_1.jpg")
+    made.reported(former, (ANN_1, 98.0), left_out=5)
+    key = report_key(former.image)
+    made.objects[key] = json_lines([as_version_1(json.loads(made.objects[key]))])
+    fill(s3, made)
+
+    columns = ("key", "names_left_out", "more_names_possible", "best_left_out_similarity")
+    listed = answer(athena, queries()["left_out"].sql, *columns)
+
+    assert sorted(listed, key=str) == [
+        [ANN_1.key, "6", "false", "99.25"],
+        [BEA_1.key, "0", "true", "98.0"],
+        [former.key, "0", "true", None],  # version 1 counted no names
+    ]
+    asked = queries()["history"].sql.replace("?", f"'{ANN_1.key}'")
+    assert answer(athena, asked, "names_left_out", "more_names_possible") == [["6", "false"]]
+
+
 def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:
     """These columns of the result."""
     found = ask(athena, sql)

@@ -30,6 +30,9 @@ def document(**changes: Any) -> dict[str, Any]:
         "threshold": 99.0,
         "lowest": 80.0,
         "left_out": 0,
+        "best_left_out": 0.0,
+        "pairs_left_out": 0,
+        "lacking": {"photographs": 0, "remedy": "Search again.", "worst": []},
         "counts": dict.fromkeys(
             (
                 "images",

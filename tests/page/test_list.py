@@ -248,6 +248,33 @@ def test_matches_below_the_threshold_are_pointed_out(desk: Desk) -> None:
     assert "2 pairs lie below" in page.inner_text("#count")
 
 
+def test_what_is_beyond_the_limit_of_the_page_is_said(desk: Desk) -> None:
+    pairs: list[tuple[str, str, float]] = [("Ann", "Bea", 99.9), ("Ann", "Cleo", 99.0)]
+    page = desk.open(with_matches(pairs, left_out=5, best_left_out=99.8))
+    hint = "From 99.80 % down the list is not complete: 5 more matches are left out"
+    assert hint in page.inner_text("#threshold-hint")
+    assert "the best match of each pair of names is here" in page.inner_text("#extent")
+
+    page = desk.open(with_matches(pairs, left_out=5, best_left_out=99.8, pairs_left_out=2))
+    assert f"{hint}, and with them 2 pairs of names." in page.inner_text("#threshold-hint")
+
+
+def test_photographs_whose_reports_leave_names_out_are_named_with_what_to_do(desk: Desk) -> None:
+    page = desk.open(document())
+    assert page.inner_text("#lacking") == ""
+
+    worst = [{"key": "images/Ann_1.jpg", "words": "looks like 6 more names than its report lists"}]
+    lacking = {"photographs": 101, "remedy": "Search again.", "worst": worst}
+    page = desk.open(document(lacking=lacking))
+    page.click("#lacking summary")
+
+    text = page.inner_text("#lacking")
+    assert "Pairs may be missing: 101 photographs look like more names" in text
+    assert "images/Ann_1.jpg" in text
+    assert "looks like 6 more names than its report lists" in text
+    assert "Search again. These are the first 1; facematch query left_out lists all." in text
+
+
 def test_a_picture_that_is_not_there_says_why(desk: Desk) -> None:
     data = with_matches([("Ann", "Bea", 99.9)])
     data["faces"][0]["file"] = None

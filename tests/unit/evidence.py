@@ -41,6 +41,9 @@ class Album:
         faces: int = 1,
         ago: timedelta = timedelta(0),
         name: str | None = None,
+        left_out: int = 0,
+        names_left_out: int = 0,
+        more_names_possible: bool = False,
     ) -> None:
         """Write the image's report and match rows, by the code that the workflow runs."""
         written = report(
@@ -71,7 +74,9 @@ class Album:
                     )
                     for other, similarity in (matches or {}).items()
                 ),
-                left_out=0,
+                left_out=left_out,
+                names_left_out=names_left_out,
+                more_names_possible=more_names_possible,
                 same_name=0,
                 unattributed=0,
                 searched_at=timestamp(datetime.now(UTC) - ago),

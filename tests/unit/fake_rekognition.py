@@ -81,6 +81,13 @@ class FakeRekognition:
         """Let the next calls fail."""
         self._failures.extend([(code, message)] * times)
 
+    def copy_faces(self, collection_id: str, external_id: str, *, angle: float, count: int) -> None:
+        """Let the collection hold faces of images that nobody has uploaded here."""
+        for number in range(count):
+            face_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{external_id} {angle} {number}"))
+            face = {"FaceId": face_id, "BoundingBox": _box(0), "ExternalImageId": external_id}
+            self.collections[collection_id][face_id] = _Stored(face, angle)
+
     def index_faces(self, **request: Any) -> dict[str, Any]:
         collection = self._collection("IndexFaces", request)
         external_id = request.get("ExternalImageId", "")

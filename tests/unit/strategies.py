@@ -124,9 +124,15 @@ def searches(draw: st.DrawFn) -> tuple[IndexedFaces, SearchResult]:
     if indexed.faces:
         searched = st.sampled_from([face.face_id for face in indexed.faces])
         found = draw(st.lists(matches(searched), max_size=8))
+    names_left_out = draw(st.integers(0, 2)) if indexed.faces else 0
+    more_names_possible = bool(indexed.faces) and draw(st.booleans())
+    lacks_names = names_left_out > 0 or more_names_possible
     result = SearchResult(
         matches=tuple(sorted(found, key=lambda match: -match.similarity)),
-        left_out=draw(st.integers(0, 5)),
+        left_out=names_left_out + draw(st.integers(0, 5)),
+        names_left_out=names_left_out,
+        more_names_possible=more_names_possible,
+        best_left_out_similarity=draw(similarities) if lacks_names else 0.0,
         same_name=draw(st.integers(0, 5)),
         unattributed=draw(st.integers(0, 5)),
         searched_at="2026-11-22T11:15:09.000Z",

@@ -68,7 +68,7 @@ def engine(tmp_path: Path) -> duckdb.DuckDBPyConnection:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
     connection = duckdb.connect()
-    types = {"string": "VARCHAR", "double": "DOUBLE", "int": "INTEGER"}
+    types = {"string": "VARCHAR", "double": "DOUBLE", "int": "INTEGER", "boolean": "BOOLEAN"}
     columns = {name: types[kind] for name, kind in MATCHES.columns.items()}
     connection.execute(
         f"CREATE VIEW matches AS SELECT * FROM read_json('{tmp_path}/matches/*/*.json', "

@@ -83,7 +83,7 @@ def test_the_limit_and_the_minimum_are_obeyed(run: Callable[..., Any], tmp_path:
     limited = run("--to", str(tmp_path / "limited"), "--limit", "1")
     run("--to", str(tmp_path / "strong"), "--min", "99")
 
-    assert "1 weaker matches are left out (--limit)" in limited.stdout
+    assert "1 more matches are left out (--limit)" in limited.stdout
     assert document(tmp_path / "limited")["left_out"] == 1
     assert document(tmp_path / "strong")["left_out"] == 0
     for page in ("limited", "strong"):

@@ -107,6 +107,24 @@ def page(empty: Page) -> Page:
 # --- What is in it ---
 
 
+def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_names(
+    empty: Page,
+) -> None:
+    for number in range(101):
+        image = empty.album.add(f"Ann_{number:03}.jpg", PHOTOGRAPH)
+        empty.album.report(image, names_left_out=1 + number % 2)
+
+    empty.write()
+
+    lacking = empty.document["lacking"]
+    assert (lacking["photographs"], len(lacking["worst"])) == (101, 100)
+    assert lacking["worst"][0] == {
+        "key": "images/Ann_001.jpg",
+        "words": "looks like 2 more names than its report lists",
+    }
+    assert "facematch backfill --again --prefix KEY" in lacking["remedy"]
+
+
 def test_the_page_has_what_it_shows(page: Page) -> None:
     page.album.decide(("Ann", "Bo"), Decided.UNSURE, 99.5, page.album.add("Cy_1.jpg"))
 

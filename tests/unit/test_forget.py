@@ -368,3 +368,108 @@ def test_what_a_failed_execution_of_somebody_else_may_bring_back_is_said(machine
     said = " ".join(machine.forget().output.split())
 
     assert "writes them into its report again when it is replayed" in said
+
+
+# --- Reports that left something out ---
+
+
+def sent_again(machine: Machine) -> list[dict[str, Any]]:
+    """The messages in the intake queue, which then wait there again."""
+    received = machine.cloud.sqs.receive_message(
+        QueueUrl=machine.deployment.outputs["QueueUrl"],
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=0,
+    )
+    return [json.loads(message["Body"]) for message in received.get("Messages", [])]
+
+
+@pytest.mark.parametrize("more_names_possible", [False, True])
+def test_a_report_that_left_matches_out_is_never_unique_and_is_searched_again(
+    machine: Machine, more_names_possible: bool
+) -> None:
+    album = Album(machine.cloud)
+    bea, cy = album.add("Bea_1.jpg"), album.add("Cy_1.jpg")
+    left_out = 0 if more_names_possible else 5
+    album.report(
+        bea, {machine.ann: 99.5}, left_out=left_out, more_names_possible=more_names_possible
+    )
+    album.report(cy, {machine.ann: 99.5})
+
+    result = machine.forget("--json")
+
+    assert "not finished: the queue holds messages (1)" in str(result.exception)
+    assert json.loads(result.stdout)["searched_again"] == 1
+    cut, complete = machine.cloud.report(bea), machine.cloud.report(cy)
+    assert cut
+    assert complete
+    assert (cut["status"], cut["other_name_matches"], cut["best_similarity"]) == ("MATCHED", 0, 0)
+    assert complete["status"] == "UNIQUE"
+    assert machine.naming_ann() == []
+    (message,) = sent_again(machine)
+    assert message["facematch"] == {"backfill": True, "again": True}
+    machine.cloud.end(machine.start(bea), "SUCCEEDED")  # the upload's own execution
+    machine.cloud.run("starter", sqs_event(json.dumps(message)))
+    again = f"{bea.execution_name}-r1"
+    assert again in {execution["name"] for execution in machine.cloud.executions()}
+
+
+def test_a_report_of_a_version_that_was_overwritten_stays_and_is_not_searched_again(
+    machine: Machine,
+) -> None:
+    album = Album(machine.cloud)
+    older = album.add("Bea_1.jpg", b"older")
+    album.report(older, {machine.ann: 99.5}, left_out=5)
+    album.add("Bea_1.jpg", b"newer")
+
+    result = machine.forget()
+
+    assert result.exit_code == 0, result.output
+    assert sent_again(machine) == []
+    report = machine.cloud.report(older)
+    assert report
+    assert report["status"] == "MATCHED"
+
+
+def test_an_interrupted_command_searches_again_when_it_is_repeated(machine: Machine) -> None:
+    album = Album(machine.cloud)
+    bea = album.add("Bea_1.jpg")
+    album.report(bea, {machine.ann: 99.5}, left_out=5)
+    found = forgetting(machine).find()
+
+    sqs = own_client("sqs")
+    with (
+        patch.object(sqs, "send_message", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        forgetting(machine).delete(found)
+    machine.forget()
+
+    assert len(sent_again(machine)) == 1
+
+
+def test_what_was_searched_again_meanwhile_is_not_overwritten(machine: Machine) -> None:
+    album = Album(machine.cloud)
+    bea, cy = album.add("Bea_1.jpg"), album.add("Cy_1.jpg")
+    album.report(bea, {machine.ann: 99.5, cy: 97.0}, left_out=5)
+    found = forgetting(machine).find()
+    album.report(bea, {cy: 98.0})
+
+    forgetting(machine).delete(found)
+
+    report = machine.cloud.report(bea)
+    assert report
+    assert report["best_similarity"] == 98.0
+    assert [row["similarity"] for row in machine.cloud.rows(bea)] == [98.0]
+
+
+def test_a_dry_run_says_how_many_would_be_searched_again(machine: Machine) -> None:
+    bea = Album(machine.cloud).add("Bea_1.jpg")
+    Album(machine.cloud).report(bea, {machine.ann: 99.5}, left_out=5)
+
+    told = json.loads(machine.forget("--dry-run", "--json").stdout)
+
+    assert (told["searched_again"], sent_again(machine)) == (1, [])
+
+
+def forgetting(machine: Machine) -> forget.Forgetting:
+    return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.dashboards)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.matching.faces import Box, FoundFace, SearchResult
+from functions.matching.faces import Box, FoundFace, LookAlikes, SearchResult
 from functions.matching.keys import external_image_id, name_in
 from functions.matching.matches import MATCHES_LIMIT_BYTES, judged, pair_id
 
@@ -39,9 +40,28 @@ all_found = st.dictionaries(
 )
 
 
-def judge(found: Any, *, own_key: str = OWN, max_matches: int = 100) -> SearchResult:
+#: Under seven names, so that a few matches do not hold them all.
+OTHER_NAMES = tuple(f"images/{name}_{n}.jpg" for name in "BCDEFGH" for n in (1, 2))
+
+others_found = st.dictionaries(
+    face_ids,
+    st.lists(found_faces(st.sampled_from([external_image_id(key) for key in OTHER_NAMES]))),
+    max_size=3,
+)
+
+
+def judge(
+    found: dict[str, list[FoundFace]],
+    *,
+    own_key: str = OWN,
+    max_matches: int = 100,
+    may_lack_some: bool = False,
+) -> SearchResult:
     return judged(
-        found,
+        {
+            searched: LookAlikes(faces=tuple(faces), may_lack_some=may_lack_some)
+            for searched, faces in found.items()
+        },
         own_key=own_key,
         name_pattern=NAME_PATTERN,
         max_matches=max_matches,
@@ -90,17 +110,68 @@ def test_a_match_is_never_the_image_itself_nor_its_own_name(
         assert match.name == name_in(match.key, NAME_PATTERN) != "Ann_Lee"
 
 
-@given(found=all_found, max_matches=st.integers(1, 5))
-def test_the_best_matches_of_each_face_are_kept_best_first(
+def name_of(face: FoundFace) -> str | None:
+    keys = {external_image_id(key): key for key in (*KEYS, *OTHER_NAMES)}
+    return name_in(keys[face.external_image_id], NAME_PATTERN)
+
+
+@given(found=others_found, max_matches=st.integers(1, 9))
+def test_the_best_face_of_each_name_is_kept_before_a_second_of_any_then_the_best_of_the_rest(
     found: dict[str, list[FoundFace]], max_matches: int
 ) -> None:
     result = judge(found, max_matches=max_matches)
     similarities = [match.similarity for match in result.matches]
     assert similarities == sorted(similarities, reverse=True)
     for searched, faces in found.items():
-        others = sorted((f.similarity for f in kinds({searched: faces})["other"]), reverse=True)
-        kept = [m.similarity for m in result.matches if m.searched_face_id == searched]
-        assert kept == others[:max_matches]
+        best: dict[str | None, float] = {}
+        rest: list[float] = []
+        for face in sorted(faces, key=lambda face: -face.similarity):
+            if name_of(face) in best:
+                rest.append(face.similarity)
+            else:
+                best[name_of(face)] = face.similarity
+        wanted = (list(best.values()) + rest)[:max_matches]
+        kept = [match for match in result.matches if match.searched_face_id == searched]
+        assert sorted(match.similarity for match in kept) == sorted(wanted)
+        assert len({match.name for match in kept}) == min(max_matches, len(best))
+
+
+@given(found=others_found, max_matches=st.integers(1, 9), room=st.integers(0, 2000))
+def test_no_name_is_cut_by_its_bytes_while_another_has_two_faces(
+    found: dict[str, list[FoundFace]], max_matches: int, room: int
+) -> None:
+    with patch("functions.matching.matches.MATCHES_LIMIT_BYTES", room):
+        result = judge(found, max_matches=max_matches)
+    assert sum(len(json.dumps(match.to_payload())) for match in result.matches) <= room
+    names = [match.name for match in result.matches]
+    by_face = judge(found, max_matches=max_matches)
+    if {match.name for match in by_face.matches} - set(names):
+        assert len(names) == len(set(names))
+
+
+@given(found=others_found, max_matches=st.integers(1, 9))
+def test_names_left_out_are_counted_with_the_best_of_their_similarities(
+    found: dict[str, list[FoundFace]], max_matches: int
+) -> None:
+    result = judge(found, max_matches=max_matches)
+    kept = {match.name for match in result.matches}
+    lacking = [face for faces in found.values() for face in faces if name_of(face) not in kept]
+    assert result.names_left_out == len({name_of(face) for face in lacking})
+    assert result.best_left_out_similarity == max((face.similarity for face in lacking), default=0)
+    assert result.lacking.any is bool(lacking)
+    assert result.more_names_possible is False
+
+
+@given(found=others_found)
+def test_a_search_that_may_lack_faces_says_so_and_how_similar_they_can_be(
+    found: dict[str, list[FoundFace]],
+) -> None:
+    full = {searched: faces for searched, faces in found.items() if faces}
+    result = judge(full, may_lack_some=True)
+    least = [min(face.similarity for face in faces) for faces in full.values()]
+    assert result.names_left_out == 0
+    assert result.lacking.any is result.more_names_possible is bool(full)
+    assert result.best_left_out_similarity == max(least, default=0.0)
 
 
 @given(found=all_found)
@@ -138,6 +209,19 @@ def test_both_ways_of_writing_an_accent_are_the_same_person() -> None:
     )
     assert not result.matches
     assert result.same_name == 1
+
+
+def test_a_search_of_an_earlier_version_does_not_claim_that_it_left_no_name_out() -> None:
+    payload = judge({"mine": [found_face("images/Bo_1.jpg", 97.0)]}).to_payload()
+    for field in ("names_left_out", "more_names_possible", "best_left_out_similarity"):
+        del payload[field]
+
+    complete = SearchResult.from_payload({**payload, "left_out": 0})
+    cut = SearchResult.from_payload({**payload, "left_out": 3})
+
+    assert (complete.lacking.any, complete.best_left_out_similarity) == (False, 0)
+    assert (cut.names_left_out, cut.more_names_possible) == (0, True)
+    assert cut.best_left_out_similarity == 97.0
 
 
 @pytest.mark.parametrize("count", [30, 400])

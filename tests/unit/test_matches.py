@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
-from facematch.matches import matches
+from facematch.cli import app
+from facematch.matches import matches, read_matches
 from facematch.records import Records
 from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import ImageRejected
+from functions.matching.faces import NamesLeftOut
 from functions.matching.images import Removal, version_id_of
 from functions.matching.register import register_key
+from functions.matching.reports import matches_key
+from tests.pile import NEW_IN_VERSION_2
 
 from .cloud import IMAGES, OUTPUT, deployment_of
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
+    from typer.testing import Result
+
     from facematch.deployment import Deployment
     from functions.matching.images import UploadedImage
 
@@ -114,6 +123,60 @@ def test_without_a_register_the_listing_decides(cloud: Cloud, deployment: Deploy
         cloud.s3.delete_object(Bucket=OUTPUT, Key=register_key(IMAGES, key))
 
     assert names(deployment) == {("Ann", "Bea")}
+
+
+# --- Reports that leave names out ---
+
+
+def told(deployment: Deployment, *options: str) -> Result:
+    with patch("facematch.cli.chosen", lambda **_: deployment):
+        return CliRunner().invoke(app, ["matches", "--min", "80", *options])
+
+
+def test_photographs_whose_reports_leave_names_out_are_named_also_when_what_they_list_is_gone(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    cloud.handler("search", MAX_MATCHES="1")
+    for name in ("Dee", "Eli", "Fay"):
+        cloud.index(cloud.upload(f"images/{name}_1.jpg", photograph(0)))
+    processed(cloud, cloud.upload(ANN, photograph(0)))
+    for name in ("Dee", "Eli", "Fay"):
+        cloud.s3.delete_object(Bucket=IMAGES, Key=f"images/{name}_1.jpg")
+
+    found = read_matches(deployment, minimum=100)
+
+    assert found.pairs == []
+    assert found.lacking == {ANN: NamesLeftOut(2, more_possible=False)}
+    assert f"{ANN} looks like 2 more names than its report lists" in told(deployment).stderr
+    assert json.loads(told(deployment, "--json").stdout) == []
+
+    cloud.upload(ANN, photograph(90))  # the newest version is what counts
+    assert read_matches(deployment, minimum=100).lacking == {}
+
+
+def test_complete_reports_name_no_photograph(cloud: Cloud, deployment: Deployment) -> None:
+    for key in (ANN, BEA):
+        processed(cloud, cloud.upload(key, photograph(0)))
+
+    assert read_matches(deployment, minimum=80).lacking == {}
+    assert told(deployment).stderr == ""
+
+
+def test_rows_of_an_earlier_version_are_read_and_claim_nothing(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    images = [cloud.upload(key, photograph(0)) for key in (ANN, BEA)]
+    for image in images:
+        processed(cloud, image)
+    for image in images[1:]:
+        (row,) = cloud.rows(image)
+        former = {k: v for k, v in row.items() if k not in NEW_IN_VERSION_2}
+        cloud.write(matches_key(image), {**former, "schema_version": 1})
+
+    found = read_matches(deployment, minimum=80)
+
+    assert [(pair.name_a, pair.name_b) for pair in found.pairs] == [("Ann", "Bea")]
+    assert found.lacking == {}
 
 
 # --- Versions without an id ---

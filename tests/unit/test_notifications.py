@@ -15,6 +15,7 @@ from functions.aws.topics import MatchesTopic
 from functions.matching.decisions import (
     DECIDED_BY_LIMIT,
     REOPENED_LIMIT,
+    Judgement,
     NewEvidence,
     Reopened,
     names_digest,
@@ -29,7 +30,7 @@ from functions.matching.notifications import (
     percent,
     printable,
 )
-from functions.matching.reports import Outcome, Verdict
+from functions.matching.reports import Outcome, Verdict, best_open_similarity
 
 from .strategies import NAME_PATTERN, awkward, images, matches, s3_keys, texts, usable_keys
 from .test_images import IMAGE
@@ -57,20 +58,26 @@ def notify(
     threshold: float = 80.0,
     silenced: tuple[str, ...] = (),
     reopened: tuple[Reopened, ...] = (),
+    names_left_out: int = 0,
+    more_names_possible: bool = False,
+    best_left_out: float = 0.0,
 ) -> Notification:
     searched = SearchResult(
         matches=tuple(sorted(found, key=lambda m: -m.similarity)),
-        left_out=0,
+        left_out=names_left_out,
+        names_left_out=names_left_out,
+        more_names_possible=more_names_possible,
+        best_left_out_similarity=best_left_out,
         same_name=0,
         unattributed=0,
         searched_at="2026-11-22T11:15:07.000Z",
     )
+    best_open = best_open_similarity(searched, Judgement(silenced_names=silenced))
     verdict = Verdict(
         status=Outcome.MATCHED,
         best_similarity=searched.best_similarity,
-        best_open_similarity=max(
-            (one.similarity for one in found if one.name not in silenced), default=0.0
-        ),
+        best_open_similarity=best_open,
+        notify_similarity=max(best_open, best_left_out),
         notify_threshold=threshold,
         above_threshold=True,
         report_bucket="facematch-output",
@@ -131,12 +138,62 @@ def test_the_document_is_json_and_says_which_pairs(
     assert UploadedImage.from_payload(document["image"]) == image
     assert document["name"] == name
     assert document["pairs_in_report"] == len(found)
-    best = sorted((one.similarity for one in found), reverse=True)
-    assert [pair["similarity"] for pair in document["pairs"]] == best[:20]
+    assert document["pairs"][0]["similarity"] == max(one.similarity for one in found)
+    assert len(document["pairs"]) == min(20, len(found))
+    told = {pair["other_name"] for pair in document["pairs"]}
+    assert len(told) == min(20, len({one.name for one in found}))
     ids = {pair_id("mine", one.face_id): one for one in found}
     for pair in document["pairs"]:
         assert ids[pair["pair_id"]].key == pair["other_key"]
         assert ids[pair["pair_id"]].name == pair["other_name"]
+
+
+def test_many_photographs_under_one_name_do_not_push_another_name_out() -> None:
+    decoys = [match("Decoy", 99.9, face=f"decoy-{n}") for n in range(105)]
+    made = notify(*decoys, match("Bo", 99.5))
+    document = json.loads(made.document)
+    assert document["other_names"] == ["Decoy", "Bo"]
+    assert [p["other_name"] for p in document["pairs"]] == ["Decoy", "Bo"] + ["Decoy"] * 18
+    assert "images/Bo_1.jpg" in made.text
+    assert "and 86 more: see the report" in made.text
+
+
+def test_names_that_the_report_leaves_out_are_told_with_what_to_do() -> None:
+    made = notify(match("Bo", 99.5), names_left_out=6, best_left_out=99.456)
+    assert made.subject == "99.50 %: Ann_Lee looks like Bo"
+    assert (
+        "The photograph looks like 6 more names than its report lists, by 99.45 % at most.\n"
+    ) in made.text
+    assert "\n  facematch backfill --again --prefix images/Ann_Lee_0001.jpg\n" in made.text
+    document = json.loads(made.document)
+    assert (document["names_left_out"], document["more_names_possible"]) == (6, False)
+    assert document["best_left_out_similarity"] == 99.456
+
+
+def test_without_an_open_match_the_names_left_out_are_the_message() -> None:
+    made = notify(match("Bo", 99.9), silenced=("Bo",), names_left_out=1, best_left_out=99.5)
+    assert made.subject == "99.50 %: Ann_Lee looks like 1 more name than its report lists"
+    assert "Bo" not in made.text + made.document
+    document = json.loads(made.document)
+    assert (document["other_names"], document["pairs"], document["best_similarity"]) == ([], [], 0)
+    # SNS documents no empty array, and a filter for strong evidence must let it through.
+    assert "other_names" not in made.attributes
+    assert made.attributes["best_similarity"] == 99.5
+
+
+@pytest.mark.parametrize(
+    ("names_left_out", "words"),
+    [(0, "may look like more names"), (2, "looks like at least 2 more names")],
+)
+def test_names_that_nobody_could_count_are_not_counted(names_left_out: int, words: str) -> None:
+    made = notify(names_left_out=names_left_out, more_names_possible=True, best_left_out=99.0)
+    assert made.subject == f"99.00 %: Ann_Lee {words} than its report lists"
+    assert f"The photograph {words} than its report lists" in made.text
+    assert json.loads(made.document)["more_names_possible"] is True
+
+
+def test_a_complete_report_is_told_without_a_word_about_names_left_out() -> None:
+    assert "than its report lists" not in notify(match("Bo", 99.5)).text
 
 
 def test_a_repeated_notification_is_the_same() -> None:

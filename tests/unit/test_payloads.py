@@ -14,7 +14,14 @@ from functions.matching.decisions import (
     Reopened,
     names_digest,
 )
-from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, UnindexedFace
+from functions.matching.faces import (
+    Box,
+    Face,
+    FoundFace,
+    IndexedFaces,
+    LookAlikes,
+    UnindexedFace,
+)
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
 from functions.matching.matches import judged
@@ -66,7 +73,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         face_model_version="7.0",
     )
     other = longest_key(character, prefix="images/o")
-    found = [
+    found = tuple(
         FoundFace(
             face_id=f"ffffffff-0000-4000-8000-{n:012}",
             external_image_id=external_image_id(other),
@@ -74,9 +81,9 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
             box=BOX,
         )
         for n in range(FOUND)
-    ]
+    )
     searched = judged(
-        dict.fromkeys(ids[:indexed_faces], found),
+        dict.fromkeys(ids[:indexed_faces], LookAlikes(faces=found)),
         own_key=image.key,
         name_pattern=NAME_PATTERN,
         max_matches=100,
@@ -94,6 +101,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         status=Outcome.MATCHED,
         best_similarity=searched.best_similarity,
         best_open_similarity=searched.best_similarity,
+        notify_similarity=searched.best_similarity,
         notify_threshold=99.0,
         above_threshold=True,
         report_bucket="b" * 63,

@@ -12,14 +12,13 @@ import pytest
 from functions.aws.parameters import CACHE_SECONDS
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.errors import Unavailable
+from functions.matching.images import UploadedImage
 from functions.matching.reports import delivery_failure_key, failure_key
 
-from .cloud import OUTPUT, THRESHOLD_PARAMETER
+from .cloud import COLLECTION, OUTPUT, THRESHOLD_PARAMETER
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
-    from functions.matching.images import UploadedImage
-
     from .cloud import Cloud
 
 
@@ -69,6 +68,7 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
         "status": "MATCHED",
         "best_similarity": report["best_similarity"],
         "best_open_similarity": report["best_open_similarity"],
+        "notify_similarity": report["best_open_similarity"],
         "silenced": [],
         "reopened": [],
         "notify_threshold": float(threshold),
@@ -327,6 +327,64 @@ def test_decisions_that_cannot_be_read_now_are_unavailable(
     cloud.fail_next("GetObject", "SlowDown", status=503, times=2)
     with pytest.raises(Unavailable):
         cloud.run("report", event)
+
+
+def test_a_name_that_was_left_out_notifies_though_every_listed_one_was_decided_against(
+    cloud: Cloud,
+) -> None:
+    cloud.handler("search", MAX_MATCHES="2")
+    for angle in (1, 2, 3):
+        cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
+    event = cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
+    for listed in event["search"]["matches"]:
+        seen = listed["face_id"], listed["searched_face_id"]
+        decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *seen)
+
+    verdict = cloud.run("report", event)
+    (report,) = cloud.records(verdict["report_key"]) or []
+    assert report["silenced_names"] == ["P1", "P2"]
+    assert report["best_open_similarity"] == verdict["best_open_similarity"] == 0
+    assert (report["names_left_out"], report["more_names_possible"]) == (1, False)
+    assert report["best_left_out_similarity"] == pytest.approx(99.86, abs=0.01)
+    assert verdict["notify_similarity"] == report["best_left_out_similarity"]
+    assert report["above_threshold"] is verdict["above_threshold"] is True
+    image = UploadedImage.from_payload(event["image"])
+    assert [row["names_left_out"] for row in cloud.rows(image)] == [1, 1]
+
+
+def test_a_name_that_was_left_out_below_the_threshold_notifies_nobody_and_is_said(
+    cloud: Cloud,
+) -> None:
+    cloud.handler("search", MAX_MATCHES="1")
+    for angle in (15, 20):
+        cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
+    verdict = cloud.run(
+        "report", cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
+    )
+    (report,) = cloud.records(verdict["report_key"]) or []
+    assert (report["status"], report["names_left_out"]) == ("MATCHED", 1)
+    assert report["best_left_out_similarity"] == pytest.approx(93.97, abs=0.01)
+    assert report["above_threshold"] is verdict["above_threshold"] is False
+
+
+def test_an_image_whose_search_may_lack_faces_is_never_unique_and_notifies(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    indexed = cloud.index(image)
+    cloud.rekognition.copy_faces(COLLECTION, "images::Ann_2.jpg", angle=3, count=4096)
+    event = {
+        "image": image.to_payload(),
+        "index": indexed,
+        "search": cloud.search(image, indexed),
+        "execution_arn": cloud.execution_arn(image),
+    }
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["status"], report["other_name_matches"]) == ("MATCHED", 0)
+    assert (report["names_left_out"], report["more_names_possible"]) == (0, True)
+    assert verdict["best_open_similarity"] == 0
+    assert verdict["notify_similarity"] == pytest.approx(99.86, abs=0.01)
+    assert verdict["above_threshold"] is True
 
 
 def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from functions.matching.reports import (
     Verdict,
     failure_key,
     is_above_threshold,
+    is_cut,
     json_lines,
     match_rows,
     matches_key,
@@ -87,9 +89,8 @@ def test_the_outcome_is_what_the_faces_and_matches_say(
     indexed, searched = search
     made = written(image, indexed, searched)
     expected = {(False, False): Outcome.NO_FACE, (True, False): Outcome.UNIQUE}
-    assert made["status"] == expected.get(
-        (bool(indexed.faces), bool(searched.matches)), Outcome.MATCHED
-    )
+    found = bool(searched.matches or searched.names_left_out or searched.more_names_possible)
+    assert made["status"] == expected.get((bool(indexed.faces), found), Outcome.MATCHED)
     assert made["faces_in_image"] == len(indexed.faces) + len(indexed.unindexed)
     assert made["matches_left_out"] == searched.left_out
 
@@ -99,7 +100,11 @@ def test_a_report_notifies_exactly_from_the_threshold_up(
     image: UploadedImage, search: tuple[IndexedFaces, SearchResult], threshold: float
 ) -> None:
     made = written(image, *search, threshold)
-    assert made["above_threshold"] is any(m.similarity >= threshold for m in search[1].matches)
+    lacking = search[1].best_left_out_similarity
+    assert made["above_threshold"] is any(
+        similarity >= threshold
+        for similarity in (lacking, *(match.similarity for match in search[1].matches))
+    )
     assert is_above_threshold(made) is made["above_threshold"]
     assert made["notify_threshold"] == threshold
 
@@ -127,8 +132,28 @@ def test_what_a_forgetting_leaves_is_above_the_threshold_by_what_is_left(
     left = without_matches(made, lambda _key, name: name in gone, forgotten_name=None)
 
     still = [m.similarity for m in search[1].matches if m.name not in gone]
+    # Version 1 did not say how similar what it left out is: it may be all that made it notify.
+    unknown = made["best_open_similarity"] if made["matches_left_out"] else 0.0
+    still.append(made.get("best_left_out_similarity", unknown))
     assert is_above_threshold(left) is any(similarity >= threshold for similarity in still)
     assert left.keys() == made.keys()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@given(image=images(), search=searches())
+def test_only_a_report_that_left_nothing_out_becomes_unique_by_a_forgetting(
+    version: int, image: UploadedImage, search: tuple[IndexedFaces, SearchResult]
+) -> None:
+    made = written(image, *search)
+    if version == 1:
+        made = as_version_1(made)
+
+    left = without_matches(made, lambda _key, _name: True, forgotten_name=None)
+
+    cut = made["matches_left_out"] > 0 or made.get("more_names_possible", False)
+    became_unique = left["status"] != made["status"]
+    assert became_unique is (bool(search[1].matches) and not cut)
+    assert is_cut(left) is is_cut(made) is cut
 
 
 @given(image=images(), search=searches(), above=st.booleans())
@@ -170,6 +195,7 @@ def test_json_lines_has_one_object_in_a_line(records: list[dict[str, Any]]) -> N
         status=st.sampled_from(Outcome),
         best_similarity=similarities,
         best_open_similarity=similarities,
+        notify_similarity=similarities,
         notify_threshold=similarities,
         above_threshold=st.booleans(),
         report_bucket=texts,
@@ -182,4 +208,6 @@ def test_a_verdict_comes_back_from_its_payload(verdict: Verdict) -> None:
 
     # What an execution carries that had written its report before the stack was updated.
     payload["notified"] = payload.pop("above_threshold")
-    assert Verdict.from_payload(payload) == verdict
+    del payload["notify_similarity"]
+    before = Verdict.from_payload(payload)
+    assert before == replace(verdict, notify_similarity=verdict.best_open_similarity)

@@ -101,6 +101,48 @@ def test_the_best_matches_are_kept_and_the_rest_is_counted(cloud: Cloud) -> None
     assert found["left_out"] == 1
 
 
+def test_copies_under_one_name_do_not_push_another_name_out(cloud: Cloud) -> None:
+    cloud.index(cloud.upload("images/Bo_1.jpg", photograph(6)))
+    for number in range(105):
+        cloud.index(cloud.upload(f"images/Decoy_{number}.jpg", photograph(number / 100)))
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    found = cloud.search(image, cloud.index(image))
+    assert [match["name"] for match in found["matches"]] == ["Decoy"] * 99 + ["Bo"]
+    assert found["left_out"] == 6
+    assert (found["names_left_out"], found["more_names_possible"]) == (0, False)
+    assert found["best_left_out_similarity"] == 0
+
+
+def test_names_beyond_the_limit_are_counted_with_the_best_of_their_similarities(
+    cloud: Cloud,
+) -> None:
+    cloud.index(cloud.upload("images/Bo_1.jpg", photograph(6)))
+    for number in range(105):
+        angle = number / 100
+        cloud.index(cloud.upload(f"images/Decoy{number:03}.jpg", photograph(angle)))
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    found = cloud.search(image, cloud.index(image))
+    assert [m["name"] for m in found["matches"]] == [f"Decoy{n:03}" for n in range(100)]
+    assert (found["names_left_out"], found["more_names_possible"]) == (6, False)
+    assert found["best_left_out_similarity"] == pytest.approx(99.9847, abs=1e-4)  # by 1 degree
+
+
+@pytest.mark.parametrize(("faces", "possible"), [(4095, False), (4096, True)])
+def test_a_search_that_gives_all_that_rekognition_gives_may_have_left_out_more(
+    cloud: Cloud, faces: int, possible: bool
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    indexed = cloud.index(image)
+    cloud.index(cloud.upload("images/Bo_1.jpg", photograph(6)))
+    cloud.rekognition.copy_faces(COLLECTION, "images::Ann_2.jpg", angle=3, count=faces - 1)
+    found = cloud.search(image, indexed)
+    assert found["same_name"] == faces - 1
+    assert [match["name"] for match in found["matches"]] == ["Bo"]
+    assert (found["names_left_out"], found["more_names_possible"]) == (0, possible)
+    least = found["best_similarity"] if possible else 0
+    assert found["best_left_out_similarity"] == least
+
+
 def test_a_face_that_somebody_else_put_there_is_counted_apart(cloud: Cloud) -> None:
     image = cloud.upload("images/Bo_1.jpg", photograph(0))
     cloud.rekognition.index_faces(

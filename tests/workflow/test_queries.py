@@ -64,7 +64,7 @@ def pile() -> Pile:
     made.reported(CID_NEW)
     # The other image has been overwritten since; its new version matches, too.
     made.reported(EVE_OLD)
-    made.reported(DAN_1, (EVE_OLD, 95.0))
+    made.reported(DAN_1, (EVE_OLD, 95.0), names_left_out=2, best_left_out=94.5)
     made.reported(EVE_NEW, (DAN_1, 93.259))
     # Decided: still different to a hundredth, more similar, another face where that notified, the
     # same, taken back.
@@ -353,6 +353,20 @@ def test_an_images_history_has_each_version_once_newest_first(athena: Deployment
         ("v1", "NO_FACE", None, 0.0, True),
     ]
     assert answer(athena, "history", key="images/") == []
+
+
+def test_photographs_that_look_like_more_names_than_their_reports_list_are_named(
+    athena: Deployment,
+) -> None:
+    columns = (
+        "key",
+        "names_left_out",
+        "more_names_possible",
+        "best_left_out_similarity",
+        "matches",
+    )
+
+    assert rows(answer(athena, "left_out"), *columns) == [(DAN_1.key, 2, False, 94.5, 1)]
 
 
 #: A value of every type, for parameters without a default.

@@ -11,6 +11,8 @@
 -- column: best_similarity double   of them, %; 0 when there is none
 -- column: above_threshold boolean   whether it reached the notify threshold
 -- column: delivery_failed varchar   why nobody was notified all the same; null when nothing failed
+-- column: names_left_out bigint   that the search found and its report does not list
+-- column: more_names_possible boolean   whether there may be more of them than were counted
 -- column: newest boolean   whether nothing newer has an outcome
 -- column: digest varchar   names its report or failure record
 -- column: execution_arn varchar   of the execution that wrote it
@@ -33,6 +35,7 @@ SELECT
     v.uploaded_at, v.version_id, v.status, v.reason, v.name, v.outcome_at, v.matches,
     v.best_similarity, v.above_threshold,
     d.reason AS delivery_failed,
+    v.names_left_out, v.more_names_possible,
     v.age = 1 AS newest,
     v.digest, v.execution_arn
 FROM versions AS v

@@ -215,7 +215,7 @@ function setUpControls() {
   get("threshold-hint").textContent =
     `A notification goes out from ${percent(data.threshold)} on.` +
     (data.left_out
-      ? ` Below ${percent(data.lowest)} the list is not complete: ${counted(data.left_out, "weaker match is", "weaker matches are")} left out.`
+      ? ` From ${percent(data.best_left_out)} down the list is not complete: ${leftOut()}.`
       : "");
   get("threshold-reset").textContent = `Back to ${percent(data.threshold)}`;
   get("threshold").addEventListener("input", (event) =>
@@ -590,12 +590,47 @@ function showNumbers() {
       (pairs.length ? `, from ${percent(data.lowest)} on` : "") +
       `, between ${counted(pairs.length, "pair", "pairs")} of names` +
       (data.left_out
-        ? `; ${counted(data.left_out, "weaker match is", "weaker matches are")} left out. `
+        ? `; ${leftOut()}. `
         : ". "),
     "Only the newest version of each photograph counts. The folder is ",
     make("code", {}, written(data.folder)),
     ". The charts are drawn by Vega-Lite, which this page carries; " +
       "it loads nothing but the pictures beside it.",
+  );
+}
+
+/** What is beyond the limit of the page. */
+function leftOut() {
+  return (
+    `${counted(data.left_out, "more match is", "more matches are")} left out` +
+    (data.pairs_left_out
+      ? `, and with them ${counted(data.pairs_left_out, "pair of names", "pairs of names")}`
+      : "; the best match of each pair of names is here")
+  );
+}
+
+/** Photographs whose reports leave names out: pairs of these may be missing here. */
+function showLacking() {
+  const { photographs, remedy, worst } = data.lacking;
+  if (!photographs) return;
+  get("lacking").append(
+    make(
+      "details",
+      {},
+      make(
+        "summary",
+        {},
+        `Pairs may be missing: ${counted(photographs, "photograph looks", "photographs look")} like more names than a report lists`,
+      ),
+      table(
+        remedy +
+          (photographs > worst.length
+            ? ` These are the first ${number(worst.length)}; facematch query left_out lists all.`
+            : ""),
+        ["Photograph", "What its report says"],
+        worst.map((item) => [written(item.key), item.words]),
+      ),
+    ),
   );
 }
 
@@ -636,6 +671,7 @@ setUpControls();
 setUpDialogs();
 setThreshold(state.threshold, "start");
 showDecisions();
+showLacking();
 showElsewhere();
 drawDays(data);
 drawFailures(data);

@@ -5,7 +5,8 @@
 -- uses: outcomes
 SELECT
     key, digest, version_id, uploaded_at, dt, name, status, reason, outcome_at, faces, matches,
-    best_similarity, has_report, versions
+    best_similarity, names_left_out, more_names_possible, best_left_out_similarity, has_report,
+    versions
 FROM (
     SELECT
         *,

@@ -1,5 +1,6 @@
 -- Every version that has an outcome: a report, or a failure record where there is no report (a
 -- report wins over a failure, and for a moment both may be there: has_report says which is which).
+-- A report of schema version 1 counted no names that it left out: there may be some.
 SELECT
     key, digest, version_id, uploaded_at, dt, name, status,
     CAST(NULL AS varchar) AS reason,
@@ -8,6 +9,9 @@ SELECT
     CAST(other_name_matches AS bigint) AS matches,
     best_similarity,
     coalesce(above_threshold, notified) AS above_threshold,
+    CAST(coalesce(names_left_out, 0) AS bigint) AS names_left_out,
+    coalesce(more_names_possible, matches_left_out > 0) AS more_names_possible,
+    best_left_out_similarity,
     execution_arn,
     1 AS has_report,
     0 AS superseded
@@ -21,6 +25,9 @@ SELECT
     CAST(NULL AS bigint) AS matches,
     CAST(NULL AS double) AS best_similarity,
     CAST(NULL AS boolean) AS above_threshold,
+    CAST(NULL AS bigint) AS names_left_out,
+    CAST(NULL AS boolean) AS more_names_possible,
+    CAST(NULL AS double) AS best_left_out_similarity,
     execution_arn,
     0 AS has_report,
     CASE WHEN reason = 'SUPERSEDED' THEN 1 ELSE 0 END AS superseded
