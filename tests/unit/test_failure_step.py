@@ -147,6 +147,23 @@ def test_a_late_event_after_a_redrive_changes_nothing(
     assert cloud.failure(image) is None
 
 
+def test_a_rejection_that_the_state_machine_recorded_stays_as_it_is(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    """EventBridge's rule leaves rejections out; one that comes all the same is no failure."""
+    arn = cloud.start(image)
+    event = caught(cloud, image, Reason.NOT_JPEG_OR_PNG)
+    cloud.run("failure", event)
+    before = cloud.failure(image)
+    assert before
+    cloud.passed_through("IndexFaces", "RecordFailure", "ImageRejected")
+    cloud.end(arn, "FAILED", ImageRejected.__name__, before["message"])
+
+    assert cloud.run("failure", ended(arn)) == {"recorded": False}
+
+    assert cloud.failure(image) == before
+
+
 # --- A report wins ---
 
 

@@ -138,6 +138,17 @@ def test_a_version_that_was_overwritten_is_rejected(cloud: Cloud) -> None:
     assert stored(cloud) == 0
 
 
+def test_a_version_that_was_overwritten_with_the_same_bytes_is_superseded_too(
+    cloud: Cloud,
+) -> None:
+    """The eTag is the same: only the version's id tells them apart."""
+    older = cloud.upload(KEY, photograph(0))
+    newer = cloud.upload(KEY, photograph(0))
+    assert older.etag == newer.etag
+    assert rejection(cloud, older) is Reason.SUPERSEDED
+    assert len(cloud.index(newer)["faces"]) == 1
+
+
 def test_a_version_behind_a_delete_marker_is_gone(cloud: Cloud) -> None:
     image = cloud.upload(KEY, photograph(0))
     cloud.s3.delete_object(Bucket=IMAGES, Key=KEY)
