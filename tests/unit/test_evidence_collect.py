@@ -216,6 +216,8 @@ def test_photographs_whose_reports_leave_names_out_are_named(
     album.report(album.add("Cy_1.jpg"), {ann: 99.0}, left_out=5)
     album.report(album.add("Di_1.jpg", b"older"), {ann: 99.0}, names_left_out=3)
     album.report(album.add("Di_1.jpg", b"newer"), {ann: 99.0})
+    album.report(album.add("Eli_1.jpg", b"older"), {ann: 99.0}, names_left_out=3)
+    album.add("Eli_1.jpg", b"newer, which waits")
 
     evidence = collect(deployment, minimum=0, limit=100)
 
