@@ -17,7 +17,7 @@ from facematch.local.emulator import ACCOUNT, REGION
 from facematch.local.home import LocalCloudError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _BOOTSTRAP_PARAMETER: Final = "/cdk-bootstrap/hnb659fds/version"
@@ -58,12 +58,13 @@ def deploy(assembly: Path, machine: Machine, client: Callable[[str], Any]) -> st
     address = _resolved(stack["stackTemplateAssetObjectUrl"]).removeprefix("s3://")
     bucket, _, key = address.partition("/")
     client("s3").put_object(Bucket=bucket, Key=key, Body=body)
-    _create_or_update(
-        client("cloudformation"),
-        name,
-        url=f"{machine.endpoint}/{address}",
-        digest=hashlib.sha256(body).hexdigest(),
-    )
+    with _parameters_as_they_are(client("cloudformation"), client("ssm"), name, template):
+        _create_or_update(
+            client("cloudformation"),
+            name,
+            url=f"{machine.endpoint}/{address}",
+            digest=hashlib.sha256(body).hexdigest(),
+        )
     return name
 
 
@@ -121,6 +122,41 @@ def _create_or_update(cloudformation: Any, name: str, *, url: str, digest: str) 
             + ("; ".join(reasons) or str(stack.get("StackStatusReason")))
             + ". Mend these resources in workflow/, or begin anew with: facematch local reset"
         )
+
+
+@contextlib.contextmanager
+def _parameters_as_they_are(
+    cloudformation: Any,  # noqa: ANN401 - a client
+    ssm: Any,  # noqa: ANN401
+    name: str,
+    template: Mapping[str, Any],
+) -> Iterator[None]:
+    """Keep the values of SSM parameters through an update of the stack.
+
+    CloudFormation leaves a resource alone when its properties in the template have not changed.
+    The emulator writes every resource again, and so would reset the notify threshold that a person
+    has set.
+    """
+    deployed = _deployed_template(cloudformation, name)
+    unchanged = [
+        resource["Properties"]["Name"]
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::SSM::Parameter"
+        and deployed["Resources"].get(logical_id) == resource
+    ]
+    found = ssm.get_parameters(Names=unchanged)["Parameters"] if unchanged else []
+    yield
+    for parameter in found:
+        ssm.put_parameter(Name=parameter["Name"], Value=parameter["Value"], Overwrite=True)
+
+
+def _deployed_template(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+    """The template of the stack as it is; one without resources when there is no stack."""
+    if _describe(cloudformation, name) is None:
+        return {"Resources": {}}
+    body = cloudformation.get_template(StackName=name)["TemplateBody"]
+    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else body
+    return template
 
 
 def _settled(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401

@@ -1,0 +1,169 @@
+"""The stack from before on a local cloud of its own, and today's command line on it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.testing
+
+from facematch.audit import Auditor
+from facematch.cli import app
+from facematch.deployment import Deployment, on_this_machine
+from facematch.errors import Actionable
+from facematch.evidence import page
+from facematch.evidence.write import Dashboards
+from facematch.executions import Executions
+from facematch.local.cloud import LocalCloud, local_client
+from facematch.local.deploy import deploy
+from facematch.local.home import Home
+from facematch.toolkit import PROJECT
+from tests.before import kept
+from tests.workflow.conftest import WAIT_SCALE, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+#: For everything that there is to be searched again, on a machine that is busy otherwise.
+PATIENCE_SECONDS = 180
+#: The commands that have been run, as words.
+RAN: set[str] = set()
+_GROUPS = ("local", "decisions", "collection")
+
+
+def note(arguments: tuple[str, ...]) -> None:
+    """Remember which command was run."""
+    RAN.add(" ".join(arguments[: 2 if arguments[0] in _GROUPS else 1]))
+
+
+class Stack:
+    """The local cloud with what was kept: first as it was deployed then, then brought up to date.
+
+    Attributes
+    ----------
+    root
+        The folder that is .facematch elsewhere.
+    """
+
+    def __init__(self, root: Path, home: Home) -> None:
+        self.root = root
+        self.home = home
+        self.cloud = LocalCloud(home, wait_scale=WAIT_SCALE)
+        self._deploy: Callable[[], str] | None = None
+
+    def start_without_deploying(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Start it with the resources, functions and definitions of then."""
+
+        def later(*arguments: Any, **options: Any) -> str:
+            self._deploy = functools.partial(deploy, *arguments, **options)
+            return str(kept.document("cdk.json")["context"]["stack_name"])
+
+        monkeypatch.setattr(f"{LocalCloud.__module__}.deploy", later)
+        self.cloud.start()
+
+    def update(self) -> None:
+        """Deploy today's template, once."""
+        if self._deploy:
+            self._deploy()
+            self._deploy = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """As the command line sees it."""
+        return on_this_machine()
+
+    def json(self, *arguments: str, expect: int = 0) -> Any:
+        """The JSON document that a command prints about this stack."""
+        return json.loads(run(*arguments, "--local", "--json", expect=expect).stdout)
+
+    def settle(self) -> None:
+        """Wait until no message waits and nothing runs, at two looks in a row."""
+        running, auditor = Executions(self.deployment), Auditor(self.deployment)
+
+        def look() -> bool | None:
+            busy = auditor.queues().queued or any(running.listed(statuses=("RUNNING",)))
+            return None if busy else True
+
+        for _ in range(2):
+            time.sleep(0.3)
+            eventually(look, PATIENCE_SECONDS)
+
+
+def run(*arguments: str, expect: int = 0, typed: str | None = None) -> typer.testing.Result:
+    """Run a command, as a person would; FACEMATCH_HOME says on which local cloud."""
+    note(arguments)
+    result = typer.testing.CliRunner().invoke(app, arguments, input=typed)
+    code = result.exit_code
+    if isinstance(result.exception, Actionable):
+        code = result.exception.exit_code
+    if code != expect or not isinstance(result.exception, Actionable | SystemExit | None):
+        raise AssertionError(f"{arguments}: {code}, {result.output}") from result.exception
+    return result
+
+
+def facematch(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    note(arguments)
+    return subprocess.run(
+        [sys.executable, "-m", "facematch", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "FACEMATCH_HOME": str(home.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield monkeypatch
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch
+) -> Iterator[Stack]:
+    """The stack as it was deployed; its list of evidence pages is its own."""
+    root = tmp_path_factory.mktemp("before")
+    made = Stack(root, Home(kept.restore(root)))
+    monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
+    monkeypatch_module.setattr(Dashboards.__init__, "__defaults__", (root,))
+    # Clients, and the command line out of its signatures, are made once and not for each command.
+    cached = functools.cache(local_client)
+    monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", cached)
+    monkeypatch_module.setattr(
+        typer.testing, "_get_command", functools.cache(typer.main.get_command)
+    )
+    # The charting library takes seconds, and nobody looks at these pages.
+    monkeypatch_module.setattr(f"{page.render.__module__}.chart_library", lambda: "")
+    try:
+        made.start_without_deploying(monkeypatch_module)
+        yield made
+    finally:
+        made.cloud.stop()
+        facematch(made.home, "local", "stop", "--quiet")
+
+
+@pytest.fixture(scope="module", params=["as it was deployed", "after the update"])
+def old(request: pytest.FixtureRequest, stack: Stack) -> Stack:
+    """The stack with nothing but what was kept, before and after today's template is deployed."""
+    if request.param == "after the update":
+        stack.update()
+    return stack
+
+
+@pytest.fixture(scope="module")
+def updated(stack: Stack) -> Stack:
+    """The stack with today's template and functions."""
+    stack.update()
+    return stack
