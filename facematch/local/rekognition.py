@@ -36,8 +36,8 @@ import threading
 import time
 import traceback
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -60,6 +60,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from facematch.images.limits import (
+    DEADLINE_SECONDS,
+    ImageTooLargeError,
+    InvalidImageFormatError,
+    TooCostlyError,
+)
+from facematch.images.workers import DeadlineError, WorkerDiedError, Workers
 from facematch.local.collections import (
     CollectionExistsError,
     CollectionFace,
@@ -78,9 +85,7 @@ from facematch.local.faces import (
     Box,
     Face,
     FaceEngine,
-    ImageTooLargeError,
     ImageTooSmallError,
-    InvalidImageFormatError,
     ModelFilesError,
     QualityFilter,
     check_model_files,
@@ -90,6 +95,7 @@ from facematch.local.front import guarded
 from facematch.local.keys import AccessKey, AccessKeys, NoAccessKeysError
 from facematch.local.permissions import Permissions
 from facematch.quota import TokenBucket
+from functions.matching.images import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -104,9 +110,6 @@ OPERATIONS = (
     "ListFaces",
     "DeleteFaces",
 )
-MAX_S3_IMAGE = 15 * 1024 * 1024
-"""Bytes. Rekognition's limit for an image out of S3; inline ones are limited in its model."""
-
 _TARGET_PREFIX = "RekognitionService"
 _REGION, _ACCOUNT = "us-east-1", "000000000000"
 _PAGE_SIZE = 4096
@@ -118,6 +121,8 @@ _MAX_BODY = 8 * 1024 * 1024
 # not see the answer; but not without a limit.
 _MAX_DISCARDED = 64 * 1024 * 1024
 _SHOWN_VIOLATIONS = 10
+# Images that were too costly.
+_REMEMBERED = 10_000
 _LAST_PORT = 65535
 _S3_FAILURES = (500, 502, 503, 504)
 _S3_TROUBLE = (
@@ -498,7 +503,7 @@ class S3Images:
                     raise _internal_error()
                 if answer.status != HTTPStatus.OK:
                     raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE)
-                if int(answer.headers.get("Content-Length", "0")) > MAX_S3_IMAGE:
+                if int(answer.headers.get("Content-Length", "0")) > MAX_IMAGE_BYTES:
                     raise _image_too_large()
                 content = answer.read()
                 answer.release_conn()
@@ -507,63 +512,52 @@ class S3Images:
             raise _internal_error() from None
 
 
-_engine: FaceEngine | None = None
-"""The engine of this process, if it is a worker."""
-
-
-def _start_worker() -> None:
-    global _engine  # noqa: PLW0603 - how a worker of a process pool keeps state between calls
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
+def _face_engine() -> "Callable[[bytes, int, QualityFilter], tuple[AnalysedImage, float]]":
+    """In a worker: prepare what finds the faces of an image, and the processor time it takes."""
     cv2.setNumThreads(1)  # two processes with one thread each are faster than the reverse
-    _engine = FaceEngine()
+    engine = FaceEngine()
 
+    def analyse(
+        image: bytes, max_faces: int, quality_filter: QualityFilter
+    ) -> tuple[AnalysedImage, float]:
+        start = time.thread_time()
+        analysed = engine.detect_and_embed(
+            image, max_faces=max_faces, quality_filter=quality_filter
+        )
+        return analysed, time.thread_time() - start
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()  # returns when the parent has died, by whatever signal
-    os._exit(1)
-
-
-def _analyse(
-    image: bytes, max_faces: int, quality_filter: QualityFilter
-) -> tuple[AnalysedImage, float]:
-    """In a worker: the faces of an image and the seconds of processor time they took."""
-    if _engine is None:
-        raise RuntimeError("the worker has not been started")
-    start = time.thread_time()
-    analysed = _engine.detect_and_embed(image, max_faces=max_faces, quality_filter=quality_filter)
-    return analysed, time.thread_time() - start
+    return analyse
 
 
 class FaceWorkers:
-    """Processes that do the face work. They end when this process ends, even by SIGKILL.
+    """Processes that do the face work: see `facematch.images.workers`.
 
-    When one of them dies, all are replaced, and the images that they worked on fail.
+    Parameters
+    ----------
+    seconds
+        Processor time after which an image ends its worker.
+
+    Notes
+    -----
+    Such an image is remembered, and refused at once when it comes again: whoever asked may have
+    stopped waiting for the answer and ask again, many times.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, *, seconds: float = DEADLINE_SECONDS) -> None:
+        self._workers = Workers(count, _face_engine, seconds=seconds)
+        self._seconds = seconds
+        self._too_costly: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._count, multiprocessing.get_context("spawn"), initializer=_start_worker
-        )
 
     def wait_until_ready(self) -> None:
         """Start the processes now, rather than with the first image.
 
         Raises
         ------
-        BrokenExecutor
+        WorkerDiedError
             When one could not start.
         """
-        # The pool starts a process for each task that finds no idle one.
-        for started in [self._pool.submit(os.getpid) for _ in range(self._count)]:
-            started.result()
+        self._workers.wait_until_ready()
 
     def analyse(
         self, image: bytes, max_faces: int, quality_filter: QualityFilter
@@ -573,26 +567,36 @@ class FaceWorkers:
         Raises
         ------
         UnusableImageError
-        BrokenExecutor
-            When the process died on the way. The next image gets new processes.
+        WorkerDiedError
+            When the process died on the way. The next image gets a new one.
         """
-        pool = self._pool
-        try:
-            work = pool.submit(_analyse, image, max_faces, quality_filter)
-        except BrokenExecutor:  # a worker had died before: this image is not to blame
-            self._replace(pool)
-            work = self._pool.submit(_analyse, image, max_faces, quality_filter)
-        return work.result()
+        digest = hashlib.sha256(image).digest()
+        too_costly = TooCostlyError(
+            f"decoding it takes more than {self._seconds:g} seconds of processor time"
+        )
+        with self._workers.idle() as worker:
+            # Not before: it may have been refused while this call waited for the worker.
+            if self._is_known_as_too_costly(digest):
+                raise too_costly
+            try:
+                return worker.run(image, max_faces, quality_filter)
+            except DeadlineError:
+                self._remember(digest)
+                raise too_costly from None
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
+    def _is_known_as_too_costly(self, digest: bytes) -> bool:
         with self._lock:
-            if self._pool is broken:  # else another thread was faster
-                self._pool = self._new_pool()
-        broken.shutdown(wait=False, cancel_futures=True)
+            return digest in self._too_costly
+
+    def _remember(self, digest: bytes) -> None:
+        with self._lock:
+            self._too_costly[digest] = None
+            if len(self._too_costly) > _REMEMBERED:
+                self._too_costly.popitem(last=False)
 
     def close(self) -> None:
-        """End the processes after the images that they work on."""
-        self._pool.shutdown(cancel_futures=True)
+        """End the processes."""
+        self._workers.close()
 
 
 # --- The operations ---------------------------------------------------------------------------
@@ -751,15 +755,15 @@ class Rekognition:
     ) -> AnalysedImage:
         try:
             analysed, seconds = self._workers.analyse(image, max_faces, quality_filter)
+        except TooCostlyError as error:
+            raise _invalid_image_format(str(error)) from None
         except InvalidImageFormatError:
-            raise RekognitionError(
-                "InvalidImageFormatException", "Request has invalid image format"
-            ) from None
+            raise _invalid_image_format() from None
         except ImageTooLargeError:
             raise _image_too_large() from None
         except ImageTooSmallError:
             raise _invalid_parameter() from None
-        except BrokenExecutor:
+        except WorkerDiedError:
             raise _internal_error() from None
         with self._counters_lock:
             self._counters.indexed_images += 1
@@ -814,6 +818,14 @@ class Rekognition:
                 if asked_id in missing
             ],
         }
+
+
+def _invalid_image_format(reason: str = "") -> RekognitionError:
+    """AWS's sentence; AWS gives no reason, and does not refuse what it is about."""
+    sentence = "Request has invalid image format"
+    return RekognitionError(
+        "InvalidImageFormatException", f"{sentence}: {reason}." if reason else sentence
+    )
 
 
 def _image_too_large() -> RekognitionError:
@@ -1051,7 +1063,7 @@ def _serve(options: argparse.Namespace) -> int:
             flush=True,
         )
         server.run(sockets=[listener])
-    except BrokenExecutor:
+    except WorkerDiedError:
         raise _CannotStartError(
             "A face worker process could not start. Mend what its error, above, says."
         ) from None

@@ -95,8 +95,8 @@ class Failure:
 
 _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NOT_JPEG_OR_PNG: (
-        "is not a JPEG or PNG image that can be decoded",
-        "Convert it to JPEG or PNG and upload it again.",
+        "is not a JPEG or PNG image that can be decoded, or takes too long to decode",
+        "Save it anew as a JPEG or PNG image, and upload it again.",
     ),
     Reason.TOO_LARGE: (
         f"is larger than Rekognition accepts ({MAX_IMAGE_BYTES:,} bytes), or has too many pixels",

@@ -47,7 +47,8 @@ from facematch.toolkit import PROJECT, synthesised
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import external_image_id
 from tests.before.drawn import jpeg, person
-from tests.page.conftest import FLAGS, decide, exported
+from tests.page.chromium import FLAGS
+from tests.page.conftest import decide, exported
 from tests.workflow.conftest import WAIT_SCALE, Workflow, eventually
 from tests.workflow.faults import FaultyRekognition
 from tests.workflow.test_audit import lose_messages, messages_in, starter_paused

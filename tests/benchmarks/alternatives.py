@@ -29,13 +29,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from facematch.local.faces import (
-    EMBEDDING_SIZE,
-    FaceEngine,
-    QualityFilter,
-    UnusableImageError,
-    similarity,
-)
+from facematch.images.limits import UnusableImageError
+from facematch.local.faces import EMBEDDING_SIZE, FaceEngine, QualityFilter, similarity
 from facematch.toolkit import PROJECT
 from tests.benchmarks import photographs, throughput
 from tests.benchmarks.conditions import conditions, end_in_order, say, write

@@ -23,6 +23,7 @@ from facematch.evaluation.folder import DOCUMENT, INDEX
 from facematch.evaluation.labels import labelled_photographs
 from facematch.local.faces import QualityFilter
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from tests.crafted import with_scans
 from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ def test_the_engine_finds_one_face_of_each_photograph_or_says_why_not(
     assert [keys[face.photograph] for face in here.faces] == [k for k in keys if k not in REFUSED]
     for face in here.faces:
         assert 0 <= face.box.left < face.box.left + face.box.width <= 1
+
+
+def test_a_photograph_that_takes_too_long_is_refused_and_the_next_one_is_not(
+    tmp_path: Path, photographs: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facematch.evaluation.faces.DEADLINE_SECONDS", 1)
+    (tmp_path / "Ann_1.jpg").write_bytes(with_scans(90, side=6000))
+    (tmp_path / "Bea_1.jpg").write_bytes(photographs["obama.jpg"])
+    labelled = labelled_photographs(tmp_path, compiled_name_pattern(DEFAULT_NAME_PATTERN))
+
+    found = by_engine(labelled)
+
+    assert found.refused == {0: "NOT_JPEG_OR_PNG"}
+    assert [face.photograph for face in found.faces] == [1]
 
 
 def test_rekognition_gives_the_same_similarities_and_reasons_as_the_engine(

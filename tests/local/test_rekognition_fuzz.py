@@ -12,9 +12,11 @@ import base64
 import contextlib
 import io
 import json
+import multiprocessing
 import socket
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facematch.local.faces import MAX_SCANS, FaceEngine, InvalidImageFormatError
+from facematch.images.limits import MAX_SCANS, TooCostlyError
+from facematch.local.collections import CollectionStore
+from facematch.local.faces import FaceEngine
+from facematch.local.rekognition import (
+    Call,
+    FaceWorkers,
+    Rekognition,
+    RekognitionError,
+    S3Images,
+)
+from tests.crafted import with_scans
+from tests.local.conftest import KEYS
 from tests.local.test_rekognition import (
     BUCKET,
     SIGNED,
@@ -37,7 +50,8 @@ from tests.local.test_rekognition import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from mypy_boto3_rekognition import RekognitionClient
 
@@ -361,19 +375,66 @@ def test_http_with_any_bytes_in_it_is_answered_or_dropped(served: Served) -> Non
 # --- Files that cost more than they weigh -----------------------------------------------------
 
 
-def with_scans(scans: int) -> bytes:
-    """A progressive JPEG of 4 megapixels whose last scan, of 14 bytes, is repeated."""
-    plain = encoded(Image.new("L", (2000, 2000), "grey"), progressive=True)
-    last = plain[plain.rindex(b"\xff\xda") : -2]
-    return plain[:-2] + last * scans + plain[-2:]
-
-
-def test_a_small_file_that_would_take_minutes_to_decode_is_refused(served: Served) -> None:
+@pytest.mark.parametrize(("scans", "hidden"), [(30_000, False), (1200, True)])
+def test_a_small_file_that_would_take_minutes_to_decode_is_refused(
+    served: Served, scans: int, *, hidden: bool
+) -> None:
     """Each scan costs a pass over all pixels: 30,000 of them are 430 KB and minutes of work."""
-    image = {"Bytes": base64.b64encode(with_scans(30_000)).decode()}
+    image = {"Bytes": base64.b64encode(with_scans(scans, side=2000, hidden=hidden)).decode()}
     status, answer = served.running.call("IndexFaces", {"CollectionId": FUZZED, "Image": image})
     assert (status, answer["__type"]) == (400, "InvalidImageFormatException")
+    assert answer["Message"] == "Request has invalid image format: more than 100 scans."
     served.assert_unharmed()
+
+
+@pytest.fixture
+def hurried(tmp_path: Path) -> Iterator[Callable[[bytes], dict[str, Any]]]:
+    """IndexFaces by two workers that give an image one second of processor time."""
+    store, workers = CollectionStore(tmp_path / "faces.db"), FaceWorkers(2, seconds=1)
+    store.create(FUZZED)
+    service = Rekognition(store, workers, S3Images("http://127.0.0.1:9", KEYS.user, 1))
+
+    def index_faces(image: bytes) -> dict[str, Any]:
+        parameters = {"CollectionId": FUZZED, "Image": {"Bytes": image}}
+        return service.perform(Call("IndexFaces", parameters, {}))
+
+    yield index_faces
+    workers.close()
+    store.close()
+
+
+def test_images_that_take_too_long_are_refused_and_those_behind_them_are_not(
+    hurried: Callable[[bytes], dict[str, Any]], photographs: dict[str, bytes]
+) -> None:
+    costly = [with_scans(scans, side=6000) for scans in (80, 81)]
+    sentence = "decoding it takes more than 1 seconds of processor time"
+    with ThreadPoolExecutor(20) as threads:
+        # Each of them three times, as when nobody has waited for the first answer.
+        refused = [threads.submit(hurried, image) for image in costly * 3]
+        good = [threads.submit(hurried, photographs[name]) for name in SAME_MAN * 6]
+        for answer in good:
+            assert answer.result()["FaceRecords"]
+        for answer in refused:
+            with pytest.raises(RekognitionError, match="InvalidImageFormatException") as raised:
+                answer.result()
+            assert raised.value.status == 400
+            assert sentence in raised.value.message
+
+
+def test_an_image_that_took_too_long_takes_no_time_when_it_comes_again(
+    hurried: Callable[[bytes], dict[str, Any]], photographs: dict[str, bytes]
+) -> None:
+    image = with_scans(80, side=6000)
+    with pytest.raises(RekognitionError):
+        hurried(image)
+    hurried(photographs[SAME_MAN[0]])
+    workers = multiprocessing.active_children()
+
+    for _ in range(20):
+        with pytest.raises(RekognitionError, match="InvalidImageFormatException"):
+            hurried(image)
+
+    assert multiprocessing.active_children() == workers
 
 
 def test_only_the_scans_of_the_picture_itself_are_counted() -> None:
@@ -389,5 +450,5 @@ def test_only_the_scans_of_the_picture_itself_are_counted() -> None:
     last = picture[picture.rindex(b"\xff\xda") : -2]
     most = picture[:-2] + last * (MAX_SCANS - usual)
     assert engine.detect_and_embed(most + picture[-2:]).faces == ()
-    with pytest.raises(InvalidImageFormatError, match="scans"):
+    with pytest.raises(TooCostlyError, match="scans"):
         engine.detect_and_embed(most + last + picture[-2:])

@@ -7,11 +7,14 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, ImageDraw
+from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw
 
-from facematch.evidence.pictures import FACE_SIDE, PHOTOGRAPH_SIDE, Cropped, cropped
+from facematch.images.cropping import FACE_SIDE, PHOTOGRAPH_SIDE, Cropped, cropped
+from facematch.images.limits import ImageTooLargeError, InvalidImageFormatError, TooCostlyError
 from functions.matching.faces import Box
+from tests.crafted import with_scans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +114,22 @@ def test_a_face_is_cut_out_upright_whichever_way_the_camera_was_held(
     assert looks(photograph, 540 / 1200, 140 / 800, RED)
     assert looks(photograph, 620 / 1200, 220 / 800, YELLOW)
     assert looks(photograph, 0.1, 0.9, GREY)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_beside_a_face_that_is_larger_than_the_photograph_it_is_black(orientation: int) -> None:
+    face = (50, 0, 300, 100)
+    upright = with_face((400, 100), face)
+    turn = STORED[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
+
+    made = cropped(file_of(stored, exif=exif(orientation)), [box_of(face, upright.size)])
+
+    cut = one_face(made)
+    for x, y, colour in [(0.3, 0.45, RED), (0.7, 0.45, GREEN), (0.3, 0.55, BLUE)]:
+        assert looks(cut, x, y, colour)
+    for y in (0.05, 0.25, 0.75, 0.95):
+        assert looks(cut, 0.5, y, (0, 0, 0))
 
 
 def test_an_orientation_that_only_xmp_names_turns_nothing() -> None:
@@ -240,6 +259,19 @@ def test_every_kind_of_photograph_becomes_a_jpeg_of_three_colours(mode: str, kin
         assert_face(face)
 
 
+def test_a_grey_photograph_of_16_bits_is_as_light_as_one_of_8() -> None:
+    grey = with_face((400, 300), (40, 60, 80, 80)).convert("L")
+    light = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    assert light.mode == "I;16"
+    box = Box(0.1, 0.2, 0.2, 0.3)
+
+    (expected,) = cropped(file_of(grey, "PNG"), [box]).faces
+    (face,) = cropped(file_of(light, "PNG"), [box]).faces
+
+    difference = ImageChops.difference(opened(expected), opened(face)).convert("L")
+    assert np.asarray(difference).max() <= 3
+
+
 def png_of(width: int, height: int) -> bytes:
     """The beginning of a PNG file that says it has so many pixels."""
 
@@ -251,11 +283,17 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("size", [(10_000, 9_000), (50_000, 50_000)])
+@pytest.mark.parametrize("size", [(10_001, 10_000), (50_000, 50_000)])
 def test_a_file_that_would_unpack_to_too_many_pixels_is_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(Image.DecompressionBombError):
+    with pytest.raises(ImageTooLargeError):
         cropped(png_of(*size), [])
+
+
+def test_a_file_of_too_many_scans_is_refused() -> None:
+    assert cropped(with_scans(90), []).size == (320, 320)
+    for crafted in (with_scans(100), with_scans(2000, hidden=True)):
+        with pytest.raises(TooCostlyError):
+            cropped(crafted, [])
 
 
 @pytest.mark.parametrize(
@@ -269,7 +307,7 @@ def test_a_file_that_would_unpack_to_too_many_pixels_is_refused(size: tuple[int,
     ids=["nothing", "SVG", "GIF", "broken off"],
 )
 def test_a_file_that_is_no_whole_jpeg_or_png_is_an_error(content: bytes) -> None:
-    with pytest.raises(OSError):  # noqa: PT011 - Pillow's own errors are of this kind
+    with pytest.raises(InvalidImageFormatError):
         cropped(content, [])
 
 

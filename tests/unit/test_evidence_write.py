@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,13 +31,14 @@ from facematch.evidence.write import (
     delete_command,
 )
 from functions.matching.decisions import Decided
+from tests.crafted import with_scans
 
 from .cloud import IMAGES, deployment_of
 from .evidence import Album, face_of
 from .test_evidence_pictures import file_of, png_of, with_face
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .cloud import Cloud
 
@@ -200,7 +203,9 @@ def test_what_has_no_picture_is_shown_without_one_and_told(empty: Page) -> None:
             "Broken": PHOTOGRAPH[:800],
             "Text": b"not a photograph",
             "Bomb": png_of(50_000, 50_000),
-            "Large": png_of(10_000, 9_000),
+            "Large": png_of(10_001, 10_000),
+            "Heavy": PHOTOGRAPH + bytes(15 * 1024 * 1024),
+            "Scans": with_scans(2000, hidden=True),
             "Denied": PHOTOGRAPH,
             "Gone": PHOTOGRAPH,
             "Slow": PHOTOGRAPH,
@@ -229,7 +234,8 @@ def test_what_has_no_picture_is_shown_without_one_and_told(empty: Page) -> None:
 
     assert result.missing == {
         Missing.UNREADABLE: 2,
-        Missing.TOO_LARGE: 2,
+        Missing.TOO_LARGE: 3,
+        Missing.TOO_COSTLY: 1,
         Missing.DENIED: 1,
         Missing.GONE: 1,
         Missing.UNAVAILABLE: 1,
@@ -238,6 +244,30 @@ def test_what_has_no_picture_is_shown_without_one_and_told(empty: Page) -> None:
     assert [p["key"] for p in shown["photographs"] if p["file"]] == [fine.key]
     assert [face["id"] for face in shown["faces"] if face["file"]] == [face_of(fine)]
     assert len(shown["matches"]) == len(images)
+
+
+def test_a_photograph_that_takes_too_long_is_left_out_and_the_others_are_shown(empty: Page) -> None:
+    costly = empty.album.add("Costly_1.jpg", with_scans(90, side=6000))
+    fine = [empty.album.add(f"Fine_{number}.jpg", PHOTOGRAPH) for number in range(9)]
+    empty.album.report(costly, dict.fromkeys(fine, 99.0))
+
+    with patch("facematch.evidence.pictures.DEADLINE_SECONDS", 1):
+        result = empty.write()
+
+    assert result.missing == {Missing.TOO_COSTLY: 1}
+    shown = {p["key"] for p in empty.document["photographs"] if p["file"]}
+    assert shown == {image.key for image in fine}
+
+
+def dying() -> Callable[..., object]:
+    return lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_photograph_whose_decoder_dies_is_told_as_such(page: Page) -> None:
+    with patch("facematch.evidence.pictures.cropper", dying):
+        result = page.write()
+
+    assert result.missing == {Missing.CRASHED: 2}
 
 
 def test_a_version_that_is_deleted_meanwhile_is_told_as_gone(page: Page) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.crafted import with_scans
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -87,12 +88,6 @@ class Pictures:
         for place in range(60):
             canvas.paste(self.other, (place % 10 * 150, place // 10 * 180))
         return encoded(canvas, "JPEG", quality=92)
-
-    def many_scans(self) -> bytes:
-        """A progressive JPEG whose last scan, of 14 bytes for a plain picture, comes 500 times."""
-        progressive = encoded(Image.new("L", (320, 320), "grey"), "JPEG", progressive=True)
-        last_scan = progressive[progressive.rindex(b"\xff\xda") : -2]
-        return progressive[:-2] + last_scan * 500 + progressive[-2:]
 
 
 TO_STORED = {
@@ -187,7 +182,10 @@ UNUSABLE_FILES = {
         key="F10.jpg", body=lambda p: p.as_file("GIF"), outcome="NOT_JPEG_OR_PNG"
     ),
     "a JPEG of 506 scans": Upload(
-        key="F11.jpg", body=Pictures.many_scans, outcome="NOT_JPEG_OR_PNG"
+        key="F11.jpg", body=lambda _: with_scans(500), outcome="NOT_JPEG_OR_PNG"
+    ),
+    "a JPEG that hides 2000 scans": Upload(
+        key="F18.jpg", body=lambda _: with_scans(2000, hidden=True), outcome="NOT_JPEG_OR_PNG"
     ),
     "1 x 1 pixel": Upload(key="F12.png", body=lambda _: blank(1, 1), outcome="TOO_SMALL"),
     "79 x 79 pixels": Upload(key="F13.png", body=lambda _: blank(79, 79), outcome="TOO_SMALL"),
