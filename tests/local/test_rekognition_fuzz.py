@@ -392,7 +392,7 @@ def hurried(tmp_path: Path) -> Iterator[Callable[[bytes], dict[str, Any]]]:
     """IndexFaces by two workers that give an image one second of processor time."""
     store, workers = CollectionStore(tmp_path / "faces.db"), FaceWorkers(2, seconds=1)
     store.create(FUZZED)
-    service = Rekognition(store, workers, S3Images("http://127.0.0.1:9", KEYS.user, 1))
+    service = Rekognition(store, workers, S3Images("http://127.0.0.1:9", 1, KEYS.user))
 
     def index_faces(image: bytes) -> dict[str, Any]:
         parameters = {"CollectionId": FUZZED, "Image": {"Bytes": image}}
