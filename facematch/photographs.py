@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from facematch.errors import Actionable
-from facematch.toolkit import PROJECT
+from facematch.folders import STATE_ROOT, private_folder
 
 _PACKAGE: Final = "face_recognition==1.3.0"
 _FOLDER: Final = "face_recognition-1.3.0/tests/test_images/"
@@ -35,7 +35,7 @@ class PhotographsUnavailable(Actionable):
     """The photographs could not be fetched; the text says why and what to do."""
 
 
-def fetch_photographs(cache: Path = PROJECT / ".facematch" / "photographs") -> dict[str, Path]:
+def fetch_photographs(cache: Path = STATE_ROOT / "photographs") -> dict[str, Path]:
     """The photographs by their file names, fetched once and checked each time.
 
     Raises
@@ -44,6 +44,7 @@ def fetch_photographs(cache: Path = PROJECT / ".facematch" / "photographs") -> d
         When pip cannot fetch them, or they are not what they should be.
     """
     if not all(_is_right(cache / name, digest) for name, digest in _SHA256.items()):
+        private_folder(STATE_ROOT)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             _extract(_download(Path(folder)), cache)

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from facematch.errors import Unusable
-from facematch.local.home import STATE_ROOT
+from facematch.folders import STATE_ROOT, private_folder
 from facematch.options import AsJson, Profile, Region  # noqa: TC001 - typer reads them
 from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
@@ -136,7 +136,7 @@ def evaluate(
         return
     group_of = read_groups(groups, persons) if groups else None
     folds = read_pairs(pairs, labelled.photographs) if pairs else None
-    page_folder = (to or STATE_ROOT / "evaluation").expanduser().resolve()
+    page_folder = (to or private_folder(STATE_ROOT) / "evaluation").expanduser().resolve()
     insist_on_evaluation(page_folder)
     if aws:
         found = _on_aws(

@@ -21,7 +21,7 @@ from facematch.errors import Actionable, Unusable
 from facematch.evidence.collect import collect
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
-from facematch.local.home import STATE_ROOT
+from facematch.folders import STATE_ROOT, private_folder
 from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Dashboards:
     @contextlib.contextmanager
     def _claimed(self) -> Iterator[None]:
         """Alone: two commands would remove each other's folders, and entries of the list."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        private_folder(self._root)
         with (self._root / "dashboards.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
