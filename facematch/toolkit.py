@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from facematch.errors import Actionable
+from facematch.private_folders import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ PROJECT: Final = Path(__file__).parents[1]
 #: npm's aws-cdk 3 refuses assemblies of this aws-cdk-lib, and so do versions before this one.
 CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
 
-_ASSEMBLIES: Final = PROJECT / ".facematch" / "assemblies"
+_ASSEMBLIES: Final = STATE_ROOT / "assemblies"
 _ASSEMBLIES_KEPT: Final = 8
 
 
@@ -89,7 +90,8 @@ def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
     if assembly.exists():
         os.utime(assembly)
         return assembly
-    _ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+    private_folder(STATE_ROOT)
+    _ASSEMBLIES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_ASSEMBLIES, prefix=".new-") as folder:
         # There is no QuickSight on this machine, and whoever asks here wants the one stack.
         given = {**(overrides or {}), "quicksight_principal_arn": ""}

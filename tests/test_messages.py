@@ -111,7 +111,7 @@ REMEDY_WITHIN: Final = {
 
 #: With which a sentence, or a part of one, may begin that says what to do.
 _VERBS: Final = (
-    "add|allowed|ask|begin|check|choose|compare|convert|copy|delete|deploy|end|find|give|import|"
+    "add|allowed|ask|begin|check|choose|compare|convert|copy|delete|deploy|end|find|fix|give|import|"
     "install|leave|let|look|lower|mend|move|name|nothing|read|redrive|reinstall|rename|repeat|"
     "replay|restore|roll|say|scale|see|set|shorten|sign|start|stop|upload|use|wait|write"
 )

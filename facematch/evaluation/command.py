@@ -14,8 +14,8 @@ from rich.table import Table
 
 from facematch.errors import Unusable
 from facematch.folders import show_left_out
-from facematch.local.home import STATE_ROOT
 from facematch.options import AsJson, Profile, Region  # noqa: TC001 - typer reads them
+from facematch.private_folders import STATE_ROOT, private_folder
 from facematch.terminal import messages, output, print_json, progress, safe
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
@@ -122,7 +122,7 @@ def evaluate(
     show_left_out(labelled.left_out)
     persons = read_persons(same) if same else Persons()
     group_of = read_groups(groups, persons) if groups else None
-    page_folder = (to or STATE_ROOT / "evaluation").expanduser().resolve()
+    page_folder = (to or private_folder(STATE_ROOT) / "evaluation").expanduser().resolve()
     insist_on_evaluation(page_folder)
     if aws:
         found = _on_aws(

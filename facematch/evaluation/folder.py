@@ -15,8 +15,8 @@ from facematch.evaluation.plot import drawn
 from facematch.images.cropping import cropper
 from facematch.images.limits import DEADLINE_SECONDS
 from facematch.images.workers import Workers
-from facematch.local.home import STATE_ROOT
 from facematch.own_folders import Layout, OwnFolders
+from facematch.private_folders import STATE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

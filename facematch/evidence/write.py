@@ -21,8 +21,8 @@ from facematch.errors import Actionable, Unusable
 from facematch.evidence.collect import collect
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
-from facematch.local.home import STATE_ROOT
 from facematch.own_folders import Layout, OwnFolders, beside, in_words
+from facematch.private_folders import STATE_ROOT, private_folder
 from facematch.terminal import SEARCH_AGAIN
 from functions.matching.images import timestamp
 
@@ -269,7 +269,7 @@ class Dashboards:
     @contextlib.contextmanager
     def _claimed(self) -> Iterator[None]:
         """Alone: two commands would remove each other's folders, and entries of the list."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        private_folder(self._root)
         with (self._root / "dashboards.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,9 +6,12 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import boto3
@@ -18,18 +21,28 @@ from botocore.config import Config
 from facematch.local import emulator
 from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
-from facematch.local.home import Home, LocalCloudError, Running
+from facematch.local.errors import LocalCloudError
+from facematch.local.events import Kind
+from facematch.local.home import Home, Running
 from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.restarts import say_deployed
 from facematch.local.snapshots import STATE_DAMAGED
 from facematch.toolkit import PROJECT, SynthesisError, synthesised
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+_EMULATOR: Final = "emulator"
+_ENGINE: Final = "face engine"
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
+_LOOK_SECONDS: Final = 0.5
+#: Before each new start of the face engine after it has ended by itself, seconds.
+_RESTART_WAITS: Final = (0.0, 1.0, 4.0, 15.0)
+#: So long an end by itself counts, seconds.
+_RESTART_WINDOW: Final = 600.0
 #: One a core, with one thread each, beats one process with several threads.
 _FACE_WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 
@@ -78,11 +91,22 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session(botocore_session=botocore.session.Session(nowhere))
 
 
+@dataclass(slots=True)
+class _Part:
+    """A process of the local cloud, and what it takes to start it again."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
+
+
 class LocalCloud:
     """A local cloud in a folder, as a context manager or by `start` and `stop`.
 
     Parameters
     ----------
+    lock
+        The folder's, claimed already; by default `start` claims it.
     overrides
         Settings, as ``-c name=value`` gives them to the CDK.
     wait_scale
@@ -96,12 +120,18 @@ class LocalCloud:
         `fault_log`.
     say
         Told what is being done.
+
+    Attributes
+    ----------
+    ended
+        Set when a part has ended by itself and nothing more is tried: only `stop` is left to do.
     """
 
     def __init__(
         self,
         home: Home,
         *,
+        lock: IO[str] | None = None,
         overrides: Mapping[str, Any] | None = None,
         wait_scale: float = 1.0,
         calls_per_second: float | None = None,
@@ -116,8 +146,12 @@ class LocalCloud:
         self._quota = [f"--calls-per-second={calls_per_second:g}"] if calls_per_second else []
         self._enforce_permissions = enforce_permissions
         self._say = say
-        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self._lock: IO[str] | None = None
+        self._parts: list[_Part] = []
+        self._listeners: list[socket.socket] = []
+        self._lock = lock
+        self._stopping = threading.Event()
+        self._guard: threading.Thread | None = None
+        self.ended = threading.Event()
         self.running: Running | None = None
 
     def __enter__(self) -> Self:
@@ -153,83 +187,141 @@ class LocalCloud:
         LocalCloudError
             With what failed and where its log is. Nothing is left running.
         """
-        self._lock = self.home.lock()
+        self._lock = self._lock or self.home.lock()
         self.home.has_stopped()
+        self.home.events.begin("The local cloud is starting.")
         try:
             self.running = self._start()
-        except BaseException:
+            self.home.is_running(self.running)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self.home.events.note(f"The local cloud did not start. {error}", Kind.FAILURE)
+            else:
+                self.home.events.note("The local cloud was stopped while it started.", Kind.END)
+            self.running = None
             self.stop()
             raise
-        self.home.is_running(self.running)
+        self._note("The local cloud runs.")
+        self._guard = threading.Thread(target=self._look_after, name="look-after", daemon=True)
+        self._guard.start()
         return self.running
 
     def stop(self) -> None:
         """End the processes; the emulator writes its state first."""
+        self._stopping.set()
+        if self._guard:
+            self._guard.join()
         self.home.has_stopped()
-        for _, child in self._children:
-            if child.stdin:
-                child.stdin.close()  # which it waits for: facematch.local.parent
+        for listener in self._listeners:
+            listener.close()
+        for part in self._parts:
+            _ask_to_end(part.process)
         deadline = time.monotonic() + _STOP_SECONDS
-        for _, child in self._children:
+        for part in self._parts:
             try:
-                child.wait(max(0.1, deadline - time.monotonic()))
+                part.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        self._children.clear()
+                part.process.kill()
+                part.process.wait()
+                self._note(
+                    f"The {part.name} did not end within {_STOP_SECONDS} s and was killed. What it "
+                    "had not yet written to the disk is lost.",
+                    Kind.TROUBLE,
+                )
+        self._parts.clear()
+        if self.running and not self.ended.is_set():
+            self._note("The local cloud was stopped.", Kind.END)
         self.running = None
         if self._lock:
             _empty(self._tmp)  # copies of what is kept elsewhere, and forgotten there
             self._lock.close()
             self._lock = None
 
-    def ended_child(self) -> str | None:
-        """Name of a process that ended by itself, which it never should."""
-        return next((name for name, child in self._children if child.poll() is not None), None)
+    def _note(self, what: str, kind: Kind = Kind.NEWS) -> None:
+        self.home.events.note(what, kind)
+        self._say(what)
+
+    def _look_after(self) -> None:
+        """Start the face engine again when it ends by itself; give up when that does not help.
+
+        The emulator is not started again: it would go on with its last snapshot, in the middle of
+        an upload or a command that knows of what came after.
+        """
+        ends: list[float] = []
+        while not self._stopping.wait(_LOOK_SECONDS):
+            for part in self._parts:
+                if part.process.poll() is None:
+                    continue
+                if part.name != _ENGINE:
+                    self._give_up(
+                        f"The {part.name} ended by itself ({_how_ended(part.process)}), and the "
+                        "local cloud with it. Every photograph is kept. What was on its way is as "
+                        "it was at the last snapshot: start the local cloud, then look for what "
+                        "that lost with: facematch audit --local"
+                    )
+                    return
+                now = time.monotonic()
+                ends = [*(end for end in ends if now - end < _RESTART_WINDOW), now]
+                if len(ends) > len(_RESTART_WAITS):
+                    self._give_up(
+                        f"The {_ENGINE} ended by itself {len(ends)} times in "
+                        f"{_RESTART_WINDOW / 60:g} minutes, the last time with "
+                        f"{_how_ended(part.process)}, and the local cloud with it. Everything is "
+                        f"kept. Its log, {self._log('rekognition')}, ends with:\n"
+                        f"{_tail(self._log('rekognition'))}"
+                    )
+                    return
+                self._note(
+                    f"The {_ENGINE} ended by itself ({_how_ended(part.process)}) and is started "
+                    f"again, {len(ends)} of at most {len(_RESTART_WAITS)} times in "
+                    f"{_RESTART_WINDOW / 60:g} minutes.",
+                    Kind.TROUBLE,
+                )
+                if not self._stopping.wait(_RESTART_WAITS[len(ends) - 1]):
+                    _ask_to_end(part.process)
+                    part.process = part.start()
+
+    def _give_up(self, why: str) -> None:
+        self._note(why, Kind.FAILURE)
+        self.ended.set()
 
     def _start(self) -> Running:
+        self._tmp.mkdir(exist_ok=True)
         _empty(self._tmp)
-        for folder in (self._tmp, self.home.logs):
-            folder.mkdir(parents=True, exist_ok=True)
         key = AccessKeys.kept_in(self.home.keys).user
-        with self.home.choosing_ports() as (port, rekognition_port):
-            machine = self._spawn_all(port, rekognition_port)
-            self._say("synthesising the template")  # while they start
-            try:
-                assembly = synthesised(self._overrides)
-            except SynthesisError as error:
-                raise LocalCloudError(str(error)) from None
-            self._await("emulator", f"{machine.endpoint}/_ministack/health", key)
-            self._await("rekognition", f"{machine.rekognition}/health", key)
+        self._listeners[:] = self.home.listeners()
+        machine = self._spawn_all(*self._listeners)
+        self._say("synthesising the template")  # while they start
+        try:
+            assembly = synthesised(self._overrides)
+        except SynthesisError as error:
+            raise LocalCloudError(str(error)) from None
+        self._await(_EMULATOR, f"{machine.endpoint}/_ministack/health", key)
+        self._await(_ENGINE, f"{machine.rekognition}/health", key)
         self._say("deploying the template")
         running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
         name = deploy(assembly, machine, lambda service: local_client(running, key, service))
         say_deployed(machine.endpoint, key)
         return Running(running.pid, running.endpoint, running.rekognition, name)
 
-    def _spawn_all(self, port: int, rekognition_port: int) -> Machine:
-        machine = Machine(
-            endpoint=f"http://127.0.0.1:{port}", rekognition=f"http://127.0.0.1:{rekognition_port}"
-        )
+    def _spawn_all(self, gateway: socket.socket, rekognition: socket.socket) -> Machine:
+        machine = Machine(endpoint=_address(gateway), rekognition=_address(rekognition))
         environment = emulator.environment(
-            port=port,
+            port=gateway.getsockname()[1],
             state=self.home.state,
             wait_scale=self._wait_scale,
             enforce_permissions=self._enforce_permissions,
         )
         self._say("starting the emulator and the face engine")
+        keys = ("--keys", str(self.home.keys))
+        self._spawn(_EMULATOR, "emulator", environment, gateway, *keys, *self._faults)
         self._spawn(
-            "emulator",
-            environment,
-            *("--port", str(port), "--keys", str(self.home.keys)),
-            *self._faults,
-        )
-        self._spawn(
+            _ENGINE,
             "rekognition",
             environment,
-            *("--port", str(rekognition_port), "--s3-endpoint", machine.endpoint),
-            *("--database", str(self.home.database), "--keys", str(self.home.keys)),
-            *("--workers", str(_FACE_WORKERS)),
+            rekognition,
+            *("--s3-endpoint", machine.endpoint, *keys),
+            *("--database", str(self.home.database), "--workers", str(_FACE_WORKERS)),
             "--watch-stdin",
             *self._quota,
             *self._faults,
@@ -237,43 +329,60 @@ class LocalCloud:
         )
         return machine
 
-    def _spawn(self, module: str, environment: dict[str, str], *arguments: str) -> None:
-        log = self._log(module)
-        with log.open("ab") as output:
-            child = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", f"facematch.local.{module}", *arguments],
-                cwd=PROJECT,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us, who then end them in order
-            )
-        self._children.append((module, child))
+    def _spawn(
+        self,
+        name: str,
+        module: str,
+        environment: dict[str, str],
+        listener: socket.socket,
+        *arguments: str,
+    ) -> None:
+        # They hold the folder, too: one that outlives us when we are killed still writes to it.
+        inherited = [listener.fileno(), *([self._lock.fileno()] if self._lock else [])]
 
-    def _await(self, module: str, url: str, key: AccessKey) -> None:
-        (child,) = (child for name, child in self._children if name == module)
+        def start() -> subprocess.Popen[bytes]:
+            with self._log(module).open("ab") as output:
+                return subprocess.Popen(  # noqa: S603 - our own module
+                    [
+                        *(sys.executable, "-m", f"facematch.local.{module}"),
+                        *("--listener", str(listener.fileno()), *arguments),
+                    ],
+                    cwd=PROJECT,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=inherited,
+                    umask=0o077,
+                    start_new_session=True,  # Ctrl-C is for us, who then end them in order
+                )
+
+        self._parts.append(_Part(name, start(), start))
+
+    def _await(self, name: str, url: str, key: AccessKey) -> None:
+        (child,) = (part.process for part in self._parts if part.name == name)
+        log = self._log("emulator" if name == _EMULATOR else "rekognition")
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if child.poll() == STATE_DAMAGED:
                 raise LocalCloudError(
-                    f"The state in {self.home.state} is damaged: {_tail(self._log(module), 1)}. "
+                    f"The state in {self.home.state} is damaged: {_tail(log, 1)}. "
                     "Put back a copy of it, if there is one; otherwise delete everything and begin "
                     "anew with: facematch local reset"
                 )
             if child.poll() is not None:
                 raise LocalCloudError(
-                    f"The process {module!r} ended while starting (exit code {child.returncode}). "
-                    f"Mend what its log, {self._log(module)}, ends with:\n"
-                    f"{_tail(self._log(module))}"
+                    f"The {name} ended while it started ({_how_ended(child)}). "
+                    f"Fix what its log, {log}, ends with:\n"
+                    f"{_tail(log)}"
                 )
             with contextlib.suppress(OSError):
                 key.ask(url, seconds=2)
                 return
             time.sleep(0.05)
         raise LocalCloudError(
-            f"The process {module!r} did not answer within {_START_SECONDS} s. Look into its log, "
-            f"{self._log(module)}, and repeat the command when the machine is less busy."
+            f"The {name} did not answer within {_START_SECONDS} s. Look into its log, "
+            f"{log}, and repeat the command when the machine is less busy."
         )
 
     def _log(self, module: str) -> Path:
@@ -283,12 +392,29 @@ class LocalCloud:
 def reset(home: Home) -> None:
     """Delete everything that a local cloud has kept: images, faces, reports, executions."""
     with home.lock():
+        home.events.forget()
         if home.state.exists():
             shutil.rmtree(home.state)  # what cannot be deleted is said, not ignored
         for log in (*home.logs.glob("*.log"), home.logs / "faults.jsonl"):
             log.unlink(missing_ok=True)
         if home.logs.is_dir() and not any(home.logs.iterdir()):
             home.logs.rmdir()
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        process.stdin.close()  # which it waits for: facematch.local.parent
+
+
+def _how_ended(process: subprocess.Popen[bytes]) -> str:
+    code = process.poll()
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}"
+
+
+def _address(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def _empty(folder: Path) -> None:

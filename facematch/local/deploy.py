@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from facematch.local.differences import COLLECTION_ID, Machine, applied
 from facematch.local.emulator import ACCOUNT, REGION
-from facematch.local.home import LocalCloudError
+from facematch.local.errors import LocalCloudError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

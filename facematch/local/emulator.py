@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import socket
 import sys
 import threading
 from dataclasses import dataclass
@@ -497,6 +498,9 @@ def environment(
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "GATEWAY_PORT": str(port),
         "DOCKER_HOST": "unix:///nonexistent",
+        # MiniStack's own listeners beside its port, which would be open on every interface.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "AUTH": "true" if enforce_permissions else "false",
         "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # waiting for a slot must not count as throttling
         "LOG_LEVEL": "WARNING",
@@ -514,7 +518,7 @@ def environment(
 def main(arguments: list[str] | None = None) -> None:
     """Serve until the parent closes our standard input, or SIGTERM."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--listener", type=int, required=True, metavar="FILE_DESCRIPTOR")
     parser.add_argument("--keys", type=Path, required=True, help="the file of the access keys")
     parser.add_argument("--faults", nargs=2, type=Path, metavar=("PLAN", "LOG"))
     options = parser.parse_args(arguments)
@@ -530,7 +534,7 @@ def main(arguments: list[str] | None = None) -> None:
     injector = Injector.told(options.faults)
     faults = FaultyFunctions(injector) if injector else None
     restarts = install(keys.functions, faults)
-    _serve(options.port, keys, restarts, faults)
+    _serve(socket.socket(fileno=options.listener), keys, restarts, faults)
 
 
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
@@ -538,7 +542,9 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
         sys.exit("The emulator is started by the local cloud, which binds it to 127.0.0.1.")
 
 
-def _serve(port: int, keys: AccessKeys, restarts: Restarts, faults: FaultyFunctions | None) -> None:
+def _serve(
+    listener: socket.socket, keys: AccessKeys, restarts: Restarts, faults: FaultyFunctions | None
+) -> None:
     import uvicorn  # noqa: PLC0415 - after MiniStack's own preparations
     from ministack import app as ministack  # noqa: PLC0415
     from ministack.core import iam_evaluator, persistence  # noqa: PLC0415
@@ -549,10 +555,8 @@ def _serve(port: int, keys: AccessKeys, restarts: Restarts, faults: FaultyFuncti
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
     app = restarts.in_front_of(desk.app)
-    uvicorn.run(
+    config = uvicorn.Config(
         guarded(faults.in_front_of(app) if faults else app, keys),
-        host="127.0.0.1",
-        port=port,
         interface="asgi3",
         proxy_headers=False,
         lifespan="on",  # which restores and saves what is kept
@@ -564,6 +568,7 @@ def _serve(port: int, keys: AccessKeys, restarts: Restarts, faults: FaultyFuncti
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

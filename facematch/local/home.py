@@ -1,31 +1,35 @@
-"""Where a local cloud keeps its state, and at which ports it is found."""
+"""Where a local cloud keeps its state, who holds it, and at which ports it is found."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import socket
-import tempfile
-from contextlib import contextmanager
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from facematch.errors import Actionable, Unusable
-from facematch.toolkit import PROJECT
+from facematch.errors import Unusable
+from facematch.local import ports
+from facematch.local.errors import LocalCloudError
+from facematch.local.events import Events
+from facematch.private_folders import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
 
-STATE_ROOT: Final = PROJECT / ".facematch"
-#: MiniStack's own default, and one beside it.
-DEFAULT_PORTS: Final = (4566, 4567)
-_PORTS: Final = range(1, 65536)
-
-
-class LocalCloudError(Actionable):
-    """The local cloud cannot do what was asked; the text says why and what to do."""
+#: Everything that a local cloud puts into its folder. A folder that holds something else too is
+#: somebody's: it keeps its mode, and what is ours is closed by itself.
+_OURS: Final = frozenset(
+    {
+        *("state", "logs", "lock", "running.json", "running.new", "events.jsonl", "events.new"),
+        *("dashboard", "photographs"),  # of the demo
+    }
+)
+#: Whoever only looks whether the folder is claimed holds the lock for a moment.
+_LOCK_TRIES: Final = 10
+_LOCK_PAUSE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,14 @@ class Home:
         """The access keys that the local cloud admits; a reset makes new ones."""
         return self.state / "keys.json"
 
+    @property
+    def events(self) -> Events:
+        """What happened to it."""
+        return Events(self.folder / "events.jsonl")
+
     def holds_local_cloud(self) -> bool:
         """Whether a local cloud has kept something here; other people's files do not count."""
-        kept = ("ports.json", "services", "s3", self.database.name)
+        kept = (ports.FILE, "services", "s3", self.database.name)
         return any((self.state / name).exists() for name in kept)
 
     def running(self) -> Running | None:
@@ -105,36 +114,73 @@ class Home:
         if not self.is_claimed():
             return None
         try:
-            return Running(**json.loads(self._running_file.read_text()))
+            found = Running(**json.loads(self._running_file.read_text()))
+            os.kill(found.pid, 0)  # what a killed one had started holds the folder until it ends
         except (OSError, ValueError, TypeError):
             return None  # claimed, but still starting, or already stopping
+        return found
 
     def is_claimed(self) -> bool:
         """Whether a process holds the folder: it starts, runs or stops."""
+        if not self._lock_file.exists():
+            return False
         lock = self._try_lock()
         if lock:
             lock.close()
         return lock is None
 
+    def holder(self) -> int | None:
+        """Id of the process that holds the folder; None until it has told.
+
+        Only of use while the folder is claimed: the last holder's id stays.
+        """
+        try:
+            return int(self._lock_file.read_text())
+        except (OSError, ValueError):
+            return None
+
     def lock(self) -> IO[str]:
         """Claim the folder for this process, until the file is closed or the process ends.
+
+        A process that inherits the file holds the folder, too.
 
         Raises
         ------
         LocalCloudError
-            When another local cloud has it.
+            When another local cloud has it, or when others could read what would be kept in it.
         """
-        lock = self._try_lock()
-        if lock is None:
+        self._close_to_others()
+        for _ in range(_LOCK_TRIES):
+            if lock := self._try_lock():
+                held_by(os.getpid(), lock)
+                return lock
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        raise LocalCloudError(
+            f"A local cloud is running in {self.folder} already. Use it with --local, or end "
+            "it with: facematch local stop"
+        )
+
+    def _close_to_others(self) -> None:
+        """Make the folders, readable by this user only."""
+        try:
+            if self.folder.is_relative_to(STATE_ROOT):
+                private_folder(STATE_ROOT)
+            if not self.folder.exists() or self._is_ours():
+                private_folder(self.folder)
+            private_folder(self.state)
+            private_folder(self.logs)
+        except OSError as error:
             raise LocalCloudError(
-                f"A local cloud is running in {self.folder} already. Use it with --local, or end "
-                "it with: facematch local stop"
-            )
-        return lock
+                f"{error.filename}: {error.strerror}. A local cloud keeps photographs and faces in "
+                f"{self.folder}, which must be a folder of yours that nobody else can read. Name "
+                "another one with FACEMATCH_HOME."
+            ) from None
+
+    def _is_ours(self) -> bool:
+        return all(path.name in _OURS for path in self.folder.iterdir())
 
     def _try_lock(self) -> IO[str] | None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / "lock").open("w")
+        file = open(self._lock_file, "r+", opener=_created_and_not_followed)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -152,81 +198,32 @@ class Home:
         """Say that it no longer runs."""
         self._running_file.unlink(missing_ok=True)
 
-    def ports(self) -> tuple[int, int]:
-        """The ports of the emulator and of the Rekognition endpoint.
-
-        Chosen once, free ones where the usual ones are busy; then they stay, because the state
-        of the services (the queue's URL, the functions' environment) names them.
+    def listeners(self) -> tuple[socket.socket, socket.socket]:
+        """Listen for the emulator and for the Rekognition endpoint, as `ports.listeners` does.
 
         Raises
         ------
         LocalCloudError
-            When another program has taken one of them since, or nobody knows them any more.
+            When the state does not tell its ports any more, or none is free.
         """
-        file = self.state / "ports.json"
-        if file.exists():
-            first, second = _two_ports(file)
-            for port in (first, second):
-                if not _free(port):
-                    raise LocalCloudError(
-                        f"Port {port} of 127.0.0.1, which the state in {self.folder} names, is "
-                        "in use by another program. Stop that program, or begin anew on other "
-                        "ports with: facematch local reset"
-                    )
-            return first, second
-        first = _free_port_from(DEFAULT_PORTS[0])
-        second = _free_port_from(max(DEFAULT_PORTS[1], first + 1))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps([first, second]))
-        return first, second
-
-    @contextmanager
-    def choosing_ports(self) -> Iterator[tuple[int, int]]:
-        """`ports`, for as long as it takes to bind them: no other local cloud chooses meanwhile.
-
-        Two that start at once would choose the same, and one would take the other's services for
-        its own.
-        """
-        with (Path(tempfile.gettempdir()) / f"facematch-ports-{os.getuid()}.lock").open(
-            "w"
-        ) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self.ports()
+        return ports.listeners(self.state)
 
     @property
     def _running_file(self) -> Path:
         return self.folder / "running.json"
 
-
-def _two_ports(file: Path) -> tuple[int, int]:
-    try:
-        first, second = json.loads(file.read_text())
-        if first in _PORTS and second in _PORTS:
-            return first, second
-    except (ValueError, TypeError):
-        pass
-    # Not chosen anew: the rest of the state still names the old ones.
-    raise LocalCloudError(
-        f"The state in {file.parent} is damaged: {file} does not name two ports. Put back a copy "
-        "of it, if there is one; otherwise delete everything and begin anew with: "
-        "facematch local reset"
-    )
+    @property
+    def _lock_file(self) -> Path:
+        return self.folder / "lock"
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def held_by(process: int, lock: IO[str]) -> None:
+    """Tell in the lock's file which process to end, to end the one that holds it."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(process))
+    lock.flush()
 
 
-def _free_port_from(first: int) -> int:
-    for port in range(first, min(first + 200, 65536)):
-        if _free(port):
-            return port
-    raise LocalCloudError(
-        f"No port from {first} to {first + 199} of 127.0.0.1 is free: stop a program that uses one."
-    )
+def _created_and_not_followed(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -1002,7 +1002,11 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         keys = AccessKeys.read(options.keys)
         check_model_files()
-        listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
+        listener = (
+            socket.create_server(("127.0.0.1", options.port), backlog=256)
+            if options.listener is None
+            else socket.socket(fileno=options.listener)
+        )
         # asyncio does so only for sockets that it has made itself. Without it every answer waits
         # 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -1098,7 +1102,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m facematch.local.rekognition",
         description="A Rekognition endpoint on this machine, with real face work.",
     )
-    parser.add_argument("--port", type=_port, required=True, help="0 takes a free one")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--port", type=_port, help="0 takes a free one")
+    place.add_argument(
+        "--listener",
+        type=int,
+        metavar="FILE_DESCRIPTOR",
+        help="a socket that listens already, inherited",
+    )
     parser.add_argument(
         "--s3-endpoint",
         type=_loopback_url,

@@ -42,7 +42,8 @@ from facematch.deployment import Deployment
 from facematch.evidence import page
 from facematch.executions import Executions
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import STATE_ROOT, Home
+from facematch.local.home import Home
+from facematch.private_folders import STATE_ROOT
 from facematch.toolkit import PROJECT, synthesised
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import external_image_id

@@ -111,7 +111,7 @@ def measured(images: int) -> None:
             bucket = deployed(cloud).output_bucket
         lay(home.state, bucket, pile.objects)
         with LocalCloud(home) as cloud:
-            (pid,) = [child.pid for name, child in cloud._children if name == "emulator"]
+            (pid,) = [part.process.pid for part in cloud._parts if part.name == "emulator"]
             print_times(deployed(cloud), pile, Clock(pid))
 
 

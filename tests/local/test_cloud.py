@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,59 +19,32 @@ from facematch import cli
 from facematch.evidence import write
 from facematch.evidence.write import Dashboards
 from facematch.local.cloud import LocalCloud, _empty, reset
-from facematch.local.home import Home, LocalCloudError, Running
+from facematch.local.errors import LocalCloudError
+from facematch.local.home import Home, Running
 from facematch.local.keys import AccessKeys
 from facematch.own_folders import OwnFolders
 from facematch.photographs import fetch_photographs
 from facematch.toolkit import PROJECT
 from tests.local.conftest import with_own_ports
+from tests.local.processes import (
+    PATIENCE_SECONDS,
+    PROC,
+    addresses_of,
+    eventually,
+    facematch,
+    needs_proc,
+    processes_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-PATIENCE_SECONDS = 30
-PROC = Path("/proc")
-needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="finds processes in /proc")
-
-
-def facematch(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "facematch.cli", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "FACEMATCH_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     facematch(tmp_path, "local", "stop", "--quiet")
-
-
-def eventually(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if look():
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def processes_of(home: Path) -> set[int]:
-    """Ids of the processes that have the folder in their command line or environment."""
-    wanted = str(home).encode()
-    found = set()
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-                if wanted in text:
-                    found.add(int(entry.name))
-    return found
 
 
 def sorted_lists(document: dict[str, Any]) -> dict[str, Any]:
@@ -145,8 +114,18 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     no_page_in_a_browser_is_answered(status["endpoint"])
     no_page_in_a_browser_is_answered(status["rekognition"])
     an_sdk_works_with_the_exports_of_the_shell(home)
+    assert addresses_of(processes_of(home)) == {status["endpoint"], status["rekognition"]}
+    nothing_is_readable_by_others(home)
     assert facematch(home, "local", "reset", "--yes").returncode == 2
     see_what_an_operator_sees(home)
+
+
+def nothing_is_readable_by_others(home: Path) -> None:
+    """The folders keep everybody out, and each file by itself, too."""
+    kept = [path for folder in ("state", "logs") for path in (home / folder).rglob("*")]
+    kept += [home / name for name in ("state", "logs", "lock", "running.json", "events.jsonl")]
+    kept.remove(home / "state" / "ports.json")  # the test's own
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []
 
 
 def no_page_in_a_browser_is_answered(endpoint: str) -> None:
@@ -295,35 +274,6 @@ def test_a_local_cloud_in_the_foreground_ends_cleanly_with_its_terminal(
     assert eventually(lambda: not processes_of(home)), processes_of(home)
 
 
-def test_a_busy_port_is_passed_over(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # something else has taken it, which is as good
-            taken.bind(("127.0.0.1", 4566))
-        taken.listen()
-
-        ports = Home(tmp_path).ports()
-
-    assert 4566 not in ports
-    assert len(set(ports)) == 2
-
-
-def test_a_port_that_the_state_names_and_another_program_took_is_an_error_that_helps(
-    tmp_path: Path,
-) -> None:
-    home = Home(tmp_path)
-    port, _ = home.ports()
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
-
-        with pytest.raises(LocalCloudError, match=f"(?s){port}.*facematch local reset"):
-            home.ports()
-
-    assert home.ports()[0] == port
-
-
 def test_two_local_clouds_cannot_share_a_folder(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with home.lock(), pytest.raises(LocalCloudError, match="running"):
@@ -337,8 +287,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left_runn
     tmp_path: Path,
 ) -> None:
     home = Home(tmp_path)
-    home.ports()
-    home.database.mkdir()  # where the endpoint wants to keep its faces
+    home.database.mkdir(parents=True)  # where the endpoint wants to keep its faces
 
     with pytest.raises(LocalCloudError, match="rekognition") as raised:
         LocalCloud(home).start()
@@ -394,18 +343,6 @@ def test_every_difference_is_shown(tmp_path: Path) -> None:
 
     listed: list[dict[str, Any]] = json.loads(shown.stdout)
     assert [entry["what"] for entry in listed] == [d.what for d in DIFFERENCES]
-
-
-@pytest.mark.parametrize(
-    "text", ["[]", "{x", "", "[4566]", '["a", "b"]', "[1, 70000]", "7", "\xff"]
-)
-def test_ports_that_cannot_be_read_are_a_damaged_state(tmp_path: Path, text: str) -> None:
-    home = Home(tmp_path)
-    home.ports()
-    (home.state / "ports.json").write_bytes(text.encode("latin-1"))
-
-    with pytest.raises(LocalCloudError, match=r"(?s)ports\.json.*facematch local reset"):
-        home.ports()
 
 
 def kept(payload: object) -> str:
@@ -489,7 +426,8 @@ def test_a_reset_deletes_nothing_of_others_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_reset_deletes_what_was_kept_and_leaves_the_rest(tmp_path: Path) -> None:
-    Home(tmp_path).ports()
+    for listener in Home(tmp_path).listeners():
+        listener.close()
     mine = {tmp_path / name for name in ("notes.txt", "logs/notes.txt", "dashboard/index.html")}
     for path in (*mine, tmp_path / "logs" / "emulator.log"):
         path.parent.mkdir(exist_ok=True)
@@ -512,7 +450,8 @@ def test_a_reset_deletes_the_evidence_page_that_was_written_there(
     page = tmp_path / "home" / "dashboard"
     with own.replacing(page, {}) as new:
         (new / "index.html").write_text("Ann")
-    Home(tmp_path / "home").ports()
+    for listener in Home(tmp_path / "home").listeners():
+        listener.close()
     monkeypatch.setenv("FACEMATCH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(write, "Dashboards", functools.partial(Dashboards, tmp_path / "root"))
 
@@ -524,7 +463,8 @@ def test_a_reset_deletes_the_evidence_page_that_was_written_there(
 
 def test_a_reset_that_cannot_delete_everything_does_not_say_that_it_did(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    Home(tmp_path / "other").ports()
+    for listener in Home(tmp_path / "other").listeners():
+        listener.close()
     (tmp_path / "other" / "state").rename(elsewhere)
     home = tmp_path / "home"
     home.mkdir()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
 import signal
-import subprocess
-import sys
+import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,38 +17,16 @@ from facematch.deployment import on_this_machine
 from facematch.executions import Executions
 from facematch.local.home import Home
 from facematch.photographs import fetch_photographs
-from facematch.toolkit import PROJECT
 from tests.local.conftest import with_own_ports
+from tests.local.processes import eventually, facematch, needs_proc, process_of, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
 #: 300 by hand: FACEMATCH_CRASH_IMAGES=300.
 IMAGES = int(os.environ.get("FACEMATCH_CRASH_IMAGES", "60"))
-PATIENCE_SECONDS = 60
-PROC = Path("/proc")
-pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="finds processes in /proc")
-
-
-def facematch(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "facematch.cli", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "FACEMATCH_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-
-
-def eventually(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if look():
-            return True
-        time.sleep(0.1)
-    return False
+pytestmark = needs_proc
 
 
 @pytest.fixture
@@ -77,28 +52,6 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
-def process_of(home: Path, part: str) -> int:
-    """Id of the process of the local cloud with `part` in its command line."""
-    parent = Home(home).running()
-    assert parent
-    for entry in PROC.iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            status = (entry / "stat").read_text().rpartition(")")[2].split()
-            is_child = int(status[1]) in {parent.pid, *children_of(parent.pid)}
-            if is_child and part in (entry / "cmdline").read_bytes().decode():
-                return int(entry.name)
-    pytest.fail(f"no process with {part} runs")
-
-
-def children_of(pid: int) -> set[int]:
-    found = set()
-    for entry in PROC.iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.add(int(entry.name))
-    return found
-
-
 def audited(home: Path, *arguments: str) -> dict[str, Any]:
     done = facematch(home, "audit", "--local", "--json", *arguments)
     assert done.stdout, done.stderr
@@ -106,30 +59,109 @@ def audited(home: Path, *arguments: str) -> dict[str, Any]:
     return {**document, "exit_code": done.returncode}
 
 
-@pytest.mark.parametrize(
-    "part", ["facematch.local.emulator", "facematch.local.rekognition", "facematch.local.serve"]
-)
+@pytest.mark.parametrize("part", ["facematch.local.emulator", "facematch.local.serve"])
 def test_a_killed_process_loses_no_image(home: Path, people: Path, part: str) -> None:
-    uploading = subprocess.Popen(
-        [sys.executable, "-m", "facematch.cli", "upload", str(people), "--local"],
-        cwd=PROJECT,
-        env={**os.environ, "FACEMATCH_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    uploading = started(home, "upload", str(people), "--local")
     time.sleep(2)  # in the middle: some are finished, some run, some wait
-    running = Home(home).running()
-    assert running
-    pid = running.pid if part.endswith("serve") else process_of(home, part)
 
-    os.kill(pid, signal.SIGKILL)
-    uploading.wait(60)
+    os.kill(process_of(home, part), signal.SIGKILL)
+    uploading.communicate(timeout=60)
     assert eventually(lambda: not Home(home).is_claimed())
+    told = facematch(home, "local", "status")
+    assert told.returncode == 1
+    if part == "facematch.local.emulator":
+        assert "The emulator ended by itself (killed by SIGKILL)" in told.stdout
+        assert "facematch audit --local" in told.stdout
+    else:  # nobody was left who could tell more
+        assert "was killed" in told.stdout
     assert facematch(home, "local", "start").returncode == 0
 
     # What the upload could not do any more, it does when it is repeated.
     again = facematch(home, "upload", str(people), "--local")
     assert again.returncode == 0, again.stderr
+    assert_that_all_have_a_report(home)
+
+
+def test_a_killed_face_engine_is_started_again_and_no_image_is_lost(
+    home: Path, people: Path
+) -> None:
+    uploading = started(home, "upload", str(people), "--local")
+    time.sleep(2)
+    engine = process_of(home, "facematch.local.rekognition")
+
+    os.kill(engine, signal.SIGKILL)
+
+    assert process_of(home, "facematch.local.rekognition") != engine
+    said, errors = uploading.communicate(timeout=120)
+    assert uploading.returncode == 0, said + errors
+    told = facematch(home, "local", "status")
+    assert told.returncode == 0
+    assert "The face engine ended by itself (killed by SIGKILL)" in told.stdout
+    assert_that_all_have_a_report(home)
+    assert "The face engine ended by itself" in (home / "logs" / "local.log").read_text()
+
+
+def test_ports_that_another_program_took_are_moved_and_nothing_is_lost(
+    home: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With messages that wait, executions to redrive, and a machine that names the queue."""
+    monkeypatch.setenv("FACEMATCH_HOME", str(home))
+    before = json.loads(facematch(home, "local", "status", "--json").stdout)
+    later = people.with_name("later")
+    later.mkdir()
+    for number in range(IMAGES // 3):
+        (people / f"Person_{number:03}.jpg").rename(later / f"Person_{number:03}.jpg")
+    assert facematch(home, "upload", str(people), "--local").returncode == 0
+    take_from_the_queue(enabled=False)
+    assert facematch(home, "upload", str(later), "--local").returncode == 0
+    facematch(home, "local", "stop")
+    state = home / "state" / "services"
+    assert (state / "sqs.json").read_text().count("ObjectCreated") >= len(list(later.iterdir()))
+    taken = [
+        socket.create_server(("127.0.0.1", int(before[part].rpartition(":")[2])))
+        for part in ("endpoint", "rekognition")
+    ]
+
+    try:
+        done = facematch(home, "local", "start")
+        assert done.returncode == 0, done.stderr
+        after = json.loads(facematch(home, "local", "status", "--json").stdout)
+        assert after["endpoint"] != before["endpoint"]
+        assert after["rekognition"] != before["rekognition"]
+
+        take_from_the_queue(enabled=True)
+        assert eventually(lambda: is_quiet(home))
+        # What ran when it stopped is resumed with the definition that it was started with.
+        replayed = json.loads(facematch(home, "replay", "--all", "--local", "--json").stdout)
+        assert replayed["results"]
+        assert {(r["how"], r["succeeded"]) for r in replayed["results"]} == {("redrive", True)}
+        assert audited(home)["exit_code"] == 0
+        assert sum(standing(home)["finished"].values()) == IMAGES
+        # The definition of the backfill's machine names the queue.
+        again = facematch(home, "backfill", "--again", "--local")
+        assert again.returncode == 0, again.stderr
+        assert eventually(lambda: is_quiet(home))
+        (later / "Extra_0001.jpg").write_bytes((later / "Person_000.jpg").read_bytes())
+        more = facematch(home, "upload", str(later), "--local", "--wait", "--json")
+        assert more.returncode == 0, more.stderr
+        assert json.loads(more.stdout)["uploaded"] == 1
+        facematch(home, "local", "stop")
+        kept = b"".join(file.read_bytes() for file in state.glob("*.json"))
+        assert before["endpoint"].encode() not in kept
+        assert before["rekognition"].encode() not in kept
+    finally:
+        for listener in taken:
+            listener.close()
+
+
+def take_from_the_queue(*, enabled: bool) -> None:
+    """Let the starter take messages, or leave them in the queue."""
+    functions = on_this_machine().make_client("lambda")
+    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)
+
+
+def assert_that_all_have_a_report(home: Path) -> None:
     assert eventually(lambda: is_quiet(home))
     facematch(home, "replay", "--all", "--local")
     if audited(home)["exit_code"]:
@@ -137,15 +169,19 @@ def test_a_killed_process_loses_no_image(home: Path, people: Path, part: str) ->
         assert eventually(lambda: is_quiet(home))
         facematch(home, "replay", "--all", "--local")
     result = audited(home)
-
     assert result["exit_code"] == 0, result
-    reports = facematch(home, "status", "--local", "--json")
-    assert sum(json.loads(reports.stdout)["finished"].values()) == IMAGES
+    assert sum(standing(home)["finished"].values()) == IMAGES
+
+
+def standing(home: Path) -> dict[str, Any]:
+    """What `facematch status` tells."""
+    told: dict[str, Any] = json.loads(facematch(home, "status", "--local", "--json").stdout)
+    return told
 
 
 def is_quiet(home: Path) -> bool:
     """Whether nothing waits and nothing runs any more."""
-    document = json.loads(facematch(home, "status", "--local", "--json").stdout)
+    document = standing(home)
     return not (document["waiting"] or document["in_flight"] or document["running"])
 
 

@@ -5,19 +5,27 @@ A failure here after an upgrade of MiniStack says which name has changed and wha
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import operator
+import socket
 import threading
 import time
 import traceback
+import urllib.error
+import urllib.request
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from facematch.local import emulator
 from facematch.local.emulator import PRIVATE_NAMES, PrivateName, error_name
+from tests.local.processes import addresses_of, emulating, eventually, needs_proc
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: private.name)
@@ -196,3 +204,21 @@ def test_the_emulator_gets_nothing_of_the_users_aws_configuration(
 def test_the_emulator_refuses_to_be_started_with_another_address() -> None:
     with pytest.raises(SystemExit, match=r"127\.0\.0\.1"):
         emulator._insist_on_own_environment({"BIND_HOST": "0.0.0.0"})
+
+
+@needs_proc
+def test_the_emulator_listens_nowhere_but_on_the_socket_that_it_was_given(tmp_path: Path) -> None:
+    """MiniStack would open one more port, on every interface, as soon as it is ready."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        other = free.getsockname()[1]
+    with emulating(tmp_path, IOT_MTLS_PORT=str(other)) as (process, endpoint):
+
+        def is_ready() -> bool:
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{endpoint}/_ministack/ready", timeout=60).close()
+                return True
+            return False
+
+        assert eventually(is_ready)
+
+        assert addresses_of({process.pid}) == {endpoint}
