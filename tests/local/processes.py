@@ -17,6 +17,7 @@ import pytest
 from facematch.local import emulator
 from facematch.local.home import Home
 from facematch.toolkit import PROJECT
+from tests.local.conftest import KEYS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -143,7 +144,7 @@ def emulating(state: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "facematch.local.emulator"),
-                *("--listener", str(listener.fileno())),
+                *("--listener", str(listener.fileno()), "--keys", str(KEYS_FILE)),
             ],
             cwd=PROJECT,
             env={**emulator.environment(port=port, state=state), **variables},
