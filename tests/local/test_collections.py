@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import shutil
 import sqlite3
 import threading
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from facematch.local.collections import (
@@ -28,7 +33,7 @@ from facematch.local.collections import (
 from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -322,6 +327,157 @@ def test_faces_on_both_sides_of_the_threshold_are_told_apart(store: CollectionSt
     found = store.search("people", a_face(0).face_id, limit=9, min_similarity=80)
 
     assert [match.face for match in found] == [a_face(1), a_face(2)]
+
+
+# --- What is deleted ---------------------------------------------------------------------------
+
+
+def named(number: int, length: int) -> CollectionFace:
+    name = f"images-2F{number:06d}.".ljust(length, "x")
+    return replace(a_face(number), external_image_id=name)
+
+
+def traces(folder: Path, numbers: Iterable[int]) -> list[int]:
+    """Those of whom a file still holds the name or a part of the face."""
+    kept = b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
+    return [
+        number
+        for number in numbers
+        if f"images-2F{number:06d}.".encode() in kept or vector(number).tobytes()[-64:] in kept
+    ]
+
+
+STEPS = st.one_of(
+    st.tuples(
+        st.just("add"), st.sampled_from([1, 1, 2, 40]), st.sampled_from([20, 20, 40, 120, 255])
+    ),
+    st.tuples(st.just("delete"), st.sampled_from([1, 1, 2, 30]), st.integers(0, 2**32)),
+    st.tuples(st.just("reopen"), st.just(0), st.just(0)),
+)
+
+MOVING = [("add", 40, 40), ("add", 40, 120), ("add", 2, 255)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(STEPS, min_size=2, max_size=25))
+# Rows that move between pages: what they leave behind there is not cleared when they are deleted.
+@example([*MOVING, ("delete", 1, 50), ("delete", 30, 71)])
+def test_nothing_stays_in_a_file_of_faces_that_are_deleted(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "faces.db"
+    store = CollectionStore(path)
+    store.create("people")
+    live: list[int] = []
+    gone: list[int] = []
+    for step, count, choice in steps:
+        if step == "add":
+            new = range(len(live) + len(gone), len(live) + len(gone) + count)
+            store.add("people", [named(n, choice) for n in new], [vector(n) for n in new])
+            live += new
+        elif step == "delete":
+            chosen = random.Random(choice).sample(live, min(len(live), count))
+            store.delete_faces("people", [a_face(number).face_id for number in chosen])
+            live = [number for number in live if number not in chosen]
+            gone += chosen
+            assert traces(path.parent, gone) == []
+        else:
+            store.close()
+            store = CollectionStore(path)
+    assert traces(path.parent, live) == live
+    assert all_faces(store, lambda: None, 9) == [a_face(number).face_id for number in live]
+    store.close()
+
+
+def test_nothing_stays_in_a_file_of_a_collection_that_is_deleted(
+    store: CollectionStore, path: Path
+) -> None:
+    store.create("others")
+    store.add("people", [named(n, 40) for n in range(50)], [vector(n) for n in range(50)])
+    store.add("others", [named(99, 40)], [vector(99)])
+
+    store.delete("people")
+
+    assert traces(path.parent, range(50)) == []
+    assert traces(path.parent, [99]) == [99]
+    assert store.describe("others")[0] == 1
+
+
+def test_nothing_stays_of_deleted_faces_while_others_are_read(
+    store: CollectionStore, path: Path
+) -> None:
+    numbers = range(100)
+    store.add("people", [named(n, 40) for n in numbers], [vector(n) for n in numbers])
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            store.list_faces("people", limit=50)
+            store.search("people", a_face(99).face_id, limit=50, min_similarity=0)
+            store.describe("people")
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(0, 90, 10):
+            gone = range(number, number + 10)
+            store.delete_faces("people", [a_face(n).face_id for n in gone])
+            assert traces(path.parent, range(number + 10)) == []
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+    assert traces(path.parent, range(90, 100)) == list(range(90, 100))
+
+
+def test_what_a_crash_left_of_deleted_faces_goes_at_the_next_start(
+    store: CollectionStore, path: Path, tmp_path: Path
+) -> None:
+    numbers = range(100)
+    store.add("people", [named(n, 40) for n in numbers], [vector(n) for n in numbers])
+    with patch.object(CollectionStore, "_empty_log"):  # it had no time for that
+        store.delete_faces("people", [a_face(n).face_id for n in range(50)])
+    crashed = tmp_path / "crashed"
+    shutil.copytree(path.parent, crashed)
+    assert traces(crashed, range(50))
+
+    again = CollectionStore(crashed / path.name)
+
+    assert traces(crashed, range(50)) == []
+    assert again.describe("people")[0] == 50
+    again.close()
+
+
+def test_what_an_earlier_version_left_of_deleted_faces_goes_at_the_next_start(
+    store: CollectionStore, path: Path
+) -> None:
+    numbers = range(100)
+    store.add("people", [named(n, 40) for n in numbers], [vector(n) for n in numbers])
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("PRAGMA secure_delete = OFF")
+        earlier.execute("PRAGMA user_version = 0")
+        earlier.execute("DELETE FROM faces WHERE sequence <= 50")
+        earlier.commit()
+    assert traces(path.parent, range(50))
+
+    again = CollectionStore(path)
+
+    assert traces(path.parent, range(50)) == []
+    assert again.describe("people")[0] == 50
+    again.close()
+
+
+def test_a_face_that_was_deleted_can_come_and_go_again(store: CollectionStore) -> None:
+    for _ in range(3):
+        fill(store, range(2))
+        assert store.delete_faces("people", [a_face(0).face_id]) == [a_face(0).face_id]
+        assert store.delete_faces("people", [a_face(0).face_id]) == []
+    store.delete("people")
+    store.create("people")
+    fill(store, range(2))
+    assert all_faces(store, lambda: None, 9) == [a_face(n).face_id for n in range(2)]
 
 
 # --- The face model ---------------------------------------------------------------------------

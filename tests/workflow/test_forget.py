@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from facematch.evidence.write import Dashboards
 from facematch.forget import AUDIT_PREFIX, Forgetting, Person
 from facematch.query import run
+from functions.matching.keys import external_image_id
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -121,6 +124,48 @@ def test_no_query_leaves_a_copy_of_what_is_forgotten(workflow: Workflow, tmp_pat
     forgetting.delete(forgetting.find())
 
     assert not copied()
+
+
+#: Executions, which keep their input and output as those on AWS do for 90 days.
+HISTORIES = "services/stepfunctions.json"
+
+
+def test_no_file_of_the_local_cloud_names_who_is_forgotten_apart_from_executions(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    name = "Nuña Vanished"
+    long = "ñ" * 60 + f"/{name}_0001.jpg"
+    images = [
+        upload(workflow, key, photograph)
+        for key, photograph in ((f"{name}_0001.jpg", "obama.jpg"), (long, "obama2.jpg"))
+    ]
+    forms = {form.encode() for image in images for form in _written(image.key)}
+    forms |= {form.encode() for form in _written(name)}
+
+    def files() -> set[str]:
+        state = workflow.cloud.home.state
+        paths = [path for path in state.rglob("*") if "ministack-lambda" not in str(path)]
+        return {
+            str(path.relative_to(state))
+            for path in paths
+            for text in [str(path).encode() + (path.read_bytes() if path.is_file() else b"")]
+            if any(form in text for form in forms)
+        }
+
+    assert {"faces.sqlite", "faces.sqlite-wal"} & files()
+    forgetting = Forgetting(workflow.deployment, Person.named(name), Dashboards(tmp_path))
+    forgetting.delete(forgetting.find())
+    forgetting.wait_until_quiet(images)
+
+    eventually(lambda: files() <= {HISTORIES} or None)
+
+
+def _written(text: str) -> list[str]:
+    """A text in every form in which a file may have it."""
+    return [
+        *(text, unicodedata.normalize("NFD", text), json.dumps(text)[1:-1]),
+        *(quote(text), quote_plus(text), external_image_id(text) or text),
+    ]
 
 
 def test_one_photograph_is_forgotten_and_the_others_of_the_person_stay(
