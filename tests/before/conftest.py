@@ -109,13 +109,37 @@ def run(*arguments: str, expect: int = 0, typed: str | None = None) -> typer.tes
     return result
 
 
-def facematch(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own."""
+#: The command line with another folder for what is kept beside the local clouds.
+_ROOTED = """\
+import sys
+from pathlib import Path
+
+from facematch.local import home
+
+home.STATE_ROOT = Path(sys.argv.pop(1))
+
+from facematch.cli import main
+
+main()
+"""
+
+
+def facematch(
+    home: Path, *arguments: str, root: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own.
+
+    Parameters
+    ----------
+    root
+        The folder that is .facematch elsewhere.
+    """
     note(arguments)
+    command = ["-c", _ROOTED, str(root)] if root else ["-m", "facematch"]
     return subprocess.run(
-        [sys.executable, "-m", "facematch", *arguments],
+        [sys.executable, *command, *arguments],
         cwd=PROJECT,
-        env={**os.environ, "FACEMATCH_HOME": str(home.folder)},
+        env={**os.environ, "FACEMATCH_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -151,7 +175,7 @@ def stack(
         yield made
     finally:
         made.cloud.stop()
-        facematch(made.home, "local", "stop", "--quiet")
+        facematch(made.home.folder, "local", "stop", "--quiet")
 
 
 @pytest.fixture(scope="module", params=["as it was deployed", "after the update"])

@@ -101,6 +101,12 @@ EXPORTED = {
     (PAUL, QUENTIN): "DIFFERENT_PEOPLE",
     (ALOYSIUS, JUERGEN): "UNSURE",
 }
+#: Of the queries that have no default for them.
+PARAMETERS = {
+    ("history", "key"): f"images/{OTTILIE}_0001.jpg",
+    ("pair_photographs", "name"): ALOYSIUS,
+    ("pair_photographs", "other_name"): ZOE,
+}
 #: Commands that have no use for a stack, nor for anything that another command has kept.
 NO_STACK = {
     "cost": "estimates by the template of today",
@@ -236,10 +242,14 @@ def test_the_pairs_of_names_are_those_that_people_have_seen_and_decided(old: Sta
 def test_the_audit_names_what_has_no_outcome(old: Stack) -> None:
     found = old.json("audit", expect=1)
 
-    assert has(found, {"versions": 36, "reported": 21, "rejected": 7, "failed": 5, "deleted": 1})
-    lost = [item["key"] for item in found["missing_versions"]]
-    came_back = [item["key"] for item in found["replay_versions"]]
-    assert (lost, came_back) == ([f"images/{BEFORE}_0001.jpg"], [f"images/{WANDA}_0001.jpg"])
+    assert has(found, {"versions": 36, "rejected": 7, "failed": 5, "deleted": 1})
+    without = Counter(
+        item["key"] for name in found if name.endswith("_versions") for item in found[name]
+    )
+    # One has a report, and an execution that failed when it should have told of it: it counts
+    # either as reported or as one to be replayed.
+    assert found["reported"] + without.pop(f"images/{FRITZ}_0001.jpg", 0) == 21
+    assert without == {f"images/{BEFORE}_0001.jpg": 1, f"images/{WANDA}_0001.jpg": 1}
 
 
 def test_the_collection_check_finds_faces_without_an_image_and_an_image_without_its_face(
@@ -312,12 +322,16 @@ def test_the_evidence_page_shows_all_of_it_over_the_page_of_then(old: Stack) -> 
 # --- After the update ---------------------------------------------------------------------------
 
 
-def test_every_query_is_asked_here() -> None:
-    asked = {"daily", "failures", "groups", "history", "names", "pair_photographs", "pairs"}
-    assert {query["name"] for query in json.loads(run("query", "--json").stdout)} == {
-        *asked,
-        "similarity",
-    }
+def test_every_query_is_answered(updated: Stack) -> None:
+    for query in json.loads(run("query", "--json").stdout):
+        needed = [p["name"] for p in query["parameters"] if p["default"] is None]
+        given = [f"--param={name}={PARAMETERS[query['name'], name]}" for name in needed]
+        rows = updated.json("query", query["name"], *given)
+
+        assert [row.keys() for row in rows[:1]] in (
+            [],
+            [{column["name"]: None for column in query["columns"]}.keys()],
+        )
 
 
 def test_the_queries_find_the_same(updated: Stack) -> None:
@@ -484,7 +498,7 @@ def reports(stack: Stack) -> list[dict[str, Any]]:
 def test_after_a_restart_everything_is_there(updated: Stack) -> None:
     updated.cloud.stop()
 
-    started = facematch(updated.home, "local", "start")
+    started = facematch(updated.home.folder, "local", "start")
 
     assert started.returncode == 0, started.stderr
     assert matches(updated) == AGAIN
@@ -524,7 +538,7 @@ def test_all_of_it_is_destroyed(updated: Stack, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_local_cloud_is_stopped(updated: Stack) -> None:
-    assert facematch(updated.home, "local", "stop").returncode == 0
+    assert facematch(updated.home.folder, "local", "stop").returncode == 0
 
     run("local", "status", expect=1)
 
@@ -567,18 +581,19 @@ def test_a_threshold_is_proposed_by_the_evaluation_of_then(home: Path) -> None:
 
 
 def test_an_evaluation_takes_the_place_of_the_one_of_then(home: Path, tmp_path: Path) -> None:
-    folder, people = home.parent / "evaluation", tmp_path / "people"
+    people = tmp_path / "people"
     people.mkdir()
     (images,) = (home / "state" / "s3" / "000000000000").glob("*images*/images")
-    for name in (f"{ZOE}_0001.jpg", f"{ZOE}_0002.jpg", f"{MINA}_0001.jpg"):
+    for name in (f"{ZOE}_0001.jpg", f"{ZOE}_0002.jpg", f"{MINA}_0001.jpg", f"{LEO}_0001.jpg"):
         (people / name).write_bytes((images / name).read_bytes())
-    one_process = ("--processes", "1", "--to", str(folder))
 
-    found = json.loads(run("evaluate", str(people), *one_process, "--json").stdout)
+    done = facematch(home, "evaluate", str(people), "--processes", "1", "--json", root=home.parent)
 
-    sample = {"faces": 3, "same_person_pairs": 1, "different_person_pairs": 2}
-    assert has(found["sample"], sample)
-    assert json.loads((folder / "evaluation.json").read_text()) == found
+    assert done.returncode == 0, done.stderr
+    sample = {"faces": 4, "same_person_pairs": 1, "different_person_pairs": 5}
+    assert has(json.loads(done.stdout)["sample"], sample)
+    written = json.loads((home.parent / "evaluation" / "evaluation.json").read_text())
+    assert has(written["sample"], sample)  # and not that of then, of three faces
 
 
 def test_everything_of_then_is_deleted_by_a_reset(home: Path) -> None:
