@@ -56,3 +56,13 @@ def test_what_an_ascii_terminal_cannot_show_is_shown_by_its_number() -> None:
 
     assert done.returncode == 0, done.stderr
     assert r"/Zo\xeb/notify-threshold" in done.stdout
+
+
+def test_an_argument_that_is_quoted_back_controls_no_terminal() -> None:
+    """As from a shell that has filled in the name of somebody's file."""
+    hostile = "\x1b]0;title\x07\x1b[31m\x9b1A.jpg"
+    for arguments in (["upload", hostile], [hostile], ["show", f"--{hostile}"]):
+        done = run("-m", "facematch", *arguments)
+        assert done.returncode == 2
+        assert "title" in done.stderr
+        assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))

@@ -305,6 +305,20 @@ def test_a_register_that_is_forgotten_between_look_and_write_is_read_again(cloud
     assert Register.from_record(written).entries == {}
 
 
+@pytest.mark.parametrize(
+    ("code", "status"), [("PreconditionFailed", 412), ("ConditionalRequestConflict", 409)]
+)
+def test_a_register_that_somebody_else_changes_at_the_same_moment_is_read_again(
+    cloud: Cloud, code: str, status: int
+) -> None:
+    process(cloud, cloud.upload(KEY, photograph(0)))
+    image = cloud.upload(KEY, photograph(90))
+    for _ in range(2):  # the write that expects no register, and the one that has read it
+        cloud.fail_next("PutObject", code, status=status)
+    own = {face["face_id"] for face in cloud.index(image)["faces"]}
+    assert faces(cloud) == own
+
+
 def test_a_deleted_version_is_noticed_though_a_newer_one_is_there(cloud: Cloud) -> None:
     """The newer one may be no photograph, so that nobody else takes the older one's faces out."""
     image = cloud.upload(KEY, photograph(0))

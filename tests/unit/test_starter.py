@@ -132,6 +132,14 @@ def test_a_version_behind_a_delete_marker_is_started_too(cloud: Cloud) -> None:
     assert started(cloud) == [image]
 
 
+def test_a_delete_marker_that_a_message_names_is_gone_too(cloud: Cloud) -> None:
+    """S3 answers 405 to HeadObject of one, and not 404."""
+    image = cloud.upload("images/Ann_1.jpg", PHOTO)
+    cloud.fail_next("HeadObject", "405", status=405)
+    assert run(cloud, put_body(image)) == []
+    assert [found.digest for found in started(cloud)] == [image.digest]
+
+
 @pytest.mark.parametrize("body", [r["body"] for r in event_file("sqs_malformed.json")["Records"]])
 def test_a_message_that_is_not_understood_fails_alone(cloud: Cloud, body: str) -> None:
     images = [cloud.upload(f"images/Ann_{n}.jpg", PHOTO) for n in range(2)]
