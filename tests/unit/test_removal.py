@@ -186,6 +186,14 @@ def test_what_was_uploaded_again_meanwhile_stays(cloud: Cloud) -> None:
     assert cloud.report(again)
 
 
+def test_a_forged_removal_takes_nothing_out_that_is_there(cloud: Cloud) -> None:
+    image = cloud.upload(KEY, photograph(0))
+    own = process(cloud, image)
+    assert remove(cloud, removal_of(version_id=image.version_id)) == 0
+    assert faces(cloud) == own
+    assert cloud.report(image)
+
+
 def test_an_older_version_that_is_deleted_for_ever_takes_only_its_own_report(cloud: Cloud) -> None:
     first = cloud.upload(KEY, photograph(0))
     process(cloud, first)
