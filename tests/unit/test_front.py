@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-KEYS = AccessKeys(AccessKey.random(), AccessKey.random())
-ANOTHER_CLOUDS = AccessKeys(AccessKey.random(), AccessKey.random())
+
+def _keys(letters: str) -> AccessKeys:
+    """Keys in the form of random ones; the same in every process, since tests are named by them."""
+    return AccessKeys(*(AccessKey(f"LOCAL{letter * 26}", letter * 40) for letter in letters))
+
+
+KEYS = _keys("AB")
+ANOTHER_CLOUDS = _keys("CD")
 USER, FUNCTIONS = KEYS.user.id, KEYS.functions.id
 HOST = (b"host", b"127.0.0.1:4566")
 #: What the emulator behind it takes for the account's root, or nearly the right key.
