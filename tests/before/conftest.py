@@ -109,36 +109,20 @@ def run(*arguments: str, expect: int = 0, typed: str | None = None) -> typer.tes
     return result
 
 
-#: The command line with another folder for what is kept beside the local clouds.
-_ROOTED = """\
-import sys
-from pathlib import Path
-
-from facematch.local import home
-
-home.STATE_ROOT = Path(sys.argv.pop(1))
-
-from facematch.cli import main
-
-main()
-"""
-
-
 def facematch(
-    home: Path, *arguments: str, root: Path | None = None
+    home: Path, *arguments: str, project: Path = PROJECT
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own.
 
     Parameters
     ----------
-    root
-        The folder that is .facematch elsewhere.
+    project
+        The folder with the package, below which the command keeps what it writes.
     """
     note(arguments)
-    command = ["-c", _ROOTED, str(root)] if root else ["-m", "facematch"]
     return subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=PROJECT,
+        [sys.executable, "-m", "facematch", *arguments],
+        cwd=project,
         env={**os.environ, "FACEMATCH_HOME": str(home)},
         capture_output=True,
         text=True,

@@ -19,6 +19,7 @@ import typer
 from facematch.cli import app
 from facematch.evidence.write import Dashboards
 from facematch.records import Records
+from facematch.toolkit import PROJECT
 from tests.before import kept
 from tests.before.conftest import RAN, facematch, run
 from tests.workflow.test_dashboard import data
@@ -549,7 +550,10 @@ def test_the_local_cloud_is_stopped(updated: Stack) -> None:
 @pytest.fixture(scope="module")
 def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The local cloud's folder of then once more, of which none runs."""
-    return kept.restore(tmp_path_factory.mktemp("another"))
+    project = tmp_path_factory.mktemp("another")
+    for package in ("facematch", "functions", "workflow"):
+        (project / package).symlink_to(PROJECT / package)
+    return kept.restore(project / ".facematch")
 
 
 @pytest.fixture
@@ -587,7 +591,8 @@ def test_an_evaluation_takes_the_place_of_the_one_of_then(home: Path, tmp_path: 
     for name in (f"{ZOE}_0001.jpg", f"{ZOE}_0002.jpg", f"{MINA}_0001.jpg", f"{LEO}_0001.jpg"):
         (people / name).write_bytes((images / name).read_bytes())
 
-    done = facematch(home, "evaluate", str(people), "--processes", "1", "--json", root=home.parent)
+    asked = ("evaluate", str(people), "--processes", "1", "--json")
+    done = facematch(home, *asked, project=home.parents[1])
 
     assert done.returncode == 0, done.stderr
     sample = {"faces": 4, "same_person_pairs": 1, "different_person_pairs": 5}
