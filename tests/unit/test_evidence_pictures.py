@@ -289,6 +289,21 @@ def test_a_file_that_would_unpack_to_too_many_pixels_is_refused(size: tuple[int,
         cropped(png_of(*size), [])
 
 
+def test_of_a_file_with_two_photographs_the_first_is_shown_and_only_its_scans_count() -> None:
+    """As phones write them (MPO): the second one is the first in another light, or a depth map."""
+    face = (40, 60, 80, 80)
+    first = with_face((400, 300), face)
+    content = file_of(
+        first, "MPO", save_all=True, append_images=[Image.new("RGB", (400, 300))], progressive=True
+    )
+    behind = with_scans(2000)
+
+    made = cropped(content + behind, [box_of(face, first.size)])
+
+    assert_face(one_face(made))
+    assert made.size == first.size
+
+
 def test_a_file_of_too_many_scans_is_refused() -> None:
     assert cropped(with_scans(90), []).size == (320, 320)
     for crafted in (with_scans(100), with_scans(2000, hidden=True)):
