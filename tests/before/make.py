@@ -42,14 +42,12 @@ from facematch.deployment import Deployment
 from facematch.evidence import page
 from facematch.executions import Executions
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import Home
-from facematch.private_folders import STATE_ROOT
+from facematch.local.home import STATE_ROOT, Home
 from facematch.toolkit import PROJECT, synthesised
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import external_image_id
 from tests.before.drawn import jpeg, person
-from tests.page.chromium import FLAGS
-from tests.page.conftest import decide, exported
+from tests.page.conftest import FLAGS, decide, exported
 from tests.workflow.conftest import WAIT_SCALE, Workflow, eventually
 from tests.workflow.faults import FaultyRekognition
 from tests.workflow.test_audit import lose_messages, messages_in, starter_paused

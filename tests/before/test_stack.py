@@ -323,6 +323,13 @@ def test_the_evidence_page_shows_all_of_it_over_the_page_of_then(old: Stack) -> 
 # --- After the update ---------------------------------------------------------------------------
 
 
+def test_a_plain_client_is_given_this_cloud(updated: Stack) -> None:
+    running = updated.home.running()
+    assert running
+
+    assert running.endpoint in run("local", "env").stdout
+
+
 def test_every_query_is_answered(updated: Stack) -> None:
     for query in json.loads(run("query", "--json").stdout):
         needed = [p["name"] for p in query["parameters"] if p["default"] is None]
