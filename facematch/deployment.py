@@ -16,6 +16,7 @@ from functions.matching.settings import regional_starts_per_second
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
+    from pathlib import Path
 
 DEFAULT_STACK_NAME: Final = "FaceMatching"
 #: There is no quota on one machine.
@@ -53,12 +54,15 @@ class Deployment:
         Of the CloudFormation stack, by name; workflow/stack.py says which there are.
     make_client
         A client of an AWS service, for this deployment's place and credentials.
+    kept_in
+        The folder in which a local cloud keeps everything; None on AWS.
     """
 
     stack_name: str
     local: bool
     outputs: dict[str, str]
     make_client: Callable[[str], Any]
+    kept_in: Path | None = None
 
     @property
     def images_bucket(self) -> str:
@@ -166,6 +170,7 @@ def on_this_machine() -> Deployment:
         local=True,
         outputs=_outputs(local_client(running, "cloudformation"), running.stack_name),
         make_client=lambda service: local_client(running, service, max_pool_connections=PARALLEL),
+        kept_in=home.folder,
     )
 
 

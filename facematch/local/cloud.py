@@ -304,7 +304,14 @@ class LocalCloud:
             enforce_permissions=self._enforce_permissions,
         )
         self._say("starting the emulator and the face engine")
-        self._spawn(_EMULATOR, "emulator", environment, gateway, *self._faults)
+        self._spawn(
+            _EMULATOR,
+            "emulator",
+            environment,
+            gateway,
+            *("--events", str(self.home.events.file)),
+            *self._faults,
+        )
         self._spawn(
             _ENGINE,
             "rekognition",
