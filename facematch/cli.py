@@ -15,7 +15,6 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
-from datetime import UTC
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -53,7 +52,7 @@ from facematch.terminal import (
     shown,
     visible,
 )
-from facematch.upload import Outcomes, Uploader, wait_for_outcomes
+from facematch.upload import Outcomes, Uploader, not_uploaded_words, wait_for_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,8 +164,8 @@ def upload(
                 versions,
                 finished=lambda count: bars.update(waiting, completed=count),
             )
-    for key, error in errors.items():
-        messages.print(safe(f"{key} was not uploaded: {error}", style="red"))
+    for words in not_uploaded_words(errors):
+        messages.print(safe(words, style="red"))
     _show_upload(
         uploaded=len(plan.new) - len(errors),
         unchanged=len(plan.unchanged),
@@ -451,11 +450,7 @@ def local_status(*, as_json: AsJson = False) -> None:
 
 def _show_events(events: list[Event]) -> None:
     for event in events:
-        at = event.moment.astimezone(UTC)
-        output.print(
-            safe(f"  {at:%Y-%m-%d %H:%M:%S} UTC  {event.what}", "red" if event.is_trouble else ""),
-            soft_wrap=True,
-        )
+        output.print(safe(f"  {event.told}", "red" if event.is_trouble else ""), soft_wrap=True)
 
 
 @local_app.command("env")
@@ -520,6 +515,7 @@ def _show_local(*, as_json: bool = False) -> None:
             "folder": str(home.folder),
             "outputs": deployment.outputs,
             "events": [asdict(event) for event in home.events.since_start()],
+            "troubles": operate.local_troubles(home.folder),
         }
         print_json({**facts, **(asdict(running) if running else {})}, indent=2)
         return
@@ -532,7 +528,8 @@ def _show_local(*, as_json: bool = False) -> None:
         f"  logs                       {home.logs}",
         soft_wrap=True,
     )
-    _show_events([event for event in home.events.since_start() if event.is_trouble])
+    for trouble in operate.local_troubles(home.folder):
+        output.print(safe(f"  {trouble}", "red"), soft_wrap=True)
 
 
 class Interrupted(BaseException):

@@ -20,7 +20,7 @@ from facematch.photographs import fetch_photographs
 from facematch.private_folders import STATE_ROOT, private_folder
 from facematch.records import Records
 from facematch.terminal import messages, output, pairs_table, progress, safe
-from facematch.upload import Uploader, wait_for_outcomes
+from facematch.upload import Uploader, not_uploaded_words, wait_for_outcomes
 from functions.matching.notifications import percent
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def run(photographs: Path | None) -> DemoResult:
             local=True,
             outputs=outputs,
             make_client=lambda service: cloud.client(service, max_pool_connections=32),
+            kept_in=HOME.folder,
         )
         result = _process(deployment, photographs)
     show(result)
@@ -119,8 +120,8 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
             versions,
             finished=lambda count: bars.update(executing, completed=count),
         )
-    for key, error in errors.items():
-        messages.print(safe(f"{key} was not uploaded: {error}", style="red"))
+    for words in not_uploaded_words(errors):
+        messages.print(safe(words, style="red"))
     records = Records(deployment)
     threshold = deployment.notify_threshold()
     return DemoResult(

@@ -17,6 +17,7 @@ from functions.matching.settings import regional_starts_per_second
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
+    from pathlib import Path
 
     from facematch.local.home import Running
     from facematch.local.keys import AccessKey
@@ -59,6 +60,8 @@ class Deployment:
         A client of an AWS service, for this deployment's place and credentials.
     options
         Of the command line, by which another command finds the same place and credentials on AWS.
+    kept_in
+        The folder in which a local cloud keeps everything; None on AWS.
     """
 
     stack_name: str
@@ -66,6 +69,7 @@ class Deployment:
     outputs: dict[str, str]
     make_client: Callable[[str], Any]
     options: tuple[str, ...] = ()
+    kept_in: Path | None = None
 
     def command(self, *words: str) -> str:
         """A command about this deployment, ready to paste."""
@@ -173,6 +177,7 @@ def on_this_machine() -> Deployment:
     """
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
     from facematch.local.cloud import local_client  # noqa: PLC0415
+    from facematch.local.home import Home  # noqa: PLC0415
 
     running, key = running_here()
     return Deployment(
@@ -182,6 +187,7 @@ def on_this_machine() -> Deployment:
         make_client=lambda service: local_client(
             running, key, service, max_pool_connections=PARALLEL
         ),
+        kept_in=Home.default().folder,
     )
 
 

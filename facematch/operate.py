@@ -26,6 +26,8 @@ from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from facematch.deployment import Deployment
 
 FAILED: Final = 1
@@ -175,9 +177,10 @@ def status(
         return standing(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
 
     why = deployment.command("failures")
+    troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
     if as_json:
         document = asdict(now())
-        print_json({**document, "since": document["since"].isoformat()})
+        print_json({**document, "since": document["since"].isoformat(), "troubles": troubles})
     elif watch:
         with Live(_standing_table(now(), why), console=output, auto_refresh=False) as live:
             while True:
@@ -185,7 +188,21 @@ def status(
                 live.update(_standing_table(now(), why), refresh=True)
     else:
         output.print(_standing_table(now(), why))
+        for trouble in troubles:
+            output.print(safe(trouble, "red"), soft_wrap=True)
         _show_links(deployment)
+
+
+def local_troubles(folder: Path) -> list[str]:
+    """What a person should know of the local cloud in the folder: its disk, and what failed."""
+    from facematch.local.home import Home  # noqa: PLC0415 - what is on AWS needs none of it
+    from facematch.local.room import shortage  # noqa: PLC0415
+
+    full = shortage(folder)
+    return [
+        *([f"{full}. Free up space."] if full else []),
+        *(event.told for event in Home(folder).events.since_start() if event.is_trouble),
+    ]
 
 
 def _standing_table(found: Standing, why: str) -> Table:

@@ -19,8 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.deliveries import DELIVERY_FAILURES, Deliveries
 from facematch.deployment import PARALLEL
-from facematch.errors import Unusable, about_file, explained
+from facematch.errors import Actionable, Unusable, about_file, explained
 from facematch.folders import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
+from facematch.local.room import BESIDE_A_PHOTOGRAPH, shortage
 from facematch.records import Records, digest_of, image_listed
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -52,6 +53,10 @@ _LONGEST_REST: Final = 300.0
 
 class NothingToUpload(Unusable):
     """The folder holds no photograph; the text says what was looked for."""
+
+
+class NoRoom(Actionable):
+    """The disk of the local cloud has no room for the photographs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Uploader:
         self._deployment = deployment
         self._s3 = deployment.make_client("s3")
         self._bucket = deployment.images_bucket
+        self._kept_in = deployment.kept_in
 
     def plan(self, folder: Path) -> Plan:
         """Compare the folder with the bucket.
@@ -168,14 +174,27 @@ class Uploader:
         Returns
         -------
         tuple
-            The versions, and the errors by key.
+            The versions, and the errors by key. Once the disk of a local cloud has no room left,
+            that is the error of all others.
+
+        Raises
+        ------
+        NoRoom
+            When the disk of a local cloud has no room for all of them. Nothing was uploaded.
         """
+        full = self._shortage(*(file.path for file in files.values()))
+        if full:
+            raise NoRoom(f"{full}. Nothing was uploaded. Free up space, then repeat the command.")
         versions: list[Version] = []
         errors: dict[str, str] = {}
         with ThreadPoolExecutor(PARALLEL) as pool:
             pending: dict[Future[Version], tuple[str, FolderFile]] = {}
             try:
                 for key, file in files.items():
+                    full = full or self._shortage(file.path)
+                    if full:
+                        errors[key] = f"{full}. Free up space, then repeat the command."
+                        continue
                     pending[pool.submit(self._upload, key, file)] = (key, file)
                     if len(pending) >= 2 * PARALLEL:
                         self._collect(pending, versions, errors, done)
@@ -185,6 +204,13 @@ class Uploader:
                 pool.shutdown(cancel_futures=True)
                 raise
         return versions, errors
+
+    def _shortage(self, *paths: Path) -> str | None:
+        """Tell that the disk of the local cloud has no room for the files."""
+        if self._kept_in is None or not paths:
+            return None
+        sizes = (path.stat().st_size for path in paths if path.exists())
+        return shortage(self._kept_in, sum(sizes) + len(paths) * BESIDE_A_PHOTOGRAPH)
 
     def _collect(
         self,
@@ -255,6 +281,19 @@ class Uploader:
 
     def _current_versions(self) -> Iterator[dict[str, Any]]:
         return current_versions(self._s3, self._bucket, self._deployment.image_prefix)
+
+
+def not_uploaded_words(errors: Mapping[str, str]) -> list[str]:
+    """Tell what was not uploaded: for each reason how many files, and the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for key, why in errors.items():
+        by_reason.setdefault(why, []).append(key)
+    return [
+        f"{keys[0]} was not uploaded: {why}"
+        if len(keys) == 1
+        else f"{len(keys):,} files were not uploaded, as {keys[0]}: {why}"
+        for why, keys in by_reason.items()
+    ]
 
 
 def current_versions(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401

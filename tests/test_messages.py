@@ -89,6 +89,7 @@ OTHERS: Final = {
     ("facematch.local.rekognition", "ValueError"): "JSON's own rule: becomes AWS's own words",
     ("facematch.local.rekognition", "_invalid_image_format"): "AWS's own words, and a reason",
     ("facematch.local.rekognition", "ArgumentTypeError"): "argparse adds the option and the usage",
+    ("facematch.local.disk", "OSError"): "becomes S3's own error",
     ("facematch.local.athena", "ValueError"): "Athena's own words, as the reason of a query",
     ("facematch.local.redrive", "_ExecutionError"): "Step Functions' own words",
     ("facematch.local.distributed_map", "_ExecutionError"): "Step Functions' own words",

@@ -36,7 +36,9 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from facematch.local.disk import Disk
 
 _JSON_SERDE: Final = "org.openx.data.jsonserde.JsonSerDe"
 _VIEW: Final = re.compile(r"/\* Presto View: (?P<text>[A-Za-z0-9+/=]+) \*/")
@@ -78,9 +80,6 @@ _ATHENA_TYPES: Final = {
     "MAP": "map",
 }
 
-#: Of the emulator's S3: each keeps the change of one object, whatever request has made it.
-CHANGES: Final = ("_persist_object", "_persist_delete_marker", "_delete_persisted_object")
-
 _PARAMETERS: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("parameters")
 
 
@@ -91,12 +90,14 @@ class Athena:
     ----------
     athena, glue, s3
         Its modules; facematch.local.emulator lists each private name of them that is used.
+    disk
+        Of its S3.
     """
 
-    def __init__(self, athena: Any, glue: Any, s3: Any) -> None:  # noqa: ANN401 - modules
+    def __init__(self, athena: Any, glue: Any, s3: Any, disk: Disk) -> None:  # noqa: ANN401 - modules
         self._athena = athena
         self._glue = glue
-        self._objects = Objects(s3)
+        self._objects = Objects(s3, disk)
         self._s3 = s3
         self._one_at_a_time = asyncio.Lock()
 
@@ -108,7 +109,6 @@ class Athena:
         self._athena._run_duckdb = self.run
         self._athena._save_query_results = self.save_results
         self._athena.get_state = self.get_state
-        self._objects.install()
 
     def get_state(self) -> dict[str, Any]:
         """What is written at a snapshot: not the queries, whose results may be large."""
@@ -292,8 +292,9 @@ class Objects:
         Where the files are. They are for one query at a time.
     """
 
-    def __init__(self, s3: Any) -> None:  # noqa: ANN401 - a module
+    def __init__(self, s3: Any, disk: Disk) -> None:  # noqa: ANN401 - a module
         self._s3 = s3
+        self._disk = disk
         self.folder = Path(tempfile.mkdtemp(prefix="athena-"))
         self._numbers = itertools.count()
         #: By the partition's place: what it was made of, and the file.
@@ -304,18 +305,7 @@ class Objects:
         self._being_read = False
         #: Bucket and folder of what has changed while a query read the files.
         self._changed: set[tuple[str, str]] = set()
-
-    def install(self) -> None:
-        """Hear of each change, before anything is served."""
-        for name in CHANGES:
-            setattr(self._s3, name, self._telling(getattr(self._s3, name)))
-
-    def _telling(self, change: Callable[..., None]) -> Callable[..., None]:
-        def change_and_tell(bucket: str, key: str, *given: Any) -> None:
-            change(bucket, key, *given)
-            self.changed(bucket, key)
-
-        return change_and_tell
+        disk.heard.append(self.changed)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -365,7 +355,8 @@ class Objects:
         found = self._s3._buckets.get(bucket)
         if found is None:
             raise ValueError(f"HIVE_METASTORE_ERROR: no such bucket: {bucket}")
-        objects = list(found["objects"].items())  # at once: others write meanwhile
+        with self._disk.lock:  # so each is on the disk as it is listed, or newer
+            objects = list(found["objects"].items())
         return [(key, record["etag"]) for key, record in objects if key.startswith(prefix)]
 
     def _file(self, place: tuple[str, ...], objects: list[tuple[str, str]]) -> Path:
@@ -373,13 +364,17 @@ class Objects:
         if made_of == objects:
             return path
         if made_of:
-            path.unlink()
+            self._files.pop(place)[1].unlink()
         folder = self.folder.joinpath(str(next(self._numbers)), *place[2:])
         folder.mkdir(parents=True)
         path = folder / "rows.json"
-        with path.open("wb") as file:
-            for body in self._bodies(place[0], [key for key, _ in objects]):
-                file.write(body if body.endswith(b"\n") or not body else body + b"\n")
+        try:
+            with path.open("wb") as file:
+                for body in self._bodies(place[0], [key for key, _ in objects]):
+                    file.write(body if body.endswith(b"\n") or not body else body + b"\n")
+        except OSError:  # nobody would know the half of a file that a full disk leaves
+            path.unlink(missing_ok=True)
+            raise
         self._files[place] = (objects, path)
         of_folder = (place[0], objects[0][0].rpartition("/")[0])
         self._places.setdefault(of_folder, set()).add(place)

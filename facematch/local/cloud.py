@@ -314,7 +314,14 @@ class LocalCloud:
         )
         self._say("starting the emulator and the face engine")
         keys = ("--keys", str(self.home.keys))
-        self._spawn(_EMULATOR, "emulator", environment, gateway, *keys, *self._faults)
+        self._spawn(
+            _EMULATOR,
+            "emulator",
+            environment,
+            gateway,
+            *("--events", str(self.home.events.file), *keys),
+            *self._faults,
+        )
         self._spawn(
             _ENGINE,
             "rekognition",

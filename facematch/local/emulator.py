@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import socket
 import sys
@@ -19,8 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.athena import Athena
+from facematch.local.disk import Disk, recover
 from facematch.local.distributed_map import DistributedMap
+from facematch.local.events import Events
 from facematch.local.expressions import Expressions
+from facematch.local.failures import LoggedFailures
 from facematch.local.faults import FaultyFunctions, Injector
 from facematch.local.front import guarded
 from facematch.local.histories import Histories
@@ -30,7 +34,7 @@ from facematch.local.parent import end_with_parent
 from facematch.local.permissions import PolicyDesk
 from facematch.local.redrive import Redrives
 from facematch.local.restarts import Restarts
-from facematch.local.snapshots import Snapshots
+from facematch.local.snapshots import Snapshots, end_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,11 +178,21 @@ PRIVATE_NAMES: Final = (
         "writes the results of Athena",
     ),
     *(
-        PrivateName("ministack.services.s3", name, parameters, "Athena keeps no copy of it")
+        PrivateName("ministack.services.s3", name, parameters, "no change that is half on the disk")
         for name, parameters in {
-            "_persist_object": ("bucket", "key", "obj"),
-            "_persist_delete_marker": ("bucket_name", "key", "marker"),
-            "_delete_persisted_object": ("bucket_name", "key"),
+            "_dispatch": ("method", "bucket", "key", "headers", "body", "query_params"),
+            "_error": ("code", "message", "status", "resource", "extra", "headers"),
+            "_atomic_write": ("fpath", "data", "text"),
+            "_remove_key_files": ("fpath",),
+            "_delete_version_file": ("bucket_name", "key", "version_id"),
+            "_version_disk_path": ("bucket", "key", "version_id", "account_id"),
+            "_key_disk_path": ("base", "key"),
+            "_encoded_key_name": ("key",),
+            "_record_object_version": ("bucket_name", "key", "prior_obj", "obj", "data"),
+            "_fire_s3_event_async": (
+                *("bucket_name", "key", "event_name", "size", "etag", "deletion_type"),
+                *("version_id", "object_extra", "record_extra"),
+            ),
         }.items()
     ),
     *(
@@ -208,6 +222,7 @@ PRIVATE_NAMES: Final = (
         "snapshots, so that a crash loses little",
     ),
     PrivateName("ministack.core.persistence", "save_state", ("service", "data"), "snapshots"),
+    PrivateName("ministack.app", "save_all", ("services",), "the last snapshot"),
     *(
         PrivateName("ministack.app", name, parameters, "no start without what was kept")
         for name, parameters in {
@@ -246,7 +261,7 @@ def install(functions_key: AccessKey, faults: FaultyFunctions | None = None) -> 
     Restarts
         To be put in front of what is served.
     """
-    # They read the environment at import.
+    # They read the environment at import, and the S3 its objects.
     from jsonata.jsonata import Jsonata  # noqa: PLC0415 - MiniStack's own engine
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
     from ministack.services import (  # noqa: PLC0415
@@ -254,11 +269,16 @@ def install(functions_key: AccessKey, faults: FaultyFunctions | None = None) -> 
         glue,
         iam,
         lambda_svc,
-        s3,
         stepfunctions,
         sts,
     )
 
+    with LoggedFailures(logging.getLogger("s3")).caught() as unread:
+        from ministack.services import s3  # noqa: PLC0415
+    if unread:  # it would go on without the objects that come after
+        end_damaged(f"{s3.DATA_DIR} cannot be read: {unread[0]}")
+    disk = Disk(s3)
+    disk.install()
     iam_evaluator._request_origin = _Loopback()
     _hide_absence(iam_actions, s3)
     _issue_admitted_keys(functions_key, lambda_runtime, lambda_svc, iam, sts)
@@ -271,7 +291,7 @@ def install(functions_key: AccessKey, faults: FaultyFunctions | None = None) -> 
     redrives.install()
     Histories(stepfunctions).install(redrives)
     DistributedMap(stepfunctions, s3).install()
-    Athena(athena, glue, s3).install()
+    Athena(athena, glue, s3, disk).install()
     Listings(s3).install()
     _leave_messages_in_the_queue(lambda_svc, stepfunctions, redrives)
     restarts = Restarts(stepfunctions)
@@ -520,6 +540,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--listener", type=int, required=True, metavar="FILE_DESCRIPTOR")
     parser.add_argument("--keys", type=Path, required=True, help="the file of the access keys")
+    parser.add_argument("--events", type=Path, required=True, help="where news are written down")
     parser.add_argument("--faults", nargs=2, type=Path, metavar=("PLAN", "LOG"))
     options = parser.parse_args(arguments)
     _insist_on_own_environment(os.environ)
@@ -533,8 +554,10 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 50)
     injector = Injector.told(options.faults)
     faults = FaultyFunctions(injector) if injector else None
+    recover(Path(os.environ["S3_DATA_DIR"]))
     restarts = install(keys.functions, faults)
-    _serve(socket.socket(fileno=options.listener), keys, restarts, faults)
+    events = Events(options.events)
+    _serve(socket.socket(fileno=options.listener), keys, restarts, faults, events)
 
 
 def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
@@ -543,13 +566,17 @@ def _insist_on_own_environment(variables: Mapping[str, str]) -> None:
 
 
 def _serve(
-    listener: socket.socket, keys: AccessKeys, restarts: Restarts, faults: FaultyFunctions | None
+    listener: socket.socket,
+    keys: AccessKeys,
+    restarts: Restarts,
+    faults: FaultyFunctions | None,
+    events: Events,
 ) -> None:
     import uvicorn  # noqa: PLC0415 - after MiniStack's own preparations
     from ministack import app as ministack  # noqa: PLC0415
     from ministack.core import iam_evaluator, persistence  # noqa: PLC0415
 
-    snapshots = Snapshots(ministack, persistence)
+    snapshots = Snapshots(ministack, persistence, events)
     snapshots.start()
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write

@@ -56,36 +56,36 @@ class Event:
         return self.kind in {Kind.END, Kind.FAILURE}
 
     @property
-    def moment(self) -> datetime:
-        """When it happened."""
-        return datetime.fromisoformat(self.at)
+    def told(self) -> str:
+        """A line for a person."""
+        return f"{datetime.fromisoformat(self.at):%Y-%m-%d %H:%M:%S} UTC  {self.what}"
 
 
 class Events:
     """The events of one local cloud, in a file."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
 
     def begin(self, what: str) -> None:
         """Note that a start begins, and forget the oldest events."""
         kept = self._all()[-_KEPT:]
         lines = [json.dumps(asdict(event)) + "\n" for event in kept]
         with contextlib.suppress(OSError):  # as in `note`
-            temporary = self._file.with_suffix(".new")
+            temporary = self.file.with_suffix(".new")
             temporary.write_text("".join(lines))
-            temporary.replace(self._file)
+            temporary.replace(self.file)
         self.note(what, Kind.START)
 
     def note(self, what: str, kind: Kind = Kind.NEWS) -> None:
         """Note an event. On a full disk it may be lost, which must not make things worse."""
         event = Event(datetime.now(UTC).isoformat(timespec="seconds"), what, kind)
-        with contextlib.suppress(OSError), self._file.open("a") as file:
+        with contextlib.suppress(OSError), self.file.open("a") as file:
             file.write(json.dumps(asdict(event)) + "\n")
 
     def forget(self) -> None:
         """Delete all events."""
-        self._file.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
 
     def since_start(self) -> list[Event]:
         """The events of the last start and after it, oldest first."""
@@ -95,7 +95,7 @@ class Events:
 
     def _all(self) -> list[Event]:
         try:
-            lines = self._file.read_text().splitlines()
+            lines = self.file.read_text().splitlines()
         except OSError:
             return []
         events = []

@@ -651,6 +651,9 @@ class Rekognition:
             raise RekognitionError(
                 "InvalidPaginationTokenException", "Invalid pagination token"
             ) from None
+        except sqlite3.Error as error:  # a full disk: nothing of the call was kept
+            logger.error("%s: the database of faces: %s", call.operation, error)  # noqa: TRY400
+            raise _internal_error() from None
 
     def health(self) -> dict[str, Any]:
         """Counters, and the worker processes' ids, for whoever supervises this process."""

@@ -145,6 +145,7 @@ def emulating(state: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[
             [
                 *(sys.executable, "-m", "facematch.local.emulator"),
                 *("--listener", str(listener.fileno()), "--keys", str(KEYS_FILE)),
+                *("--events", str(state / "events.jsonl")),
             ],
             cwd=PROJECT,
             env={**emulator.environment(port=port, state=state), **variables},

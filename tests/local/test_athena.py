@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import importlib
 import json
 import random
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from tests.pile import Photograph, Pile, as_version_1, at
 from workflow.queries import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from facematch.matches import NamePair
@@ -36,6 +39,9 @@ class StandInS3:
         self.folder = folder / self.get_account_id() / "pile"
         self._buckets: dict[str, dict[str, Any]] = {"pile": {"objects": {}}}
         self.off_disk: dict[str, bytes] = {}
+        # Of the emulator's Disk.
+        self.lock = threading.RLock()
+        self.heard: list[Callable[[str, str], None]] = []
 
     @staticmethod
     def get_account_id() -> str:
@@ -46,20 +52,16 @@ class StandInS3:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
         self.objects[key] = {"etag": str(hash(body))}
-        self._persist_object("pile", key, self.objects[key])
+        self._tell(key)
 
     def delete(self, key: str) -> None:
         del self.objects[key]
-        self._delete_persisted_object("pile", key)
-
-    def _persist_object(self, bucket: str, key: str, obj: Any) -> None:
-        """Keep it, as `put` has done."""
-
-    def _persist_delete_marker(self, bucket_name: str, key: str, marker: Any) -> None:
-        """Of a bucket with versions."""
-
-    def _delete_persisted_object(self, _bucket: str, key: str) -> None:
         (self.folder / key).unlink()
+        self._tell(key)
+
+    def _tell(self, key: str) -> None:
+        for hear in self.heard:
+            hear("pile", key)
 
     @property
     def objects(self) -> dict[str, dict[str, str]]:
@@ -113,7 +115,7 @@ def glue() -> StandInGlue:
 
 @pytest.fixture
 def athena(glue: StandInGlue, s3: StandInS3) -> Athena:
-    return Athena(None, glue, s3)
+    return Athena(None, glue, s3, s3)  # type: ignore[arg-type] # stands in for the disk, too
 
 
 def ask(athena: Athena, sql: str) -> dict[str, Any]:
@@ -224,7 +226,7 @@ def test_objects_are_read_as_athena_reads_them(
 
 
 def test_only_a_partition_that_has_changed_is_read_again(s3: StandInS3) -> None:
-    objects = Objects(s3)
+    objects = Objects(s3, s3)  # type: ignore[arg-type] # stands in for the disk, too
     s3.put("odd/dt=2026-11-22/1.json", b"1\n")
     s3.put("odd/dt=2026-11-23/2.json", b"2\n")
     first = objects.files("s3://pile/odd/", ["dt"])
@@ -246,7 +248,6 @@ def test_only_a_partition_that_has_changed_is_read_again(s3: StandInS3) -> None:
 def test_no_copy_is_left_of_an_object_that_is_replaced_or_deleted(
     athena: Athena, s3: StandInS3, glue: StandInGlue, change: str
 ) -> None:
-    athena._objects.install()
     glue.add("odd", {"a": "string"}, ["dt"])
     glue.add("whole", {"a": "string"}, [])
     for key in ("odd/dt=2026-11-22/1.json", "odd/dt=2026-11-23/2.json", "whole/3.json"):
@@ -265,8 +266,31 @@ def test_no_copy_is_left_of_an_object_that_is_replaced_or_deleted(
     assert copies(athena) == ["dt=2026-11-22", "dt=2026-11-23"][change == "delete" :]
 
 
+def test_a_copy_that_the_disk_does_not_take_leaves_nothing_of_it(
+    athena: Athena, s3: StandInS3, glue: StandInGlue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glue.add("odd", {"a": "string"}, ["dt"])
+    s3.put("odd/dt=2026-11-22/1.json", b'{"a":"Ann Lee"}\n')
+    s3.put("odd/dt=2026-11-22/2.json", b'{"a":"Bea Roe"}\n')
+    ask(athena, "SELECT * FROM odd")
+    s3.put("odd/dt=2026-11-22/3.json", b'{"a":"Cy Poe"}\n')
+    bodies = Objects._bodies
+
+    def full(self: Objects, bucket: str, keys: list[str]) -> Iterator[bytes]:
+        yield next(bodies(self, bucket, keys))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Objects, "_bodies", full)
+    with pytest.raises(OSError, match="No space left"):
+        ask(athena, "SELECT * FROM odd")
+
+    assert list(athena._objects.folder.rglob("*.json")) == []
+    monkeypatch.setattr(Objects, "_bodies", bodies)
+    assert len(ask(athena, "SELECT * FROM odd")["rows"]) == 3
+
+
 def test_what_changes_while_a_query_reads_goes_when_it_has_ended(s3: StandInS3) -> None:
-    objects = Objects(s3)
+    objects = Objects(s3, s3)  # type: ignore[arg-type] # stands in for the disk, too
     s3.put("odd/dt=2026-11-22/1.json", b"1\n")
 
     with objects.reading():

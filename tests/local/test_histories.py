@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict
 
+from facematch.local.events import Events
 from facematch.local.histories import Histories, PackedHistory
 from facematch.local.snapshots import Snapshots
 
@@ -148,16 +149,15 @@ def test_a_snapshot_keeps_packed_histories_and_the_emulator_reads_them(
 ) -> None:
     monkeypatch.setattr(persistence, "PERSIST_STATE", True)
     monkeypatch.setattr(persistence, "STATE_DIR", str(tmp_path))
-    for name in ("json", "save_state"):
-        monkeypatch.setattr(persistence, name, getattr(persistence, name))
+    monkeypatch.setattr(persistence, "json", persistence.json)
     executions = AccountRegionScopedDict()
     executions["ended"] = {"status": "FAILED", "events": PackedHistory.of(EVENTS)}
     executions["running"] = {"status": "RUNNING", "events": EVENTS[:1]}
-    snapshots = Snapshots(SimpleNamespace(), persistence)
+    Snapshots(SimpleNamespace(), persistence, Events(tmp_path / "events.jsonl"))
     stepfunctions = StandInStepFunctions()
     installed(stepfunctions)
 
-    snapshots.save_state("stepfunctions", {"executions": executions, "bytes": b"\xff"})
+    persistence.save_state("stepfunctions", {"executions": executions, "bytes": b"\xff"})
     read = persistence.load_state("stepfunctions")
     stepfunctions._restore_state(read)
 
