@@ -22,6 +22,7 @@ import pytest
 
 from facematch.local import emulator
 from facematch.local.emulator import PRIVATE_NAMES, PrivateName, error_name
+from tests.local.conftest import KEYS
 from tests.local.processes import addresses_of, emulating, eventually, needs_proc
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def test_the_emulator_listens_nowhere_but_on_the_socket_that_it_was_given(tmp_pa
 
         def is_ready() -> bool:
             with contextlib.suppress(urllib.error.HTTPError):
-                urllib.request.urlopen(f"{endpoint}/_ministack/ready", timeout=60).close()
+                KEYS.user.ask(f"{endpoint}/_ministack/ready", seconds=60)
                 return True
             return False
 
