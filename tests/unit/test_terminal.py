@@ -105,6 +105,7 @@ PRINTING = {
     "facematch.audit": "json_text",
     "facematch.toolkit": "settings of the person who calls it, and paths in the project",
     "facematch.local.serve": "a log, or sentences through shown()",
+    "facematch.local.disk": "a log",
     "facematch.local.snapshots": "a log",
     "facematch.local.rekognition": "a log",
     "facematch.package_index": "a file, to its parent",
