@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,12 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
         os.kill(engine, signal.SIGKILL)
 
         assert cloud.ended.wait(PATIENCE_SECONDS)
+        assert cloud.running
+        # Nobody listens in its place: a client would wait for an answer.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(
+                ("127.0.0.1", int(cloud.running.rekognition.rpartition(":")[2])), timeout=10
+            )
 
     told = facematch(home, "local", "status", "--json")
     assert told.returncode == 1
