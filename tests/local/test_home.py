@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facematch.evidence.write import Dashboards
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
 from facematch.local.home import Home, Running
@@ -84,6 +85,16 @@ def test_the_projects_folder_is_closed_with_everything_below_it(
 
     with Home(root / "local").lock():
         assert mode(root) == 0o700
+
+
+def test_looking_for_evidence_pages_closes_the_folder_of_their_list(tmp_path: Path) -> None:
+    root = tmp_path / ".facematch"
+    root.mkdir()
+    root.chmod(0o755)
+
+    Dashboards(root).drop_stale("FaceMatching", local=True)
+
+    assert mode(root) == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may change the mode of everybody's folders")
