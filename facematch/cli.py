@@ -306,7 +306,7 @@ def local_start(
     context: Context = None,
 ) -> None:
     """Start the local cloud; what it held before is there again."""
-    from facematch.local.home import Home, held_by  # noqa: PLC0415
+    from facematch.local.home import Home  # noqa: PLC0415
 
     os.umask(0o077)  # whatever is written from now on holds photographs, faces or names
     home = Home.default()
@@ -335,8 +335,7 @@ def local_start(
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
-    held_by(process.pid, lock)
-    lock.close()  # the process holds it now
+    lock.close()  # the process has it now
     try:
         with messages.status("starting the local cloud"):
             while home.running() is None:
@@ -399,16 +398,17 @@ def local_stop(*, quiet: Quiet = False) -> None:
     with messages.status("stopping the local cloud"):
         deadline = time.monotonic() + 60
         while home.is_claimed():
-            # Another one than before, when the command that starts it hands it over.
+            # None: it has just begun to start, or was killed, and what it had started still ends.
             holder = home.holder()
             if holder and holder not in asked:
                 asked.add(holder)
-                with contextlib.suppress(ProcessLookupError):  # what it had started still ends
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(holder, signal.SIGTERM)
             if time.monotonic() > deadline:
+                end = f", or end it with: kill -KILL {holder}" if holder else ""
                 fail(
-                    f"The local cloud (process {holder}) has not ended for a minute. Look "
-                    f"into {home.logs}, or end it with: kill -KILL {holder}",
+                    f"The local cloud in {home.folder} has not ended for a minute. Look into "
+                    f"{home.logs}{end}",
                     FAILED,
                 )
             time.sleep(0.1)

@@ -149,6 +149,7 @@ class LocalCloud:
         self._parts: list[_Part] = []
         self._listeners: list[socket.socket] = []
         self._lock = lock
+        self._holder: IO[str] | None = None
         self._stopping = threading.Event()
         self._guard: threading.Thread | None = None
         self.ended = threading.Event()
@@ -191,6 +192,7 @@ class LocalCloud:
         self.home.has_stopped()
         self.home.events.begin("The local cloud is starting.")
         try:
+            self._holder = self.home.hold()
             self.running = self._start()
             self.home.is_running(self.running)
         except BaseException as error:
@@ -232,6 +234,8 @@ class LocalCloud:
         if self.running and not self.ended.is_set():
             self._note("The local cloud was stopped.", Kind.END)
         self.running = None
+        if self._holder:
+            self._holder.close()
         if self._lock:
             _empty(self._tmp)  # copies of what is kept elsewhere, and forgotten there
             self._lock.close()
@@ -282,6 +286,8 @@ class LocalCloud:
                     part.process = part.start()
 
     def _give_up(self, why: str) -> None:
+        for listener in self._listeners:  # else clients would wait for who never answers
+            listener.close()
         self._note(why, Kind.FAILURE)
         self.ended.set()
 
@@ -344,7 +350,7 @@ class LocalCloud:
         listener: socket.socket,
         *arguments: str,
     ) -> None:
-        # They hold the folder, too: one that outlives us when we are killed still writes to it.
+        # They claim the folder, too: one that outlives us when we are killed still writes to it.
         inherited = [listener.fileno(), *([self._lock.fileno()] if self._lock else [])]
 
         def start() -> subprocess.Popen[bytes]:

@@ -80,7 +80,9 @@ def _publish_assets(assembly: Path, stack_id: str, s3: Any) -> None:  # noqa: AN
         body = _zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
         for destination in asset["destinations"].values():
             bucket = _resolved(destination["bucketName"])
-            s3.create_bucket(Bucket=bucket)
+            # After a kill before the first snapshot the emulator knows its region no more.
+            with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+                s3.create_bucket(Bucket=bucket)
             s3.put_object(Bucket=bucket, Key=_resolved(destination["objectKey"]), Body=body)
 
 

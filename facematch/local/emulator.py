@@ -578,6 +578,7 @@ def _serve(
 
     snapshots = Snapshots(ministack, persistence, events)
     snapshots.start()
+    restarts.write_state = snapshots.write
     desk = PolicyDesk(snapshots.app, iam_evaluator.enforce, region=REGION)
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.

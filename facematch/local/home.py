@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 #: somebody's: it keeps its mode, and what is ours is closed by itself.
 _OURS: Final = frozenset(
     {
-        *("state", "logs", "lock", "running.json", "running.new", "events.jsonl", "events.new"),
+        *("state", "logs", "lock", "holder", "holder.new", "running.json", "running.new"),
+        *("events.jsonl", "events.new"),
         *("dashboard", "photographs"),  # of the demo
     }
 )
@@ -115,10 +117,10 @@ class Home:
             return None
         try:
             found = Running(**json.loads(self._running_file.read_text()))
-            os.kill(found.pid, 0)  # what a killed one had started holds the folder until it ends
         except (OSError, ValueError, TypeError):
             return None  # claimed, but still starting, or already stopping
-        return found
+        # What a killed one had started claims the folder, too, until it ends.
+        return found if self.holder() == found.pid else None
 
     def is_claimed(self) -> bool:
         """Whether a process holds the folder: it starts, runs or stops."""
@@ -130,19 +132,34 @@ class Home:
         return lock is None
 
     def holder(self) -> int | None:
-        """Id of the process that holds the folder; None until it has told.
+        """Id of the process to end, to end what claims the folder; None unless one has told.
 
-        Only of use while the folder is claimed: the last holder's id stays.
+        Never that of a process which has ended: by now it may be another one's.
         """
-        try:
-            return int(self._lock_file.read_text())
-        except (OSError, ValueError):
-            return None
+        with contextlib.suppress(OSError), self._holder_file.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:  # it is open in the process that wrote it, and in no other
+                return int(file.read())
+        return None
+
+    def hold(self) -> IO[str]:
+        """Tell that this process holds the folder, until the file is closed or the process ends.
+
+        The folder is claimed already.
+        """
+        temporary = self._holder_file.with_suffix(".new")
+        file = temporary.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(str(os.getpid()))
+        file.flush()
+        temporary.replace(self._holder_file)  # never without its writer's id
+        return file
 
     def lock(self) -> IO[str]:
         """Claim the folder for this process, until the file is closed or the process ends.
 
-        A process that inherits the file holds the folder, too.
+        A process that inherits the file claims the folder, too.
 
         Raises
         ------
@@ -152,7 +169,6 @@ class Home:
         self._close_to_others()
         for _ in range(_LOCK_TRIES):
             if lock := self._try_lock():
-                held_by(os.getpid(), lock)
                 return lock
             time.sleep(_LOCK_PAUSE_SECONDS)
         raise LocalCloudError(
@@ -213,16 +229,12 @@ class Home:
         return self.folder / "running.json"
 
     @property
+    def _holder_file(self) -> Path:
+        return self.folder / "holder"
+
+    @property
     def _lock_file(self) -> Path:
         return self.folder / "lock"
-
-
-def held_by(process: int, lock: IO[str]) -> None:
-    """Tell in the lock's file which process to end, to end the one that holds it."""
-    lock.seek(0)
-    lock.truncate()
-    lock.write(str(process))
-    lock.flush()
 
 
 def _created_and_not_followed(path: str, flags: int) -> int:

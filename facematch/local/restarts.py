@@ -9,6 +9,7 @@ not know of it.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
@@ -38,6 +39,8 @@ class Restarts:
 
     def __init__(self, stepfunctions: Any) -> None:  # noqa: ANN401 - a module
         self._sf = stepfunctions
+        #: Writes all state to the disk, and returns whether that took it.
+        self.write_state: Callable[[], bool] = lambda: True
 
     def install(self) -> None:
         """Put it in, before the emulator reads what was kept."""
@@ -70,7 +73,10 @@ class Restarts:
                 await app(scope, receive, send)
                 return
             await asyncio.to_thread(self.tell)
-            await Response(status_code=204)(scope, receive, send)
+            # Nobody uploads before: a kill must not leave photographs in a bucket of no stack.
+            written = await asyncio.to_thread(self.write_state)
+            status = HTTPStatus.NO_CONTENT if written else HTTPStatus.INSUFFICIENT_STORAGE
+            await Response(status_code=status)(scope, receive, send)
 
         return app_and_tell
 

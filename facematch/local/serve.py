@@ -14,7 +14,7 @@ from pathlib import Path
 from facematch.errors import about_file
 from facematch.local.cloud import LocalCloud
 from facematch.local.errors import LocalCloudError
-from facematch.local.home import Home, held_by
+from facematch.local.home import Home
 from facematch.terminal import shown
 
 
@@ -45,7 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
     os.set_inheritable(options.lock, False)  # noqa: FBT003 - the function's own interface
     lock = os.fdopen(options.lock, "r+")
     try:
-        held_by(os.getpid(), lock)
         cloud = LocalCloud(Home(options.home), lock=lock, overrides=overrides, say=_say)
         with cloud:
             starting = False

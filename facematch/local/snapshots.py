@@ -103,8 +103,8 @@ class Snapshots:
                 taken = time.monotonic() - started
                 interval = max(SHORTEST_INTERVAL, _INTERVAL_PER_DURATION * taken)
 
-    def write(self) -> None:
-        """Write the state of every service that has one."""
+    def write(self) -> bool:
+        """Write the state of every service that has one; whether the disk took all of it."""
         with self._lock:
             refused = self._refused_by_disk()
             if refused and not self._refused:
@@ -118,6 +118,7 @@ class Snapshots:
             elif self._refused and not refused:
                 self._events.note("The state of the services is written to the disk again.")
             self._refused = bool(refused)
+        return not refused
 
     def end(self, _services: object) -> None:
         """Write the last state, after the snapshot that is being written."""

@@ -380,7 +380,7 @@ def test_a_damaged_state_is_said_and_left_as_it_is(
 
 def test_settings_for_a_local_cloud_that_runs_already_are_not_ignored(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    with home.lock():
+    with home.lock(), home.hold():
         home.is_running(Running(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "Stack"))
         without = facematch(tmp_path, "local", "start")
         with_settings = facematch(tmp_path, "local", "start", "-c", "notify_threshold=50")

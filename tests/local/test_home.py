@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facematch.evidence.write import Dashboards
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
-from facematch.local.home import Home
+from facematch.local.home import Home, Running
 
 
 def mode(path: Path) -> int:
@@ -86,6 +87,16 @@ def test_the_projects_folder_is_closed_with_everything_below_it(
         assert mode(root) == 0o700
 
 
+def test_looking_for_evidence_pages_closes_the_folder_of_their_list(tmp_path: Path) -> None:
+    root = tmp_path / ".facematch"
+    root.mkdir()
+    root.chmod(0o755)
+
+    Dashboards(root).drop_stale("FaceMatching", local=True)
+
+    assert mode(root) == 0o700
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may change the mode of everybody's folders")
 def test_a_folder_of_another_user_is_refused() -> None:
     with pytest.raises(LocalCloudError, match="FACEMATCH_HOME"):
@@ -143,6 +154,41 @@ def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: Home
     child.communicate(b"\n")
 
     assert not home.is_claimed()
+
+
+def test_the_holder_is_told_while_it_lives_and_never_after(home: Home) -> None:
+    """By then its id may be another process's, which a stop would end."""
+    wait = (
+        "import sys; from pathlib import Path; from facematch.local.home import Home; "
+        "file = Home(Path(sys.argv[1])).hold(); print('held', flush=True); input()"
+    )
+    with home.lock():
+        child = subprocess.Popen(
+            [sys.executable, "-c", wait, str(home.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert home.holder() is None or home.holder() == child.pid
+        assert child.stdout
+        child.stdout.readline()
+        assert home.holder() == child.pid
+        child.kill()
+        child.communicate()
+
+        assert (home.folder / "holder").read_text() == str(child.pid)
+        assert home.holder() is None
+        with home.hold():
+            assert home.holder() == os.getpid()
+        assert home.holder() is None
+
+
+def test_a_local_cloud_whose_holder_was_killed_does_not_run(home: Home) -> None:
+    with home.lock():
+        with home.hold():
+            home.is_running(Running(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "S"))
+            assert home.running()
+
+        assert home.running() is None  # though what it had started claims the folder
 
 
 # --- Ports ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,12 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
         os.kill(engine, signal.SIGKILL)
 
         assert cloud.ended.wait(PATIENCE_SECONDS)
+        assert cloud.running
+        # Nobody listens in its place: a client would wait for an answer.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(
+                ("127.0.0.1", int(cloud.running.rekognition.rpartition(":")[2])), timeout=10
+            )
 
     told = facematch(home, "local", "status", "--json")
     assert told.returncode == 1
@@ -146,6 +153,31 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
     shown = facematch(home, "local", "status")
     assert "No local cloud is running" in shown.stdout
     assert "ended by itself 3 times" in shown.stdout
+
+
+def test_what_is_deployed_is_on_the_disk_before_it_runs(home: Path) -> None:
+    """Else a kill would leave the first photographs in a bucket that no stack knows any more."""
+    with LocalCloud(Home(home)) as cloud:
+        kept = (home / "state" / "services" / "cloudformation.json").read_text()
+        assert cloud.running
+        resources = cloud.client("cloudformation").describe_stack_resources(
+            StackName=cloud.running.stack_name
+        )["StackResources"]
+
+    buckets = [r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::S3::Bucket"]
+    assert len(buckets) == 2
+    assert all(bucket in kept for bucket in buckets)
+    assert '"StackStatus": "CREATE_COMPLETE"' in kept
+
+
+def test_a_start_after_a_kill_before_the_first_snapshot_begins_anew(home: Path) -> None:
+    with LocalCloud(Home(home)):
+        pass
+    for file in (home / "state" / "services").glob("*.json"):
+        file.unlink()
+
+    with LocalCloud(Home(home)) as cloud:
+        assert cloud.client("stepfunctions").list_state_machines()["stateMachines"]
 
 
 def test_events_are_kept_with_a_bound_and_read_from_the_last_start_on(tmp_path: Path) -> None:
