@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from facematch import audit as module
 from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
@@ -523,3 +525,26 @@ def refuse_one(sqs: Any) -> None:
         sqs.meta.events.unregister("after-call.sqs.SendMessageBatch", refuse)
 
     sqs.meta.events.register("after-call.sqs.SendMessageBatch", refuse)
+
+
+def test_a_report_that_must_not_be_looked_at_is_not_taken_for_absent(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    """With 403 an audit would send every such version through the queue again."""
+    image = put(cloud, "Ann_1.jpg")
+
+    class Denied:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cloud.s3, name)
+
+        def head_object(self, **_: Any) -> None:
+            response: Any = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(response, "HeadObject")
+
+    make = deployment.make_client
+    denied = replace(
+        deployment, make_client=lambda service: Denied() if service == "s3" else make(service)
+    )
+    with pytest.raises(ClientError, match="403"):
+        found(denied)
+    assert found(deployment) == {Found.MISSING: [image.key]}

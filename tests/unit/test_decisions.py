@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,6 +264,43 @@ def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
     file = json_file(tmp_path, exported(DIFFERENT))
     assert imported(racing, file) == ["older than what is there"]
     assert read_decisions(deployment) == {("Ann", "Bo"): newer}
+
+
+def test_a_decision_that_is_forgotten_between_look_and_write_does_not_stop_an_import(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    older = replace(DIFFERENT, note="before", decided_at=DECIDED_AT - timedelta(hours=1))
+    imported(deployment, json_file(tmp_path, exported(older)))
+    s3 = own_client("s3")
+
+    class Forgetful:
+        """S3, while somebody deletes the decision: a conditional write then answers NoSuchKey."""
+
+        exceptions = s3.exceptions
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def put_object(self, **request: Any) -> Any:
+            if "IfMatch" in request:
+                s3.delete_object(Bucket=request["Bucket"], Key=request["Key"])
+                response: Any = {"Error": {"Code": "NoSuchKey"}}
+                raise ClientError(response, "PutObject")
+            return s3.put_object(**request)
+
+    forgetful = replace(deployment, make_client=lambda _: Forgetful())
+    file = json_file(tmp_path, exported(DIFFERENT))
+    assert imported(forgetful, file) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+
+
+def test_of_two_decisions_of_one_moment_the_one_that_is_imported_last_counts(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    imported(deployment, json_file(tmp_path, exported(DIFFERENT)))
+    same = replace(DIFFERENT, decision=Decided.SAME_PERSON)
+    assert imported(deployment, json_file(tmp_path, exported(same))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): same}
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,22 @@ def test_a_photograph_that_was_deleted_and_uploaded_anew_matches_again(
     assert names(deployment) == {("Ann", "Bea")}
 
 
+def test_a_face_that_is_leaving_just_now_is_no_evidence(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    """A removal has marked it, and was stopped before it took the face out."""
+    for key in (ANN, BEA):
+        processed(cloud, cloud.upload(key, photograph(0)))
+    assert names(deployment) == {("Ann", "Bea")}
+    register = register_key(IMAGES, ANN)
+    (record,) = cloud.records(register) or []
+    for entry in record["versions"].values():
+        entry["leaving"] = True
+    cloud.write(register, record)
+
+    assert names(deployment) == set()
+
+
 def test_without_a_register_the_listing_decides(cloud: Cloud, deployment: Deployment) -> None:
     """As after report and registers were restored from somewhere in part."""
     for key in (ANN, BEA):

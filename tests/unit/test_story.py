@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from facematch import cli, operate
+from facematch.errors import Unusable
 from facematch.story import story
 
 from .cloud import IMAGES, deployment_of, own_client
@@ -108,3 +109,9 @@ def test_without_versioning_too(cloud: Cloud) -> None:
 
     assert told.image == bo
     assert [row["key"] for row in told.seen_by_others] == [ann.key]
+
+
+@pytest.mark.usefixtures("found")
+def test_a_key_that_begins_another_one_is_not_that_other(cloud: Cloud) -> None:
+    with pytest.raises(Unusable, match="no object of that key"):
+        story(as_somebody(cloud), "Bo_1")
