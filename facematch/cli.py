@@ -351,7 +351,7 @@ def local_start(
 
 
 def _claimed(home: Home) -> IO[str] | None:
-    """Claim the folder, after whoever starts or stops there; None when a local cloud runs there."""
+    """Claim the folder as soon as no other process starts or stops there; None when one runs."""
     from facematch.local.errors import LocalCloudError  # noqa: PLC0415
 
     waiting = False

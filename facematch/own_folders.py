@@ -72,7 +72,7 @@ class OwnFolders:
         self._layout = layout
 
     def marked(self, folder: Path) -> bool:
-        """Whether the folder has the marker, whoever wrote it."""
+        """Tell whether the folder has the marker, no matter who wrote it."""
         marker = folder / self._layout.marker
         return marker.is_file() and not marker.is_symlink()
 

@@ -134,7 +134,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     minimum
         Lowest similarity of a match, %.
     limit
-        So many matches are kept: the best of each pair of names, then the best of the rest.
+        The most matches that are kept: the best of each pair of names, then the best of the rest.
     """
     present = Present.listed(deployment)
     current = present.current

@@ -124,12 +124,12 @@ class _Source:
 
     @property
     def width(self) -> int:
-        """Of the upright image."""
+        """Width of the upright image, pixels."""
         return self.image.height if self.turn.swaps else self.image.width
 
     @property
     def height(self) -> int:
-        """Of the upright image."""
+        """Height of the upright image, pixels."""
         return self.image.width if self.turn.swaps else self.image.height
 
     def size_within(self, side: int) -> tuple[int, int]:

@@ -213,8 +213,8 @@ DIFFERENCES: Final = (
     ),
     Difference(
         what="Callers",
-        on_aws="whoever signs with a key of the account, or has a right without one",
-        here="whoever names the access key that was made for this local cloud (facematch local "
+        on_aws="callers that sign with a key of the account, or have a right without one",
+        here="callers that name the access key that was made for this local cloud (facematch local "
         "env); signatures are not checked. Browsers are refused, and so are links without a key, "
         "such as the one to which a custom resource answers",
         why="every process of the machine reaches the ports, and the emulator takes any key for "

@@ -29,7 +29,7 @@ _OURS: Final = frozenset(
         *("dashboard", "photographs"),  # of the demo
     }
 )
-#: Whoever only looks whether the folder is claimed holds the lock for a moment.
+#: A process that only looks whether the folder is claimed holds the lock for a moment.
 _LOCK_TRIES: Final = 10
 _LOCK_PAUSE_SECONDS: Final = 0.05
 

@@ -539,7 +539,7 @@ class FaceWorkers:
 
     Notes
     -----
-    Such an image is remembered, and refused at once when it comes again: whoever asked may have
+    Such an image is remembered, and refused at once when it comes again: the caller may have
     stopped waiting for the answer and ask again, many times.
     """
 

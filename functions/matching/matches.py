@@ -36,8 +36,8 @@ def judged(
     carry its own key.
 
     What does not fit is cut so that a name costs no other name its place: the best face of each
-    name is kept first, and then the best of the rest. Whoever may upload could otherwise hide a
-    name behind many copies of one photograph.
+    name is kept first, and then the best of the rest. Otherwise somebody with upload rights could
+    hide a name behind many copies of one photograph.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def failure_key(image: UploadedImage) -> str:
 
 
 def delivery_failure_key(image: UploadedImage) -> str:
-    """Of the record that the version's notification failed, in the output bucket."""
+    """Return the key of the record that the version's notification failed."""
     return record_key("delivery_failures", image.day, image.digest)
 
 
@@ -298,7 +298,7 @@ def image_columns(image: UploadedImage) -> dict[str, Any]:
 
 
 def record_key(kind: str, day: str, digest: str) -> str:
-    """Of a version's record of a kind: reports, matches, failures or delivery_failures."""
+    """Return the key of a version's record: reports, matches, failures or delivery_failures."""
     return f"{kind}/dt={day}/{digest}.json"
 
 
