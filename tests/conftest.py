@@ -9,12 +9,10 @@ import pytest
 _TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the workflow's tests, which share one deployed local cloud, in one process.
-
-    Everything else is about as long, and goes into the other.
-    """
+    """Keep the tests that share one deployed local cloud in one process, in their order."""
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
-        group = "workflow" if folder == "workflow" else "rest"
-        item.add_marker(pytest.mark.xdist_group(group))
+        if folder in {"before", "workflow"}:
+            item.add_marker(pytest.mark.xdist_group(folder))
