@@ -32,7 +32,7 @@ demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on 
 	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: setup ## every test: units, infrastructure, local cloud, the executed workflow
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 chaos: setup ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
 	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)

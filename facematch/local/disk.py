@@ -248,9 +248,15 @@ class Disk:
             return path
         root = path[: -len(key) - 1]
         parents = (path[:end] for end in range(len(root) + 1, len(path)) if path[end] == "/")
-        if os.path.isdir(path) or any(_is_file(f"{parent}.meta.json") for parent in parents):  # noqa: PTH112
+        if os.path.isdir(path) or any(self._has_marker(parent) for parent in parents):  # noqa: PTH112
             return f"{root}/{self._s3._ENCODED_KEYS_DIR}/{self._s3._encoded_key_name(key)}"
         return path
+
+    def _has_marker(self, path: str) -> bool:
+        """Tell whether a key has its description here, or gets it by the change being prepared."""
+        described = f"{path}.meta.json"
+        prepared = self._change is not None and self._change.prepares(described)
+        return prepared or _is_file(described)
 
     def fire(self, *given: Any, **named: Any) -> None:
         """Tell of a change when it is on the disk."""
@@ -318,15 +324,22 @@ class _Change:
                 left = left[file.write(left) :]
         self._step(path, staged)
 
+    def prepares(self, path: str) -> bool:
+        """Tell whether a file will be there."""
+        return self._steps.get(self._place(path)) is not None
+
     def remove(self, path: str) -> None:
         """Prepare the removal of a file, if there is one."""
         if _is_file(path):
             self._step(path, None)
 
     def _step(self, path: str, staged: str | None) -> None:
-        place = path.removeprefix(f"{self._journal.root}/")
+        place = self._place(path)
         self._steps.pop(place, None)
         self._steps[place] = staged
+
+    def _place(self, path: str) -> str:
+        return path.removeprefix(f"{self._journal.root}/")
 
     def take_place(self) -> None:
         """Put what is prepared into its places.

@@ -373,6 +373,15 @@ def test_a_refused_change_did_not_happen_and_an_answered_one_survives(
 @example(steps=[put()], last=put(body=b"22"), number=6)
 @example(steps=[put(bucket=PLAIN)], last=put(bucket=PLAIN, body=b"22"), number=9)
 @example(steps=[put(), put(body=b"22")], last=put("delete a version"), number=4)
+@example(
+    steps=[
+        Step(kind="put", bucket="images", key="a//", other="a/b", body=b""),
+        Step(kind="put", bucket="output", key="a/b", other="a/b", body=b""),
+        Step(kind="delete many", bucket="images", key="a/b", other="a/b/c", body=b""),
+    ],
+    last=Step(kind="put", bucket="images", key="a/b", other="a/b", body=b""),
+    number=1,
+)
 def test_a_change_that_is_killed_happened_as_a_whole_or_not_at_all(
     make: Callable[[], Any], steps: list[Step], last: Step, number: int
 ) -> None:

@@ -23,6 +23,7 @@ from facematch.local.collections import CollectionFace, CollectionStore
 from facematch.local.events import Events
 from facematch.local.faces import EMBEDDING_SIZE, Box
 from facematch.photographs import fetch_photographs
+from tests.local.conftest import KEYS
 from tests.local.processes import emulating, eventually, facematch
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def s3_at(endpoint: str) -> Any:
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=KEYS.user.id,
+        aws_secret_access_key=KEYS.user.secret,
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
 
