@@ -22,6 +22,8 @@ from facematch.local import room
 from facematch.local.collections import CollectionFace, CollectionStore
 from facematch.local.events import Events
 from facematch.local.faces import EMBEDDING_SIZE, Box
+from facematch.local.home import Home
+from facematch.local.keys import AccessKey, AccessKeys
 from facematch.photographs import fetch_photographs
 from tests.local.conftest import KEYS
 from tests.local.processes import emulating, eventually, facematch
@@ -68,13 +70,13 @@ def fill(folder: Path, leaving: int = 0) -> Path:
     return file
 
 
-def s3_at(endpoint: str) -> Any:
+def s3_at(endpoint: str, key: AccessKey = KEYS.user) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id=KEYS.user.id,
-        aws_secret_access_key=KEYS.user.secret,
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
 
@@ -243,7 +245,7 @@ def test_a_local_cloud_on_a_disk_that_gets_full_stops_uploads_in_time_and_says_s
             # So it is for every other client.
             told = json.loads(facematch(home, "local", "status", "--json").stdout)
             with pytest.raises(ClientError, match="takes no photographs"):
-                s3_at(told["endpoint"]).put_object(
+                s3_at(told["endpoint"], AccessKeys.read(Home(home).keys).user).put_object(
                     Bucket=told["outputs"]["ImagesBucket"], Key="images/Cy_1.jpg", Body=b"x"
                 )
             filler.unlink()
