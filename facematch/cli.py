@@ -405,10 +405,10 @@ def local_stop(*, quiet: Quiet = False) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(holder, signal.SIGTERM)
             if time.monotonic() > deadline:
-                end = f", or end it with: kill -KILL {holder}" if holder else ""
+                end = f", or end it with 'kill -KILL {holder}'" if holder else ""
                 fail(
-                    f"The local cloud in {home.folder} has not ended for a minute. Look into "
-                    f"{home.logs}{end}",
+                    f"The local cloud in {home.folder} has not ended for a minute. Look at what "
+                    f"it says in {home.logs}{end}.",
                     FAILED,
                 )
             time.sleep(0.1)
