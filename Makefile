@@ -42,6 +42,13 @@ demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on 
 test: .venv/.test ## every test: units, infrastructure, local cloud, the executed workflow
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
+check: .venv/.test ## what to run while you work: lint and the unit tests, in a minute
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal tests/unit $(ARGS)
+
 chaos: .venv/.test ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
 	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)
 

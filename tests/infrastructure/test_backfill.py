@@ -20,6 +20,7 @@ from tests.infrastructure.test_rights import (
     rights,
     role_of_machine,
 )
+from tests.examples import examples
 from tests.unit.strategies import s3_keys
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_without_a_prefix_every_image_is_listed(
 
 
 @given(key=s3_keys().filter(lambda key: not key.endswith("/")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_every_key_of_a_listing_survives(template: Template, key: str) -> None:
     created = message(template, "Listing", listed(f"images/{key}"), prefix="images/")
 
@@ -151,7 +152,7 @@ def test_every_key_of_a_listing_survives(template: Template, key: str) -> None:
 
 
 @given(key=s3_keys().filter(lambda key: not key.endswith("/")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_every_key_of_an_inventory_survives(template: Template, key: str) -> None:
     line = {"Bucket": BUCKET, "Key": quote_plus(f"images/{key}", safe="/")}
 

@@ -26,6 +26,7 @@ from facematch.local.collections import (
     image_id,
 )
 from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ def test_ids_are_the_same_for_the_same_image_and_differ_in_every_part() -> None:
     assert len(ids) == 9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["add", "delete", "delete", "reopen"]), st.integers(0, 12)),
