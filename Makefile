@@ -3,55 +3,63 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
-NODE_BIN := $(shell pwd)/.venv/bin
+# Modules are compiled once, even where containers are told not to.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos bench figures lint format synth deploy clean lock
+.PHONY: help setup demo test check chaos bench figures lint format synth deploy clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP) ## the virtual environment, pinned by constraints.txt
+setup: .venv/.demo ## the virtual environment for the demo and the command line, pinned with hashes
 
-$(STAMP): pyproject.toml constraints.txt
+# The set `test` holds the set `demo`.
+.venv/.demo: constraints/demo.txt constraints/uv.txt pyproject.toml .ci/install.py
+	$(call install,demo)
+
+.venv/.test: constraints/test.txt constraints/uv.txt pyproject.toml .ci/install.py
+	$(call install,test)
+	@touch .venv/.demo
+
+.venv-bench/.bench: constraints/bench.txt constraints/uv.txt
+	$(call install,bench)
+
+define install
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "There is no '$(PYTHON)' on the PATH. Install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), and Python 3.11 or newer is needed. Name one: make setup PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
-		echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu it is a package of its own: apt install python3-venv"; exit 1; }
-	@echo "Installing into .venv (a minute or two, the first time) ..."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --prefer-binary \
-		--require-hashes -r constraints.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Installing the set '$(1)' into $(@D) ..."
+	@$(PYTHON) .ci/install.py $(1)
 	@touch $@
+endef
 
 demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on yours)
 	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
-test: setup ## every test: units, infrastructure, local cloud, the executed workflow
+test: .venv/.test ## every test: units, infrastructure, local cloud, the executed workflow
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-chaos: setup ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
+check: .venv/.test ## what to run while you work: lint and the unit tests, in a minute
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal tests/unit $(ARGS)
+
+chaos: .venv/.test ## 300 photographs under each fault plan, compared with a clean run (PHOTOS=dir: yours)
 	@$(BIN)/python -m tests.chaos $(if $(PHOTOS),--photos '$(PHOTOS)') $(ARGS)
 
-bench: setup .venv-bench/.installed ## speed, against what else there is (PHOTOS=dir ALIASES=file OUTPUT=dir ARGS=...)
+bench: .venv/.test .venv-bench/.bench ## speed, against what else there is (PHOTOS=dir ALIASES=file OUTPUT=dir ARGS=...)
 	@$(BIN)/python -m tests.benchmarks $(if $(PHOTOS),--photos '$(PHOTOS)') \
 		$(if $(ALIASES),--aliases '$(ALIASES)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
-.venv-bench/.installed: constraints-bench.txt
-	@echo "Installing what is compared with into .venv-bench (600 MB, half a minute) ..."
-	@test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
-		--no-deps --require-hashes -r constraints-bench.txt
-	@touch $@
-
-figures: setup ## the plots of docs/measured.md, from docs/measured/*.json
+figures: .venv/.test ## the plots of docs/measured.md, from docs/measured/*.json
 	@$(BIN)/python -m tests.benchmarks.figures
 
-lint: setup ## ruff, mypy, the import contracts of the rooms; cdk-nag and cfn-lint on the templates
+lint: .venv/.test ## ruff, mypy, the import contracts of the rooms; cdk-nag and cfn-lint on the templates
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -61,7 +69,7 @@ lint: setup ## ruff, mypy, the import contracts of the rooms; cdk-nag and cfn-li
 		-c quicksight_principal_arn=arn:aws:quicksight:us-east-1:111122223333:group/default/managers
 	@$(BIN)/cfn-lint cdk.out/*.template.json
 
-format: setup ## let ruff rewrite what it can
+format: .venv/.test ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -77,10 +85,5 @@ clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out,
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: setup ## make the constraints files anew from pyproject.toml (needs uv)
-	@(sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.11 --all-extras \
-		--generate-hashes --no-annotate --no-header --quiet pyproject.toml) > constraints.new && \
-		mv constraints.new constraints.txt
-	@(sed -n '/^#/p' constraints-bench.txt; uv pip compile --universal --python-version 3.11 \
-		--group bench --generate-hashes --no-annotate --no-header --quiet) > constraints.new && \
-		mv constraints.new constraints-bench.txt
+lock: setup ## make constraints/ anew, with the newest versions that pyproject.toml allows
+	@$(PYTHON) .ci/install.py --lock

@@ -504,7 +504,10 @@ def environment(
     enforce_permissions
         Refuse what a function's role, or the policy of a queue, topic or bucket, does not allow.
     """
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE")
+    kept = (
+        *("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "OPENBLAS_CORETYPE"),
+        "PYTHONDONTWRITEBYTECODE",
+    )
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         "AWS_CONFIG_FILE": os.devnull,
@@ -530,7 +533,6 @@ def environment(
         "S3_DATA_DIR": str(state / "s3"),
         "SFN_WAIT_SCALE": f"{wait_scale:g}",
         "TMPDIR": str(state / "tmp"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -425,7 +425,7 @@ def _model_file(name: str, digest: str) -> Path:
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise ModelFilesError(
             f"The face model {path} is not the file that this engine was tested with (its "
-            f"SHA-256 differs); install the version of {_MODELS_PACKAGE} in constraints.txt."
+            f"SHA-256 differs); install the version of {_MODELS_PACKAGE} in constraints/demo.txt."
         )
     return path
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 from facematch import backfill as command
 from functions.events import ObjectCreated, Road, changed_objects
+from tests.examples import examples
 from tests.infrastructure.test_rights import (
     IMAGES,
     LOG_DELIVERY_AND_TRACES,
@@ -142,7 +143,7 @@ def test_without_a_prefix_every_image_is_listed(
 
 
 @given(key=s3_keys().filter(lambda key: not key.endswith("/")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_every_key_of_a_listing_survives(template: Template, key: str) -> None:
     created = message(template, "Listing", listed(f"images/{key}"), prefix="images/")
 
@@ -151,7 +152,7 @@ def test_every_key_of_a_listing_survives(template: Template, key: str) -> None:
 
 
 @given(key=s3_keys().filter(lambda key: not key.endswith("/")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_every_key_of_an_inventory_survives(template: Template, key: str) -> None:
     line = {"Bucket": BUCKET, "Key": quote_plus(f"images/{key}", safe="/")}
 

@@ -13,12 +13,17 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
 import app as cdk_app
+from facematch.toolkit import cdk_index, synthesise, synthesised
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: No Node.js, no Docker, no AWS command line to be found.
-BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+#: No Node.js, no Docker, no AWS command line to be found. The CDK has been unpacked, which is slow.
+BARE = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/nonexistent",
+    "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cdk_index().parents[3]),
+}
 
 
 def run_app(outdir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -66,6 +71,17 @@ def test_the_app_by_itself_and_under_the_command_line_give_the_same_template(
     names = ("FaceMatching.template.json", "FaceMatching.assets.json")
     for name in names:
         assert (tmp_path / "alone" / name).read_text() == (tmp_path / "under" / name).read_text()
+
+
+def test_the_index_that_jsii_makes_of_the_cdk_is_where_we_look_for_it() -> None:
+    assert cdk_index().is_file()
+
+
+def test_the_template_of_the_local_cloud_is_that_of_aws(tmp_path: Path) -> None:
+    name = "FaceMatching.template.json"
+    assert (synthesised() / name).read_text() == (
+        synthesise(tmp_path / "assembly") / name
+    ).read_text()
 
 
 def test_a_setting_from_the_command_line_is_text_and_is_understood(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from facematch.local.collections import (
     image_id,
 )
 from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +100,7 @@ def test_ids_are_the_same_for_the_same_image_and_differ_in_every_part() -> None:
     assert len(ids) == 9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["add", "delete", "delete", "reopen"]), st.integers(0, 12)),
@@ -358,7 +359,7 @@ STEPS = st.one_of(
 MOVING = [("add", 40, 40), ("add", 40, 120), ("add", 2, 255)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=st.lists(STEPS, min_size=2, max_size=25))
 # Rows that move between pages: what they leave behind there is not cleared when they are deleted.
 @example([*MOVING, ("delete", 1, 50), ("delete", 30, 71)])

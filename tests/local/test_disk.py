@@ -19,6 +19,7 @@ from ministack.services import s3
 
 from facematch.local import disk as disks
 from facematch.local.disk import Disk, recover
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -325,7 +326,7 @@ def put(kind: str = "put", body: bytes = b"1", key: str = KEYS[0], bucket: str =
     return Step(kind, bucket, key, KEYS[1], body)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(STEPS, st.none() | FAULTS), min_size=1, max_size=8))
 @example(steps=[(put(), None), (put(body=b"22"), (full_from, 4))])
 @example(steps=[(put(), None), (put(body=b"22"), None), (put("delete"), (broken_at, 3))])
@@ -368,7 +369,7 @@ def test_a_refused_change_did_not_happen_and_an_answered_one_survives(
             assert emulator.seen() == now
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEPS, max_size=5), last=STEPS, number=st.integers(1, 20))
 @example(steps=[put()], last=put(body=b"22"), number=6)
 @example(steps=[put(bucket=PLAIN)], last=put(bucket=PLAIN, body=b"22"), number=9)

@@ -35,6 +35,7 @@ from facematch.local.faces import (
     check_model_files,
     similarity,
 )
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -450,7 +451,7 @@ def test_another_image_format_is_refused_by_content_not_by_decoder(
             engine.detect_and_embed(encoded(portrait.resize((100, 100)), file_format))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_analysed_or_refused_but_never_crashes(
     engine: FaceEngine, portrait: Image.Image, data: st.DataObject

@@ -20,6 +20,7 @@ from facematch.evidence.write import Dashboards
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
 from facematch.local.home import Home, Running
+from tests.examples import examples
 
 
 def mode(path: Path) -> int:
@@ -279,7 +280,7 @@ def test_both_ports_are_moved(state: tuple[Home, int, int, Path]) -> None:
     assert file.read_text() == kept(*now, first)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=st.integers(0, 12), both=st.booleans(), again=st.booleans())
 def test_a_move_that_is_killed_at_any_moment_is_finished_by_the_next_start(
     tmp_path_factory: pytest.TempPathFactory, *, steps: int, both: bool, again: bool

@@ -44,6 +44,7 @@ from facematch.local.rekognition import (
     RequestReader,
     S3Images,
 )
+from tests.examples import examples
 from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
@@ -773,7 +774,7 @@ PLAUSIBLE = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     operation=st.sampled_from(OPERATIONS),
     parameters=st.dictionaries(MEMBERS, PLAUSIBLE | JSON, max_size=6) | JSON,
@@ -786,7 +787,7 @@ def test_whatever_json_comes_the_answer_is_one_of_aws(
     assert_in_model(operation, answer if status == 200 else {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     body=st.binary(max_size=300),
     target=st.sampled_from([f"RekognitionService.{name}" for name in OPERATIONS])

@@ -38,6 +38,7 @@ from facematch.local.rekognition import (
     S3Images,
 )
 from tests.crafted import with_scans
+from tests.examples import examples
 from tests.local.conftest import KEYS
 from tests.local.test_rekognition import (
     BUCKET,
@@ -228,7 +229,7 @@ def near_misses(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def test_a_request_that_is_nearly_right_is_carried_out_or_refused(served: Served) -> None:
-    @settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+    @settings(max_examples=examples(400), deadline=None, suppress_health_check=SLOW)
     @given(near_misses())
     def fuzz(case: tuple[str, bytes]) -> None:
         operation, body = case
@@ -363,7 +364,7 @@ def test_odd_http_is_answered_or_dropped(served: Served) -> None:
 
 
 def test_http_with_any_bytes_in_it_is_answered_or_dropped(served: Served) -> None:
-    @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+    @settings(max_examples=examples(100), deadline=None, suppress_health_check=SLOW)
     @given(place=st.integers(0, len(GOOD) - 1), length=st.integers(0, 3), put=st.binary(max_size=4))
     def fuzz(place: int, length: int, put: bytes) -> None:
         assert_no_server_error(exchange(served, GOOD[:place] + put + GOOD[place + length :]))

@@ -12,6 +12,7 @@ from hypothesis import settings
 from moto import mock_aws
 
 from functions.aws import clients
+from tests.examples import examples
 
 from .cloud import REGION, Cloud
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import botocore.session
 
-settings.register_profile("unit", deadline=None)
+settings.register_profile("unit", deadline=None, max_examples=examples(100))
 settings.load_profile("unit")
 
 _FROM_OUTSIDE = (

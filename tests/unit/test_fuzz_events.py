@@ -17,6 +17,7 @@ from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import Removal, UploadedImage, image_or_removal
 from functions.matching.reports import failure_key, json_lines
+from tests.examples import examples
 
 from .cloud import IMAGES, event_file, put_body
 from .strategies import NAME_PATTERN, json_values
@@ -122,13 +123,13 @@ def rejected(image: UploadedImage) -> dict[str, Any]:
     return failure_record(image, failure, name_pattern=NAME_PATTERN)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(body=nearly_events())
 def test_an_event_with_wrong_values_is_carried_through_or_not_understood(body: str) -> None:
     carried_through(body)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(body=st.text() | json_values.map(json.dumps) | fragments)
 @example(body="")
 @example(body="\ufeff{}")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from functions.aws.turns import SharedTurns
 from functions.matching.pace import Pace
+from tests.examples import examples
 
 from .cloud import PACE_TABLE, own_client
 
@@ -101,7 +102,7 @@ def test_without_a_limit_nobody_stands_in_line() -> None:
     assert (time.now, turns.next_turn) == (START, 0.0)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(20))
 @given(
     interval=st.floats(0.01, 20),
     waits=st.lists(st.floats(0, 30), min_size=1, max_size=20),

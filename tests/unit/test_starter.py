@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from functions.aws.turns import SharedTurns
 from functions.matching.images import UploadedImage
 from functions.matching.pace import Pace
+from tests.examples import examples
 
 from .cloud import (
     IMAGES,
@@ -180,7 +181,9 @@ def test_when_every_message_fails_every_message_comes_again(cloud: Cloud) -> Non
 
 @given(value=json_values, data=st.data())
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 def test_any_body_either_succeeds_or_comes_again(
     cloud: Cloud, value: Any, data: st.DataObject
