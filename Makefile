@@ -65,7 +65,7 @@ lint: .venv/.test ## ruff, mypy, the import contracts of the rooms; cdk-nag and 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/infrastructure -k cdk_nag
-	@$(BIN)/python -m facematch.toolkit synth --quiet \
+	@$(BIN)/python -m workflow.synthesis synth --quiet \
 		-c quicksight_principal_arn=arn:aws:quicksight:us-east-1:111122223333:group/default/managers
 	@$(BIN)/cfn-lint cdk.out/*.template.json
 
@@ -74,10 +74,10 @@ format: .venv/.test ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 
 synth: setup ## the CloudFormation template, in cdk.out (CONTEXT='-c name=value': settings)
-	@$(BIN)/python -m facematch.toolkit synth --quiet $(CONTEXT)
+	@$(BIN)/python -m workflow.synthesis synth --quiet $(CONTEXT)
 
 deploy: setup ## deploy to the AWS account of your credentials (CONTEXT='-c name=value')
-	@$(BIN)/python -m facematch.toolkit deploy $(CONTEXT)
+	@$(BIN)/python -m workflow.synthesis deploy $(CONTEXT)
 
 clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out, caches)
 	@test ! -x $(BIN)/facematch || $(BIN)/facematch local stop --quiet || true

@@ -14,16 +14,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
+from functions.aws.events import ExecutionEnded
 from functions.aws.executions import Executions
-from functions.ended import ExecutionEnded
 from functions.matching.errors import ImageRejected
-from functions.matching.failures import (
-    Failure,
-    FailureStatus,
-    Lacking,
-    failure_record,
-    lacking,
-)
+from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record, lacking
 from functions.matching.images import UploadedImage, image_or_removal
 from functions.matching.settings import FailureSettings
 from functions.observability import logger, metrics, working_on

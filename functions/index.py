@@ -13,7 +13,7 @@ from functions.aws.collection import FaceCollection
 from functions.aws.register import FaceRegisters
 from functions.matching.errors import ImageRejected, Reason, Unavailable
 from functions.matching.images import UploadedImage
-from functions.matching.rejection import insist_on_usable
+from functions.matching.rejection import require_usable
 from functions.matching.settings import IndexSettings
 from functions.observability import logger, metrics, working_on
 
@@ -39,8 +39,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
     try:
-        insist_on_usable(image, settings.name_pattern)
-        images.insist_on_current(image)
+        require_usable(image, settings.name_pattern)
+        images.require_current(image)
         began = time.time()
         indexed = collection.index(
             image, max_faces=settings.max_faces, quality_filter=settings.quality_filter
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         raise
     register, new = join(image, indexed, began)
     if not new:
-        insist_on_still_current(image)
+        require_still_current(image)
     release_older_versions(image, register)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
     logger.info("indexed", faces=len(indexed.faces), unindexed=len(indexed.unindexed))
@@ -79,13 +79,13 @@ def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> tuple[Reg
         raise
 
 
-def insist_on_still_current(image: UploadedImage) -> None:
+def require_still_current(image: UploadedImage) -> None:
     """Take the version's faces back out if it was deleted or overwritten while it was indexed.
 
     Who did that may have been here before the faces were entered, and not have found them.
     """
     try:
-        images.insist_on_current(image)
+        images.require_current(image)
     except ImageRejected:
         registers.release(image, collection, leaving=lambda _: [image.digest], forget=True)
         raise
@@ -95,7 +95,7 @@ def release_what_it_overwrites(image: UploadedImage) -> None:
     """Take out the faces of what was under the key before an image that can have none itself."""
     known = registers.read(image)
     if known.entries:
-        images.insist_on_current(image)
+        images.require_current(image)
         release_older_versions(image, known)
 
 

@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         image, event["execution_arn"], event.get("redrive_count"), now=datetime.now(UTC)
     )
     key = output.write_report(image, written, replaces_nothing=first)
-    insist_on_not_deleted(image)
+    require_not_deleted(image)
     verdict = Verdict(
         status=Outcome(written["status"]),
         best_similarity=written["best_similarity"],
@@ -88,7 +88,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return verdict.to_payload()
 
 
-def insist_on_not_deleted(image: UploadedImage) -> None:
+def require_not_deleted(image: UploadedImage) -> None:
     """Take the report back if the image was deleted while it was on its way.
 
     The removal may have looked for a report before there was one. The report of a version that was

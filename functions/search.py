@@ -72,5 +72,5 @@ def look_alikes(image: UploadedImage, indexed: IndexedFaces) -> dict[str, LookAl
             for face in indexed.faces
         }
     except FaceNotFound as error:
-        images.insist_on_current(image)
+        images.require_current(image)
         raise Unavailable(str(error)) from None

@@ -13,9 +13,9 @@ from aws_lambda_powertools.utilities.batch import (
 
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
+from functions.aws.events import MessageNotUnderstood, Road, changed_objects
 from functions.aws.executions import Executions
-from functions.aws.turns import SharedTurns
-from functions.events import MessageNotUnderstood, Road, changed_objects
+from functions.aws.start_slots import SharedTurns
 from functions.matching.images import Removal
 from functions.matching.pace import Pace
 from functions.matching.settings import StarterSettings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from functions.events import ObjectCreated
+    from functions.aws.events import ObjectCreated
 
 settings = StarterSettings.from_environment()
 s3 = client("s3")

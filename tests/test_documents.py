@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from facematch.toolkit import PROJECT
 from functions.matching.decisions import Decided, Decision
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.failures import Failure, FailureStatus, failure_record
@@ -16,6 +15,7 @@ from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.reports import match_rows, report
 from workflow.settings import SETTINGS
+from workflow.synthesis import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 RECORDS = (PROJECT / "docs" / "records.md").read_text()
@@ -110,7 +110,7 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
 def test_no_command_is_named_that_is_not_there(text: str) -> None:
     from typer.main import get_command  # noqa: PLC0415
 
-    from facematch.cli import app  # noqa: PLC0415
+    from facematch.cli.main import app  # noqa: PLC0415
 
     commands = get_command(app).commands  # type: ignore[attr-defined] # a group
     named = set(re.findall(r"facematch (\w+)", text))

@@ -25,15 +25,18 @@ import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from facematch import cli, forget
-from facematch.errors import about_file, explained
-from facematch.evidence import write
-from facematch.toolkit import PROJECT
+from facematch.cli import main as cli
+from facematch.cli.main import status_of
+from facematch.errors import about_file
+from facematch.evidence import folders
+from facematch.operations import forget
+from facematch.stack.errors import explained
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from workflow.settings import SETTINGS, SettingError, Settings
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +48,7 @@ SPOKEN: Final = {"Actionable", "SettingError", "ModelFilesError", "_CannotStartE
 SPEAKING: Final = {"fail", "BadParameter", "refuses_with"}
 #: What is wrong, of a thing that is named, with a remedy that is added in one place.
 PARTS: Final = {
-    "QueryError": "facematch.query adds: mend it as docs/queries.md says",
+    "QueryError": "facematch.operations.query adds: mend it as docs/queries.md says",
     "MessageNotUnderstood": "the starter's log adds the message's id, and what to do",
 }
 #: Errors that are not for people, by the module and the class: who catches or says them.
@@ -59,40 +62,76 @@ OTHERS: Final = {
     ("functions", "ValueError"): "a bug or a broken record; the failure record's cause",
     ("functions", "TypeError"): "caught where a message or an input is read",
     ("workflow.settings", "ValueError"): "what is allowed: SettingError puts it into a sentence",
-    ("facematch.audit", "Exit"): "the report that was printed says it",
-    ("facematch.cli", "Exit"): "the lines that were printed say it",
-    ("facematch.collection", "Exit"): "the disagreements that were printed say it",
-    ("facematch.evidence.command", "Exit"): "the lines that were printed say it",
-    ("facematch.operate", "Exit"): "the results that were printed say it",
-    ("facematch.deployment", "about"): "explained() with the stack in front",
-    ("facematch.query", "ValueError"): "the command says which parameter is of the wrong type",
-    ("facematch.package_index", "NotFetched"): "PhotographsUnavailable has it as its reason",
-    ("facematch.folders", "_explained"): "about_file() says it, or the photograph takes no part",
-    ("facematch.costs.prices", "ValueError"): "PricesUnusable names the file and the price",
-    ("facematch.costs.prices", "TypeError"): "PricesUnusable names the file and the price",
+    ("facematch.operations.audit", "Exit"): "the report that was printed says it",
+    ("facematch.cli.main", "Exit"): "the lines that were printed say it",
+    ("facematch.operations.consistency", "Exit"): "the disagreements that were printed say it",
+    ("facematch.cli.evidence", "Exit"): "the lines that were printed say it",
+    ("facematch.cli.links", "Exit"): "the results that were printed say it",
+    ("facematch.stack.deployment", "about"): "explained() with the stack in front",
+    (
+        "facematch.operations.query",
+        "ValueError",
+    ): "the command says which parameter is of the wrong type",
+    ("facematch.local.package_index", "NotFetched"): "PhotographsUnavailable has it as its reason",
+    (
+        "facematch.files.photographs",
+        "_explained",
+    ): "about_file() says it, or the photograph takes no part",
+    ("facematch.planning.prices", "ValueError"): "PricesUnusable names the file and the price",
+    ("facematch.planning.prices", "TypeError"): "PricesUnusable names the file and the price",
     ("facematch.evidence.pictures", "_NoPictureError"): "the page is written without the picture",
     ("facematch.images.limits", "InvalidImageFormatError"): "each caller has its own words",
     ("facematch.images.limits", "ImageTooLargeError"): "each caller has its own words",
     ("facematch.images.limits", "TooCostlyError"): "each caller has its own words",
     ("facematch.images.cropping", "InvalidImageFormatError"): "the picture is left out",
-    ("facematch.local.faces", "InvalidImageFormatError"): "becomes Rekognition's own error",
-    ("facematch.local.faces", "ImageTooSmallError"): "becomes Rekognition's own error",
-    ("facematch.local.collections", "PageTokenError"): "becomes Rekognition's own error",
-    ("facematch.local.collections", "OtherModelError"): "the endpoint says what to do",
-    ("facematch.local.collections", "CollectionExistsError"): "becomes Rekognition's own error",
-    ("facematch.local.collections", "CollectionNotFoundError"): "becomes Rekognition's own error",
-    ("facematch.local.collections", "FaceNotFoundError"): "becomes Rekognition's own error",
-    ("facematch.local.rekognition", "RekognitionError"): "AWS's own words, as the service answers",
-    ("facematch.local.rekognition", "_image_too_large"): "AWS's own words",
-    ("facematch.local.rekognition", "_invalid_parameter"): "AWS's own words",
-    ("facematch.local.rekognition", "_internal_error"): "AWS's own words",
-    ("facematch.local.rekognition", "ValueError"): "JSON's own rule: becomes AWS's own words",
-    ("facematch.local.rekognition", "_invalid_image_format"): "AWS's own words, and a reason",
-    ("facematch.local.rekognition", "ArgumentTypeError"): "argparse adds the option and the usage",
-    ("facematch.local.disk", "OSError"): "becomes S3's own error",
-    ("facematch.local.athena", "ValueError"): "Athena's own words, as the reason of a query",
-    ("facematch.local.redrive", "_ExecutionError"): "Step Functions' own words",
-    ("facematch.local.distributed_map", "_ExecutionError"): "Step Functions' own words",
+    (
+        "facematch.local.rekognition.faces",
+        "InvalidImageFormatError",
+    ): "becomes Rekognition's own error",
+    ("facematch.local.rekognition.faces", "ImageTooSmallError"): "becomes Rekognition's own error",
+    (
+        "facematch.local.rekognition.collections",
+        "PageTokenError",
+    ): "becomes Rekognition's own error",
+    ("facematch.local.rekognition.collections", "OtherModelError"): "the endpoint says what to do",
+    (
+        "facematch.local.rekognition.collections",
+        "CollectionExistsError",
+    ): "becomes Rekognition's own error",
+    (
+        "facematch.local.rekognition.collections",
+        "CollectionNotFoundError",
+    ): "becomes Rekognition's own error",
+    (
+        "facematch.local.rekognition.collections",
+        "FaceNotFoundError",
+    ): "becomes Rekognition's own error",
+    (
+        "facematch.local.rekognition.server",
+        "RekognitionError",
+    ): "AWS's own words, as the service answers",
+    ("facematch.local.rekognition.server", "_image_too_large"): "AWS's own words",
+    ("facematch.local.rekognition.server", "_invalid_parameter"): "AWS's own words",
+    ("facematch.local.rekognition.server", "_internal_error"): "AWS's own words",
+    (
+        "facematch.local.rekognition.server",
+        "ValueError",
+    ): "JSON's own rule: becomes AWS's own words",
+    (
+        "facematch.local.rekognition.server",
+        "_invalid_image_format",
+    ): "AWS's own words, and a reason",
+    (
+        "facematch.local.rekognition.server",
+        "ArgumentTypeError",
+    ): "argparse adds the option and the usage",
+    ("facematch.local.emulator.disk", "OSError"): "becomes S3's own error",
+    (
+        "facematch.local.emulator.athena",
+        "ValueError",
+    ): "Athena's own words, as the reason of a query",
+    ("facematch.local.emulator.redrive", "_ExecutionError"): "Step Functions' own words",
+    ("facematch.local.emulator.distributed_map", "_ExecutionError"): "Step Functions' own words",
     ("facematch.local.faults", "ValueError"): "PlanError names the file",
 }
 #: Sentences that are handed on whole, by the expression.
@@ -310,7 +349,7 @@ _QUOTES: Final = {
     ("functions.aws.buckets", "key"): "of a decision, which is a digest of the names",
     ("functions.aws.buckets", "error"): "functions.matching.decisions quotes no name",
     ("functions.aws.parameters", "error"): "of the threshold, which is a number",
-    ("functions.events", "error"): "KeyError of a field that we ask for",
+    ("functions.aws.events", "error"): "KeyError of a field that we ask for",
     ("functions.matching.images", "error"): "KeyError of a field that we ask for",
     ("functions.matching.images", "type(error).__name__"): "of the error's class",
     ("functions.matching.keys", "error"): "of the pattern, which is a setting",
@@ -513,7 +552,7 @@ def test_what_aws_refuses_says_what_was_asked_and_what_to_do(
     error: boto.BotoCoreError | ClientError, exit_code: int, remedy: str
 ) -> None:
     said = explained(error)
-    assert said.exit_code == exit_code
+    assert status_of(said) == exit_code
     assert remedy in str(said)
     assert ".." not in str(said)
     assert not isinstance(error, ClientError) or "ListThings" in str(said)
@@ -631,9 +670,9 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatc
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # The project's own list of evidence pages is not these tests'; one command at a time has it.
-    dashboards = functools.partial(write.Dashboards, tmp_path / "state")
-    for module in (write, forget):
-        monkeypatch.setattr(module, "Dashboards", dashboards)
+    dashboards = functools.partial(folders.EvidenceFolders, tmp_path / "state")
+    for module in (folders, forget):
+        monkeypatch.setattr(module, "EvidenceFolders", dashboards)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 

@@ -74,7 +74,7 @@ _IS_IMAGE: Final = """{%% (
         and $not($states.input.isDeleteMarker = true)
 ) %%}"""
 
-#: What S3 would have sent, with our mark beside it: functions/events.py reads it.
+#: What S3 would have sent, with our mark beside it: functions/aws/events.py reads it.
 _MESSAGE: Final = """{% $string({
     "Records": [{
         "eventVersion": "2.1",

@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.aws.turns import KEY_NAME
+from functions.aws.start_slots import KEY_NAME
 from functions.matching.settings import (
     OTHER_REGIONS_QUOTA,
     REKOGNITION_QUOTA,

@@ -16,11 +16,12 @@ import numpy as np
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facematch.costs.prices import PriceList, PricesUnusable
-from facematch.deployment import PARALLEL
-from facematch.errors import NEVER_SENT, Actionable
+from facematch.errors import Actionable
 from facematch.evaluation.faces import NO_FACE, UNREADABLE, Face, Faces
 from facematch.evaluation.scores import Similarities
+from facematch.planning.prices import PriceList, PricesUnusable
+from facematch.stack.deployment import PARALLEL
+from facematch.stack.errors import NEVER_SENT
 from functions.matching.errors import Reason
 from functions.matching.faces import Box
 from functions.matching.pace import Pace

@@ -14,7 +14,7 @@ from facematch.errors import Actionable
 from facematch.evaluation.scores import Cosines
 from facematch.images.limits import DEADLINE_SECONDS, ImageTooLargeError, InvalidImageFormatError
 from facematch.images.workers import DeadlineError, WorkerDiedError, Workers
-from facematch.local.faces import (
+from facematch.local.rekognition.faces import (
     EMBEDDING_SIZE,
     FACE_MODEL_VERSION,
     FaceEngine,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from facematch.evaluation.labels import Photograph
     from facematch.evaluation.scores import Comparison
-    from facematch.folders import FolderFile
-    from facematch.local.faces import Floats
+    from facematch.files.photographs import FolderFile
+    from facematch.local.rekognition.faces import Floats
 
 NO_FACE: Final = "NO_FACE"
 UNREADABLE: Final = "UNREADABLE"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from facematch.errors import Unusable
 from facematch.evaluation.page import rendered
 from facematch.evaluation.plot import drawn
+from facematch.files.own_folders import Layout, OwnFolders
+from facematch.files.private_folders import STATE_ROOT
 from facematch.images.cropping import cropper
 from facematch.images.limits import DEADLINE_SECONDS
 from facematch.images.workers import Workers
-from facematch.own_folders import Layout, OwnFolders
-from facematch.private_folders import STATE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ _LAYOUT: Final = Layout(
 )
 
 
-def insist_on_evaluation(folder: Path, *, root: Path = STATE_ROOT) -> None:
+def require_evaluation(folder: Path, *, root: Path = STATE_ROOT) -> None:
     """Refuse a folder that may not be replaced.
 
     Parameters

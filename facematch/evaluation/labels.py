@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Unusable
-from facematch.folders import left_out_words, listed
-from facematch.terminal import visible
+from facematch.files.photographs import left_out_words, listed
+from facematch.text import visible
 from functions.matching.keys import name_in
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from facematch.folders import FolderFile, LeftOut
+    from facematch.files.photographs import FolderFile, LeftOut
 
 _PHOTOGRAPHS: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png"})
 

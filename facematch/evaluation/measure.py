@@ -27,7 +27,7 @@ from facematch.evaluation.rates import (
 )
 from facematch.evaluation.reference import Reference
 from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
-from facematch.terminal import visible
+from facematch.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

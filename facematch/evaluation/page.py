@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.evaluation.words import (
+from facematch.evaluation.wording import (
     best_rows,
     expected_rows,
     group_rows,

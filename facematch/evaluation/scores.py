@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facematch.local.faces import Floats
+    from facematch.local.rekognition.faces import Floats
 
 Numbers: TypeAlias = NDArray[np.int64]
 #: Rows of a product of matrices: with 13,000 faces, 7 MB.

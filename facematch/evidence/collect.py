@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from facematch.decisions import read_decisions
-from facematch.matches import Present
-from facematch.records import Records
+from facematch.operations.decisions import read_decisions
+from facematch.operations.matches import Present
+from facematch.stack.records import Records
 from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
@@ -20,7 +20,7 @@ from functions.matching.reports import Outcome, match_rows, names_left_out
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from functions.matching.decisions import Decision
 
 #: Records that are read in one go; all that were listed would wait in memory otherwise.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facematch.deployment import PARALLEL
 from facematch.images.cropping import cropper
 from facematch.images.limits import (
     DEADLINE_SECONDS,
@@ -22,6 +21,7 @@ from facematch.images.limits import (
     TooCostlyError,
 )
 from facematch.images.workers import DeadlineError, WorkerDiedError, Workers
+from facematch.stack.deployment import PARALLEL
 from functions.aws.clients import error_code
 from functions.matching.images import MAX_IMAGE_BYTES
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from facematch.deployment import Deployment
     from facematch.evidence.collect import Evidence, Photograph
     from facematch.images.cropping import Cropped
+    from facematch.stack.deployment import Deployment
     from functions.matching.faces import Box
 
 _GONE: Final = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})

@@ -104,7 +104,7 @@ def admitted(content: bytes) -> Photograph:
     raise InvalidImageFormatError("The image is neither a JPEG nor a PNG file.")
 
 
-def _insist_on_size(width: int, height: int) -> None:
+def _require_size(width: int, height: int) -> None:
     if not width or not height:
         raise InvalidImageFormatError("The image has no pixels.")
     if width * height > MAX_PIXELS:
@@ -143,13 +143,13 @@ def _admitted_jpeg(content: bytes) -> Photograph:
             raise InvalidImageFormatError("The image is a JPEG of a kind that is not decoded.")
         if marker in _FRAMES and frame is None:
             frame = _frame(content[start:position], is_progressive=marker in _PROGRESSIVE)
-            _insist_on_size(frame.width, frame.height)
+            _require_size(frame.width, frame.height)
         elif marker == _START_OF_SCAN:
             scans += 1
             if frame is None:
                 raise InvalidImageFormatError("The image has a scan before its header.")
             if scans == 1:
-                _insist_on_coefficients(frame, content[start:position])
+                _require_coefficients(frame, content[start:position])
             if scans > MAX_SCANS:
                 raise TooCostlyError(f"more than {MAX_SCANS} scans")
     if frame is None:
@@ -168,7 +168,7 @@ def _frame(segment: bytes, *, is_progressive: bool) -> _Frame:
     return _Frame(width, height, count, samples, is_progressive)
 
 
-def _insist_on_coefficients(frame: _Frame, scan: bytes) -> None:
+def _require_coefficients(frame: _Frame, scan: bytes) -> None:
     """Refuse an image that has further scans after its first one and is too large to be kept."""
     has_further_scans = frame.is_progressive or scan[:1] != bytes([frame.components])
     if has_further_scans and 2 * frame.samples > MAX_COEFFICIENT_BYTES:
@@ -191,7 +191,7 @@ def _admitted_png(content: bytes) -> Photograph:
     if kind != b"IHDR":
         raise InvalidImageFormatError("The image has no header.")
     width, height = _size(header)
-    _insist_on_size(width, height)
+    _require_size(width, height)
     kept: list[bytes | memoryview] = [_PNG, header]
     position = len(_PNG) + len(header)
     while kind != b"IEND":

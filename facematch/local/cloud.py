@@ -18,16 +18,17 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from facematch.local import emulator
 from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
+from facematch.local.emulator import process as emulator
+from facematch.local.emulator.addresses import REGION
+from facematch.local.emulator.restarts import say_deployed
+from facematch.local.emulator.snapshots import STATE_DAMAGED
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Kind
-from facematch.local.home import Home, Running
 from facematch.local.keys import AccessKey, AccessKeys
-from facematch.local.restarts import say_deployed
-from facematch.local.snapshots import STATE_DAMAGED
-from facematch.toolkit import PROJECT, SynthesisError, synthesised
+from facematch.local.state_folder import Home, Running
+from workflow.synthesis import PROJECT, SynthesisError, synthesised
 
 if TYPE_CHECKING:
     import socket
@@ -72,7 +73,7 @@ def local_client(
     return make(
         service,
         endpoint_url=endpoint,
-        region_name=emulator.REGION,
+        region_name=REGION,
         # Neither photographs nor the key go to a proxy that the environment names.
         config=Config(s3={"addressing_style": "path"}, proxies={}, **options),
         aws_access_key_id=key.id,
@@ -416,7 +417,7 @@ def reset(home: Home) -> None:
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
-        process.stdin.close()  # which it waits for: facematch.local.parent
+        process.stdin.close()  # which it waits for: facematch.local.child_process
 
 
 def _how_ended(process: subprocess.Popen[bytes]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from facematch.local.differences import COLLECTION_ID, Machine, applied
-from facematch.local.emulator import ACCOUNT, REGION
+from facematch.local.emulator.addresses import ACCOUNT, REGION
 from facematch.local.errors import LocalCloudError
 
 if TYPE_CHECKING:

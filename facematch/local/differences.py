@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.images.limits import DEADLINE_SECONDS, MAX_PIXELS, MAX_SCANS, MIN_SIDE
-from facematch.local import emulator
+from facematch.local.emulator.addresses import ACCOUNT, REGION
+from facematch.local.emulator.concurrency import (
+    MOST_RUNNING_EXECUTIONS,
+    SLOTS,
+    SLOTS_OTHERWISE,
+)
 from functions.matching.images import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ class Difference:
 
 
 #: The account and region are part of the collection's ARN.
-_COLLECTION_ARN: Final = f"arn:aws:rekognition:{emulator.REGION}:{emulator.ACCOUNT}:collection/"
+_COLLECTION_ARN: Final = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:collection/"
 COLLECTION_ID: Final = "FaceMatching-local"
 REDELIVERY_SECONDS: Final = 30
 
@@ -169,15 +174,15 @@ DIFFERENCES: Final = (
         what="Pace",
         on_aws="starts_per_second, a little below the region's Rekognition quota",
         here="as many as the machine finishes, unless starts_per_second is set: at most "
-        f"{emulator.MOST_RUNNING_EXECUTIONS} executions run, the rest waits in the queue",
+        f"{MOST_RUNNING_EXECUTIONS} executions run, the rest waits in the queue",
         why="there is no quota here, and only a closed loop is stable on one machine",
         apply=_no_quota,
     ),
     Difference(
         what="Concurrency of the functions",
         on_aws="as many instances as there are invocations",
-        here=", ".join(f"{count} of {name}" for name, count in emulator.SLOTS.items())
-        + f", {emulator.SLOTS_OTHERWISE} of each other; more invocations wait",
+        here=", ".join(f"{count} of {name}" for name, count in SLOTS.items())
+        + f", {SLOTS_OTHERWISE} of each other; more invocations wait",
         why="each is a process of about 55 MB",
     ),
     Difference(

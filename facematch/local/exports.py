@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from facematch.local.emulator import REGION
+from facematch.local.emulator.addresses import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from facematch.local.home import Running
     from facematch.local.keys import AccessKey
+    from facematch.local.state_folder import Running
 
 #: Each would be used in place of, or together with, what is exported.
 _IN_THE_WAY: Final = (

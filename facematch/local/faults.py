@@ -381,7 +381,7 @@ class FaultyFunctions:
         Parameters
         ----------
         lambda_runtime
-            MiniStack's module; facematch.local.emulator lists the private names that are used.
+            MiniStack's module; `facematch.local.emulator` lists what is used of it.
         """
         self._invoke = lambda_runtime.Worker.invoke
 

@@ -2,7 +2,8 @@
 
 They are made at random for each local cloud and kept in a file that only its owner can read. The
 emulator itself is no lock: it takes the key ``test``, any twelve digits and a missing key for the
-account's root, and checks no signature of root's. `facematch.local.front` stands in front of it.
+account's root, and checks no signature of root's. `facematch.local.loopback_guard` stands in front
+of it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
 
-from facematch.local.front import access_key_id
+from facematch.local.loopback_guard import access_key_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

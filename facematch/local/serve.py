@@ -14,8 +14,8 @@ from pathlib import Path
 from facematch.errors import about_file
 from facematch.local.cloud import LocalCloud
 from facematch.local.errors import LocalCloudError
-from facematch.local.home import Home
-from facematch.terminal import shown
+from facematch.local.state_folder import Home
+from facematch.text import shown
 
 
 class _EndedError(BaseException):

@@ -62,7 +62,7 @@ class ImagesBucket:
             last_modified=head["LastModified"],
         )
 
-    def insist_on_current(self, image: UploadedImage) -> None:
+    def require_current(self, image: UploadedImage) -> None:
         """Raise `ImageRejected` unless the image is its key's current version.
 
         A version behind a delete marker, or behind a newer version, can still be read by its id:

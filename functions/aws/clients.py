@@ -101,7 +101,7 @@ def client(service: str) -> Any:  # noqa: ANN401 - each service has a type of it
         made.meta.events.unregister("before-call", _add_trace_header)
         made.meta.events.register("before-call", _continue_a_trace)
     if os.environ.get("FACEMATCH_LOCAL"):
-        _insist_on_loopback(service, made.meta.endpoint_url)
+        _require_loopback(service, made.meta.endpoint_url)
     return made
 
 
@@ -146,7 +146,7 @@ def is_transient(error: ClientError) -> bool:
     return error_code(error) in _THROTTLED or status >= _SERVER_ERROR
 
 
-def _insist_on_loopback(service: str, endpoint: str) -> None:
+def _require_loopback(service: str, endpoint: str) -> None:
     """Look at what the client will really call, however it came to it."""
     if urlsplit(endpoint).hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise RuntimeError(

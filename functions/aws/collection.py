@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from functions.aws.clients import availability
 from functions.matching.errors import ImageRejected, Reason, Unavailable
-from functions.matching.faces import (
-    Box,
-    Face,
-    FoundFace,
-    IndexedFaces,
-    LookAlikes,
-    UnindexedFace,
-)
+from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAlikes, UnindexedFace
 from functions.matching.keys import external_image_id
 
 if TYPE_CHECKING:

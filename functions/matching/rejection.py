@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
-def insist_on_usable(image: UploadedImage, name_pattern: re.Pattern[str]) -> None:
+def require_usable(image: UploadedImage, name_pattern: re.Pattern[str]) -> None:
     """Raise `ImageRejected` for what the key and the size already tell."""
     if name_in(image.key, name_pattern) is None or image.key.endswith("/"):
         raise ImageRejected(Reason.UNNAMED, image.digest)

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer.testing
 
-from facematch.audit import Auditor
-from facematch.cli import app
-from facematch.deployment import Deployment, on_this_machine
+from facematch.cli.main import app, status_of
 from facematch.errors import Actionable
 from facematch.evidence import page
-from facematch.evidence.write import Dashboards
-from facematch.executions import Executions
+from facematch.evidence.folders import EvidenceFolders
 from facematch.local.cloud import LocalCloud, local_client
 from facematch.local.deploy import deploy
-from facematch.local.home import Home
-from facematch.toolkit import PROJECT
+from facematch.local.state_folder import Home
+from facematch.operations.audit import Auditor
+from facematch.stack.deployment import Deployment, on_this_machine
+from facematch.stack.executions import Executions
 from tests.before import kept
 from tests.workflow.conftest import WAIT_SCALE, eventually
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +103,7 @@ def run(*arguments: str, expect: int = 0, typed: str | None = None) -> typer.tes
     result = typer.testing.CliRunner().invoke(app, arguments, input=typed)
     code = result.exit_code
     if isinstance(result.exception, Actionable):
-        code = result.exception.exit_code
+        code = status_of(result.exception)
     if code != expect or not isinstance(result.exception, Actionable | SystemExit | None):
         raise AssertionError(f"{arguments}: {code}, {result.output}") from result.exception
     return result
@@ -145,7 +145,7 @@ def stack(
     root = tmp_path_factory.mktemp("before")
     made = Stack(root, Home(kept.restore(root)))
     monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
-    monkeypatch_module.setattr(Dashboards.__init__, "__defaults__", (root,))
+    monkeypatch_module.setattr(EvidenceFolders.__init__, "__defaults__", (root,))
     # Clients, and the command line out of its signatures, are made once and not for each command.
     cached = functools.cache(local_client)
     monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", cached)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.local.collections import CollectionStore
 from facematch.local.differences import COLLECTION_ID
-from facematch.toolkit import synthesised_template
+from facematch.local.rekognition.collections import CollectionStore
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.failures import FailureStatus, Replay
@@ -28,6 +27,7 @@ from functions.matching.reports import (
 )
 from tests.before import kept
 from workflow.settings import Settings
+from workflow.synthesis import synthesised_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

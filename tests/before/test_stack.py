@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from facematch.cli import app
-from facematch.evidence.write import Dashboards
-from facematch.records import Records
-from facematch.toolkit import PROJECT
+from facematch.cli.main import app
+from facematch.evidence.folders import EvidenceFolders
+from facematch.stack.records import Records
 from tests.before import kept
 from tests.before.conftest import RAN, facematch, run
 from tests.workflow.test_dashboard import data
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -567,7 +567,7 @@ def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(another: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """That folder, for the command line; the evidence page and the evaluation are beside it."""
     monkeypatch.setenv("FACEMATCH_HOME", str(another))
-    monkeypatch.setattr(Dashboards.__init__, "__defaults__", (another.parent,))
+    monkeypatch.setattr(EvidenceFolders.__init__, "__defaults__", (another.parent,))
     return another
 
 

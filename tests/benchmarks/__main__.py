@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from facematch.toolkit import PROJECT
 from tests.benchmarks import photographs, tables
 from tests.benchmarks.conditions import end_in_order, say
+from workflow.synthesis import PROJECT
 
 PARTS: Final = {
     "engine": [],

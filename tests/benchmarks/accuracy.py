@@ -20,16 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.labels import Persons, labelled_photographs, read_persons
-from facematch.evaluation.words import (
-    best_rows,
-    expected_rows,
-    sentences,
-    threshold_rows,
-)
-from facematch.local.faces import QualityFilter
-from facematch.toolkit import PROJECT
+from facematch.evaluation.wording import best_rows, expected_rows, sentences, threshold_rows
+from facematch.local.rekognition.faces import QualityFilter
 from functions.matching.keys import DEFAULT_NAME_PATTERN
 from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,15 +30,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from facematch.images.limits import UnusableImageError
-from facematch.local.faces import EMBEDDING_SIZE, FaceEngine, QualityFilter, similarity
-from facematch.toolkit import PROJECT
+from facematch.local.rekognition.faces import EMBEDDING_SIZE, FaceEngine, QualityFilter, similarity
 from tests.benchmarks import photographs, throughput
 from tests.benchmarks.conditions import conditions, end_in_order, say, write
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from facematch.local.faces import Floats
+    from facematch.local.rekognition.faces import Floats
 
 PYTHON: Final = PROJECT / ".venv-bench" / "bin" / "python"
 OURS: Final = "Face Matching"

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from facematch.deployment import on_this_machine
-from facematch.upload import Uploader, wait_for_outcomes
+from facematch.operations.upload import Uploader, wait_for_outcomes
+from facematch.stack.deployment import on_this_machine
 
 
 def main() -> None:

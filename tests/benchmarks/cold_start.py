@@ -27,12 +27,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.costs.prices import PriceList
-from facematch.costs.stack import Stack
-from facematch.costs.usage import Usage, Way
-from facematch.toolkit import PROJECT, synthesised
+from facematch.planning.prices import PriceList
+from facematch.planning.template import Stack
+from facematch.planning.usage import Usage, Way
 from tests.benchmarks.conditions import conditions, say, spread, write
 from tests.benchmarks.environment import ENVIRONMENT
+from workflow.synthesis import PROJECT, synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,17 +15,17 @@ from math import ceil, log, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.costs.command import KINDS
-from facematch.costs.estimate import Kind, Load, estimate
-from facematch.costs.prices import PriceList
-from facematch.costs.stack import Stack
-from facematch.costs.usage import Usage, Way
-from facematch.toolkit import PROJECT, synthesised
+from facematch.cli.cost import KINDS
+from facematch.planning.estimate import Kind, Load, estimate
+from facematch.planning.prices import PriceList
+from facematch.planning.template import Stack
+from facematch.planning.usage import Usage, Way
 from functions.matching.settings import paced
 from tests.benchmarks import pace
 from tests.benchmarks.conditions import _rounded, conditions, say, write
 from tests.benchmarks.designs import DESIGNS, OTHERS
 from tests.pile import Photograph, Pile
+from workflow.synthesis import PROJECT, synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -29,8 +29,8 @@ import numpy as np
 from PIL import Image
 
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import Home
-from facematch.upload import current_versions
+from facematch.local.state_folder import Home
+from facematch.stack.objects import current_versions
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
@@ -179,7 +179,7 @@ def report_of(image: UploadedImage, matches: Iterable[Match]) -> dict[str, Any]:
 def measured(arguments: list[str], home: Home) -> Measured:
     """Run the command line in a process of its own."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "facematch.cli", *arguments]
+    command = [sys.executable, "-m", "facematch.cli.main", *arguments]
     environment = {**os.environ, "FACEMATCH_HOME": str(home.folder)}
     process = os.spawnve(os.P_NOWAIT, sys.executable, command, environment)
     _, status, usage = os.wait4(process, 0)

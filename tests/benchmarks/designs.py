@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from facematch.costs.estimate import LOG_EVENT_BYTES, Bill
-from facematch.costs.usage import LAMBDA_LOG_BYTES
+from facematch.planning.estimate import LOG_EVENT_BYTES, Bill
+from facematch.planning.usage import LAMBDA_LOG_BYTES
 
 if TYPE_CHECKING:
-    from facematch.costs.estimate import Calls
-    from facematch.costs.usage import Way
+    from facematch.planning.estimate import Calls
+    from facematch.planning.usage import Way
 
 #: What an Express workflow is billed by (AWS Step Functions pricing).
 _EXPRESS_MEMORY_GB: Final = 64 / 1024

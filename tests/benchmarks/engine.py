@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 
 from facematch.images.limits import UnusableImageError
-from facematch.local.faces import FaceEngine, QualityFilter
+from facematch.local.rekognition.faces import FaceEngine, QualityFilter
 from tests.benchmarks import photographs
 from tests.benchmarks.conditions import conditions, cores, end_in_order, say, write
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import vl_convert
 
 from facematch.evaluation import plot
-from facematch.toolkit import PROJECT
 from tests.benchmarks.alternatives import OURS
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 from rich.table import Table
 
-from facematch.costs.stack import Starters
-from facematch.quota import TokenBucket
-from facematch.terminal import output
-from facematch.toolkit import synthesised_template
+from facematch.cli.terminal import output
+from facematch.local.rekognition.rate_limits import TokenBucket
+from facematch.planning.template import Starters
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import paced
+from workflow.synthesis import synthesised_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from facematch.folders import listed
-from facematch.local.faces import FaceEngine
-from facematch.photographs import fetch_photographs
+from facematch.files.photographs import listed
+from facematch.local.rekognition.faces import FaceEngine
+from facematch.local.sample_photographs import fetch_photographs
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from tests.chaos.photographs import _portrait
 

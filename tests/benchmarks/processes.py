@@ -23,8 +23,8 @@ UNSEEN: Final = "ended between two looks"
 CLIENT: Final = "client (uploads and waits)"
 #: Parts by what their command line contains.
 _PARTS: Final = (
-    ("facematch.local.emulator", "emulator"),
-    ("facematch.local.rekognition", "Rekognition endpoint"),
+    ("facematch.local.emulator.process", "emulator"),
+    ("facematch.local.rekognition.server", "Rekognition endpoint"),
     ("multiprocessing.resource_tracker", "Rekognition endpoint"),
     ("multiprocessing.spawn", "face workers"),
     ("tests.benchmarks.client", CLIENT),

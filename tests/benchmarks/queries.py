@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facematch import query as command
-from facematch.deployment import Deployment
 from facematch.local.cloud import LocalCloud
-from facematch.local.emulator import ACCOUNT
-from facematch.local.home import Home
+from facematch.local.emulator.addresses import ACCOUNT
+from facematch.local.state_folder import Home
+from facematch.operations import query as command
+from facematch.stack.deployment import Deployment
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus

@@ -28,15 +28,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from facematch.local import emulator
 from facematch.local.cloud import local_client
-from facematch.local.collections import CollectionFace, CollectionStore
-from facematch.local.faces import EMBEDDING_SIZE, Box
-from facematch.local.home import Running
+from facematch.local.emulator import process as emulator
 from facematch.local.keys import AccessKey, AccessKeys
-from facematch.toolkit import PROJECT
+from facematch.local.rekognition.collections import CollectionFace, CollectionStore
+from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
+from facematch.local.state_folder import Running
 from tests.benchmarks.conditions import conditions, end_in_order, percentiles, say, write
 from tests.benchmarks.ways.clocked import peak_mb
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +181,7 @@ def _endpoint(database: Path) -> Iterator[tuple[Running, AccessKey]]:
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "facematch.local.rekognition", "--port", str(port)),
+            *(sys.executable, "-m", "facematch.local.rekognition.server", "--port", str(port)),
             *("--database", str(database), "--s3-endpoint", "http://127.0.0.1:1"),
             *("--workers", "1", "--watch-stdin", "--keys", str(file)),
         ],

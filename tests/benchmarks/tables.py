@@ -14,10 +14,10 @@ import statistics
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.toolkit import PROJECT
 from tests.benchmarks.alternatives import OURS
 from tests.benchmarks.conditions import spread
 from tests.benchmarks.search import THROUGH_HTTP
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

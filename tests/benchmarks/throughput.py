@@ -30,13 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.deployment import PARALLEL, Deployment, Outputs
 from facematch.local.cloud import local_client
-from facematch.local.home import Home
 from facematch.local.keys import AccessKeys
-from facematch.records import Records, digest_of
-from facematch.toolkit import PROJECT
-from facematch.upload import current_versions
+from facematch.local.state_folder import Home
+from facematch.stack.deployment import PARALLEL, Deployment, Outputs
+from facematch.stack.objects import current_versions
+from facematch.stack.records import Records, digest_of
 from functions.matching.keys import execution_name, version_digest
 from tests.benchmarks import engine, photographs
 from tests.benchmarks.conditions import (
@@ -48,6 +47,7 @@ from tests.benchmarks.conditions import (
     write,
 )
 from tests.benchmarks.processes import CLIENT, Watch
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

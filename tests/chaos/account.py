@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from facematch.records import Records
+from facematch.stack.records import Records
 from functions.matching.keys import key_of, version_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
 
 #: A version in any run: the ids that S3 gives differ. The key, and which upload of it.
 Version = tuple[str, int]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from facematch.local.faces import FaceEngine
-from facematch.photographs import fetch_photographs
+from facematch.local.rekognition.faces import FaceEngine
+from facematch.local.sample_photographs import fetch_photographs
 
 if TYPE_CHECKING:
     from pathlib import Path

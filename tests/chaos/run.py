@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-from facematch.deployment import PARALLEL, Deployment
 from facematch.local.cloud import LocalCloud
 from facematch.local.faults import Messages
-from facematch.local.home import Home
-from facematch.replay import DeadLetters, Replayer, Selection
+from facematch.local.state_folder import Home
+from facematch.operations.replay import DeadLetters, Replayer, Selection
+from facematch.stack.deployment import PARALLEL, Deployment
 from functions.matching.images import timestamp
 from tests.chaos.account import Account, Version, account, waiting
 

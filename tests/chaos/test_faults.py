@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from facematch.local.collections import CollectionFace, CollectionStore
-from facematch.local.faces import EMBEDDING_SIZE, Box
 from facematch.local.faults import (
     Called,
     Fault,
@@ -21,8 +19,10 @@ from facematch.local.faults import (
     What,
     image_of,
 )
-from facematch.toolkit import PROJECT
+from facematch.local.rekognition.collections import CollectionFace, CollectionStore
+from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
 from tests.chaos.__main__ import PLANS
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

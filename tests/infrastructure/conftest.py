@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.toolkit import index_cdk
+from workflow.synthesis import index_cdk
 
 index_cdk()  # before the CDK is imported, which reads the index
 

@@ -11,8 +11,8 @@ import jsonata
 import pytest
 from hypothesis import given, settings
 
-from facematch import backfill as command
-from functions.events import ObjectCreated, Road, changed_objects
+from facematch.operations import backfill as command
+from functions.aws.events import ObjectCreated, Road, changed_objects
 from tests.examples import examples
 from tests.infrastructure.test_rights import (
     IMAGES,

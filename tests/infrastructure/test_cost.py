@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.costs.estimate import Kind, Load, estimate
-from facematch.costs.prices import PriceList
-from facematch.costs.stack import Stack
-from facematch.costs.usage import Usage, Way
-from facematch.toolkit import PROJECT
+from facematch.planning.estimate import Kind, Load, estimate
+from facematch.planning.prices import PriceList
+from facematch.planning.template import Stack
+from facematch.planning.usage import Usage, Way
 from tests.benchmarks import conditions, costs, pace
 from tests.unit.test_cost import STACK
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

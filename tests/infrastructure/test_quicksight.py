@@ -15,11 +15,11 @@ from botocore.validate import ParamValidator
 from sqlglot import exp
 
 import app as cdk_app
-from facematch.toolkit import synthesised_template
 from functions.matching.schema import TABLES
 from tests.infrastructure.conftest import Template
 from tests.infrastructure.test_synthesis import context, findings, run_app
 from workflow.queries import queries
+from workflow.synthesis import synthesised_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.costs.stack import Starters
-from facematch.toolkit import PROJECT
+from facematch.planning.template import Starters
 from functions.matching import settings as function_settings
 from functions.matching.settings import REKOGNITION_QUOTA, paced, turns_of_a_removal
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

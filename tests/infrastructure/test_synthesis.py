@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
 import app as cdk_app
-from facematch.toolkit import cdk_index, synthesise, synthesised
+from workflow.synthesis import cdk_index, synthesise, synthesised
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from facematch.local.keys import AccessKeys
-from facematch.photographs import fetch_photographs
+from facematch.local.sample_photographs import fetch_photographs
 
 _FOLDER: Final = tempfile.TemporaryDirectory(prefix="keys-")
 #: The access keys of every Rekognition endpoint that a test starts by itself.

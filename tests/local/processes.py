@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facematch.local import emulator
-from facematch.local.home import Home
-from facematch.toolkit import PROJECT
+from facematch.local.emulator import process as emulator
+from facematch.local.state_folder import Home
 from tests.local.conftest import KEYS_FILE
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ _LISTENING = "0A"
 def facematch(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command on the local cloud in the folder."""
     return subprocess.run(
-        [sys.executable, "-m", "facematch.cli", *arguments],
+        [sys.executable, "-m", "facematch.cli.main", *arguments],
         cwd=PROJECT,
         env={**os.environ, "FACEMATCH_HOME": str(home)},
         capture_output=True,
@@ -44,7 +44,7 @@ def facematch(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def started(home: Path, *arguments: str) -> subprocess.Popen[str]:
     """A command on the local cloud in the folder, while it runs."""
     return subprocess.Popen(
-        [sys.executable, "-m", "facematch.cli", *arguments],
+        [sys.executable, "-m", "facematch.cli.main", *arguments],
         cwd=PROJECT,
         env={**os.environ, "FACEMATCH_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -143,7 +143,7 @@ def emulating(state: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "facematch.local.emulator"),
+                *(sys.executable, "-m", "facematch.local.emulator.process"),
                 *("--listener", str(listener.fileno()), "--keys", str(KEYS_FILE)),
                 *("--events", str(state / "events.jsonl")),
             ],

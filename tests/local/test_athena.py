@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.local.athena import Athena, Objects, athena_type, duckdb_type
-from facematch.matches import is_evidence, paired
+from facematch.local.emulator.athena import Athena, Objects, athena_type, duckdb_type
+from facematch.operations.matches import is_evidence, paired
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from facematch.matches import NamePair
+    from facematch.operations.matches import NamePair
 
 
 class StandInS3:

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from facematch import cli
-from facematch.evidence import write
-from facematch.evidence.write import Dashboards
+from facematch.cli import main as cli
+from facematch.evidence import folders
+from facematch.evidence.folders import EvidenceFolders
+from facematch.files.own_folders import OwnFolders
 from facematch.local.cloud import LocalCloud, _empty, reset
 from facematch.local.errors import LocalCloudError
-from facematch.local.home import Home, Running
 from facematch.local.keys import AccessKeys
-from facematch.own_folders import OwnFolders
-from facematch.photographs import fetch_photographs
-from facematch.toolkit import PROJECT
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home, Running
 from tests.local.conftest import with_own_ports
 from tests.local.processes import (
     PATIENCE_SECONDS,
@@ -35,6 +34,7 @@ from tests.local.processes import (
     needs_proc,
     processes_of,
 )
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +160,11 @@ def an_sdk_works_with_the_exports_of_the_shell(home: Path) -> None:
     nowhere = "http://127.0.0.1:1"
     python = sys.executable
     done = subprocess.run(
-        ["sh", "-euc", f'eval "$({python} -m facematch.cli local env)"; {python} -c "$ASKING"'],
+        [
+            "sh",
+            "-euc",
+            f'eval "$({python} -m facematch.cli.main local env)"; {python} -c "$ASKING"',
+        ],
         cwd=PROJECT,
         env={
             "PATH": os.environ["PATH"],
@@ -259,7 +263,7 @@ def test_a_local_cloud_in_the_foreground_ends_cleanly_with_its_terminal(
     home: Path, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "facematch.cli", "local", "start", "--foreground"],
+        [sys.executable, "-m", "facematch.cli.main", "local", "start", "--foreground"],
         cwd=PROJECT,
         env={**os.environ, "FACEMATCH_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -321,7 +325,7 @@ def test_without_a_stack_a_command_says_where_it_looked(tmp_path: Path) -> None:
         "FACEMATCH_HOME": str(tmp_path),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "facematch.cli", "matches", "--region", "eu-west-1"],
+        [sys.executable, "-m", "facematch.cli.main", "matches", "--region", "eu-west-1"],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
@@ -395,7 +399,7 @@ def test_settings_for_a_local_cloud_that_runs_already_are_not_ignored(tmp_path: 
 def test_a_start_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
-        [sys.executable, "-m", "facematch.cli", "local", "start"],
+        [sys.executable, "-m", "facematch.cli.main", "local", "start"],
         cwd=PROJECT,
         env={**os.environ, "FACEMATCH_HOME": str(home)},
         stderr=subprocess.PIPE,
@@ -446,14 +450,16 @@ def test_a_reset_deletes_what_was_kept_and_leaves_the_rest(tmp_path: Path) -> No
 def test_a_reset_deletes_the_evidence_page_that_was_written_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = OwnFolders(tmp_path / "root", write._LAYOUT)
+    own = OwnFolders(tmp_path / "root", folders._LAYOUT)
     page = tmp_path / "home" / "dashboard"
     with own.replacing(page, {}) as new:
         (new / "index.html").write_text("Ann")
     for listener in Home(tmp_path / "home").listeners():
         listener.close()
     monkeypatch.setenv("FACEMATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(write, "Dashboards", functools.partial(Dashboards, tmp_path / "root"))
+    monkeypatch.setattr(
+        folders, "EvidenceFolders", functools.partial(EvidenceFolders, tmp_path / "root")
+    )
 
     done = CliRunner().invoke(cli.app, ["local", "reset", "--yes"])
 

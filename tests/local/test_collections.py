@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from facematch.local.collections import (
+from facematch.local.rekognition.collections import (
     CollectionExistsError,
     CollectionFace,
     CollectionNotFoundError,
@@ -30,7 +30,13 @@ from facematch.local.collections import (
     face_id,
     image_id,
 )
-from facematch.local.faces import EMBEDDING_SIZE, FACE_MODEL_VERSION, Box, Floats, similarity
+from facematch.local.rekognition.faces import (
+    EMBEDDING_SIZE,
+    FACE_MODEL_VERSION,
+    Box,
+    Floats,
+    similarity,
+)
 from tests.examples import examples
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from facematch.deployment import on_this_machine
-from facematch.executions import Executions
-from facematch.local.home import Home
-from facematch.photographs import fetch_photographs
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home
+from facematch.stack.deployment import on_this_machine
+from facematch.stack.executions import Executions
 from tests.local.conftest import with_own_ports
 from tests.local.processes import eventually, facematch, needs_proc, process_of, started
 
@@ -59,7 +59,7 @@ def audited(home: Path, *arguments: str) -> dict[str, Any]:
     return {**document, "exit_code": done.returncode}
 
 
-@pytest.mark.parametrize("part", ["facematch.local.emulator", "facematch.local.serve"])
+@pytest.mark.parametrize("part", ["facematch.local.emulator.process", "facematch.local.serve"])
 def test_a_killed_process_loses_no_image(home: Path, people: Path, part: str) -> None:
     uploading = started(home, "upload", str(people), "--local")
     time.sleep(2)  # in the middle: some are finished, some run, some wait
@@ -69,7 +69,7 @@ def test_a_killed_process_loses_no_image(home: Path, people: Path, part: str) ->
     assert eventually(lambda: not Home(home).is_claimed())
     told = facematch(home, "local", "status")
     assert told.returncode == 1
-    if part == "facematch.local.emulator":
+    if part == "facematch.local.emulator.process":
         assert "The emulator ended by itself (killed by SIGKILL)" in told.stdout
         assert "facematch audit --local" in told.stdout
     else:  # nobody was left who could tell more
@@ -87,11 +87,11 @@ def test_a_killed_face_engine_is_started_again_and_no_image_is_lost(
 ) -> None:
     uploading = started(home, "upload", str(people), "--local")
     time.sleep(2)
-    engine = process_of(home, "facematch.local.rekognition")
+    engine = process_of(home, "facematch.local.rekognition.server")
 
     os.kill(engine, signal.SIGKILL)
 
-    assert process_of(home, "facematch.local.rekognition") != engine
+    assert process_of(home, "facematch.local.rekognition.server") != engine
     said, errors = uploading.communicate(timeout=120)
     assert uploading.returncode == 0, said + errors
     told = facematch(home, "local", "status")

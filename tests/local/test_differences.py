@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.local.differences import COLLECTION_ID, DIFFERENCES, Machine, applied
-from facematch.toolkit import synthesised
+from workflow.synthesis import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ministack.services import s3
 
-from facematch.local import disk as disks
-from facematch.local.disk import Disk, recover
+from facematch.local.emulator import disk as disks
+from facematch.local.emulator.disk import Disk, recover
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -467,7 +467,7 @@ def test_photographs_are_refused_before_the_disk_is_full_and_what_becomes_of_the
     with make() as (emulator, _):
         monkeypatch.setattr(s3, "_bucket_notifications", {VERSIONED: "<a/>"})
         put().prepare(emulator)()
-        monkeypatch.setattr("facematch.local.room.RESERVE", 10**18)
+        monkeypatch.setattr("facematch.local.free_space.RESERVE", 10**18)
 
         status, _, body = put(body=b"22").prepare(emulator)()
 

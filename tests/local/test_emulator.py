@@ -5,10 +5,12 @@ A failure here after an upgrade of MiniStack says which name has changed and wha
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import inspect
 import operator
+import pkgutil
 import socket
 import threading
 import time
@@ -20,22 +22,64 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.local import emulator
-from facematch.local.emulator import PRIVATE_NAMES, PrivateName, error_name
+import facematch.local.emulator as emulators
+from facematch.local.emulator import process as emulator
+from facematch.local.emulator.concurrency import bound_invocations, leave_messages_in_the_queue
+from facematch.local.emulator.exceptions import error_name
 from tests.local.conftest import KEYS
 from tests.local.processes import addresses_of, emulating, eventually, needs_proc
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
+
+    from facematch.local.emulator.private_names import PrivateName
 
 
-@pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: private.name)
+#: Each module that puts something into the emulator.
+PATCHES = [
+    importlib.import_module(f"{emulators.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(emulators.__path__)
+]
+
+
+def declared(patch: ModuleType) -> tuple[PrivateName, ...]:
+    return getattr(patch, "PRIVATE_NAMES", ())
+
+
+def used_names(patch: ModuleType) -> set[str]:
+    """Private names of other objects than the module's own, and than Python's."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(inspect.getsource(patch)))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) not in {"self", "cls", "os"}
+    }
+
+
+@pytest.mark.parametrize(
+    "private",
+    sorted({private for patch in PATCHES for private in declared(patch)}, key=str),
+    ids=lambda private: f"{private.module}.{private.name}",
+)
 def test_a_private_name_is_still_what_it_was(private: PrivateName) -> None:
     module = importlib.import_module(private.module)
 
     found = operator.attrgetter(private.name)(module)
 
-    assert tuple(inspect.signature(found).parameters) == private.parameters, private.use
+    if private.parameters is None:
+        assert not inspect.isroutine(found), private.use
+    else:
+        assert tuple(inspect.signature(found).parameters) == private.parameters, private.use
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.__name__.rpartition(".")[2])
+def test_each_private_name_that_is_used_is_declared(patch: ModuleType) -> None:
+    names = {private.name for private in declared(patch)}
+
+    assert used_names(patch) <= names
 
 
 def test_the_poller_is_still_woken_by_an_event() -> None:
@@ -138,7 +182,7 @@ def test_more_invocations_wait_for_a_free_process_and_all_are_served(
     function: str, allowed: int
 ) -> None:
     stand_in = StandInLambda()
-    emulator._bound_invocations(stand_in)
+    bound_invocations(stand_in)
     results: list[Any] = []
 
     def invoke(number: int) -> None:
@@ -168,7 +212,7 @@ def test_messages_stay_in_the_queue_while_many_executions_run(
             release.wait(5)
 
     stepfunctions = StandInStepFunctions()
-    emulator._leave_messages_in_the_queue(stand_in, stepfunctions)
+    leave_messages_in_the_queue(stand_in, stepfunctions)
     allowed = [stand_in._sqs_esm_concurrency({}, {}, {})]
 
     threads = [
@@ -204,7 +248,7 @@ def test_the_emulator_gets_nothing_of_the_users_aws_configuration(
 
 def test_the_emulator_refuses_to_be_started_with_another_address() -> None:
     with pytest.raises(SystemExit, match=r"127\.0\.0\.1"):
-        emulator._insist_on_own_environment({"BIND_HOST": "0.0.0.0"})
+        emulator._require_own_environment({"BIND_HOST": "0.0.0.0"})
 
 
 @needs_proc

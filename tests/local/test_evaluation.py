@@ -14,14 +14,15 @@ from botocore.exceptions import ClientError
 from PIL import Image
 from typer.testing import CliRunner
 
-from facematch.cli import Interrupted, app
+from facematch.cli.exit_status import Interrupted
+from facematch.cli.main import app
 from facematch.errors import Unusable
 from facematch.evaluation import aws
 from facematch.evaluation.aws import beforehand, found_by_rekognition, rekognition_client
 from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.folder import DOCUMENT, INDEX
 from facematch.evaluation.labels import labelled_photographs
-from facematch.local.faces import QualityFilter
+from facematch.local.rekognition.faces import QualityFilter
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from tests.crafted import with_scans
 from tests.local.conftest import KEYS, KEYS_FILE
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from facematch.evaluation.labels import Labelled
 
 COMMAND = [
-    *(sys.executable, "-m", "facematch.local.rekognition", "--port", "0", "--workers", "1"),
+    *(sys.executable, "-m", "facematch.local.rekognition.server", "--port", "0", "--workers", "1"),
     *("--s3-endpoint", "http://127.0.0.1:9", "--watch-stdin"),
     *("--keys", str(KEYS_FILE)),
 ]

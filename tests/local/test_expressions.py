@@ -9,7 +9,7 @@ import pytest
 from jsonata.jsonata import Jsonata
 from ministack.services import stepfunctions
 
-from facematch.local.expressions import Expressions, followed
+from facematch.local.emulator.expressions import Expressions, followed
 
 OWN = stepfunctions._evaluate_jsonata
 INPUT = {

@@ -17,13 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from facematch.images.limits import (
-    ImageTooLargeError,
-    InvalidImageFormatError,
-    UnusableImageError,
-)
-from facematch.local import faces
-from facematch.local.faces import (
+from facematch.images.limits import ImageTooLargeError, InvalidImageFormatError, UnusableImageError
+from facematch.local.rekognition import faces
+from facematch.local.rekognition.faces import (
     EMBEDDING_SIZE,
     AnalysedImage,
     Face,

@@ -18,13 +18,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from facematch.local import room
-from facematch.local.collections import CollectionFace, CollectionStore
+from facematch.local import free_space as room
 from facematch.local.events import Events
-from facematch.local.faces import EMBEDDING_SIZE, Box
-from facematch.local.home import Home
 from facematch.local.keys import AccessKey, AccessKeys
-from facematch.photographs import fetch_photographs
+from facematch.local.rekognition.collections import CollectionFace, CollectionStore
+from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home
 from tests.local.conftest import KEYS
 from tests.local.processes import emulating, eventually, facematch
 

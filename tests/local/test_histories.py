@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict
 
+from facematch.local.emulator.histories import Histories, PackedHistory
+from facematch.local.emulator.snapshots import Snapshots
 from facematch.local.events import Events
-from facematch.local.histories import Histories, PackedHistory
-from facematch.local.snapshots import Snapshots
 
 ARN = "arn:aws:states:us-east-1:000000000000:execution:Matching:one"
 EVENTS = [

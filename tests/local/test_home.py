@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facematch.evidence.write import Dashboards
+from facematch.evidence.folders import EvidenceFolders
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
-from facematch.local.home import Home, Running
+from facematch.local.state_folder import Home, Running
 from tests.examples import examples
 
 
@@ -82,7 +82,7 @@ def test_the_projects_folder_is_closed_with_everything_below_it(
     root = tmp_path / ".facematch"
     (root / "evaluation").mkdir(parents=True)
     root.chmod(0o755)
-    monkeypatch.setattr("facematch.local.home.STATE_ROOT", root)
+    monkeypatch.setattr("facematch.local.state_folder.STATE_ROOT", root)
 
     with Home(root / "local").lock():
         assert mode(root) == 0o700
@@ -93,7 +93,7 @@ def test_looking_for_evidence_pages_closes_the_folder_of_their_list(tmp_path: Pa
     root.mkdir()
     root.chmod(0o755)
 
-    Dashboards(root).drop_stale("FaceMatching", local=True)
+    EvidenceFolders(root).drop_stale("FaceMatching", local=True)
 
     assert mode(root) == 0o700
 
@@ -160,7 +160,7 @@ def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: Home
 def test_the_holder_is_told_while_it_lives_and_never_after(home: Home) -> None:
     """By then its id may be another process's, which a stop would end."""
     wait = (
-        "import sys; from pathlib import Path; from facematch.local.home import Home; "
+        "import sys; from pathlib import Path; from facematch.local.state_folder import Home; "
         "file = Home(Path(sys.argv[1])).hold(); print('held', flush=True); input()"
     )
     with home.lock():

@@ -21,7 +21,7 @@ from PIL import Image
 
 from facematch.images import limits
 from facematch.images.cropping import cropped
-from facematch.local.faces import FaceEngine
+from facematch.local.rekognition.faces import FaceEngine
 from functions.matching.faces import Box
 
 if TYPE_CHECKING:

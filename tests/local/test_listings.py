@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import pytest
 from ministack.services import s3
 
-from facematch.local.listings import Listings
+from facematch.local.emulator.listings import Listings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,16 +29,16 @@ from botocore.exceptions import ClientError
 from ministack.core import iam_evaluator
 
 from facematch.local.cloud import LocalCloud, local_client
-from facematch.local.emulator import _Loopback
-from facematch.local.home import Home
+from facematch.local.emulator.addresses import Loopback
 from facematch.local.keys import AccessKeys
-from facematch.local.rekognition import OPERATIONS
-from facematch.toolkit import PROJECT
-from functions.events import ObjectCreated, Road, created_message
+from facematch.local.rekognition.protocol import OPERATIONS
+from facematch.local.state_folder import Home
+from functions.aws.events import ObjectCreated, Road, created_message
 from functions.matching.images import Removal, UploadedImage
 from functions.matching.register import register_key
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.workflow.conftest import WAIT_SCALE, eventually, workflow_on
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -836,7 +836,7 @@ def test_a_message_that_may_not_be_started_comes_again(stage: Stage) -> None:
 
 
 def test_what_denies_plain_http_admits_the_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(iam_evaluator, "_request_origin", _Loopback())
+    monkeypatch.setattr(iam_evaluator, "_request_origin", Loopback())
     nobody_by_http = {
         "Effect": "Deny",
         "Principal": "*",

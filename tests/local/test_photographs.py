@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch import package_index, photographs
-from facematch.photographs import PhotographsUnavailable, fetch_photographs
-from facematch.toolkit import PROJECT
+from facematch.local import package_index
+from facematch.local import sample_photographs as photographs
+from facematch.local.sample_photographs import PhotographsUnavailable, fetch_photographs
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,7 +242,7 @@ def test_the_digest_is_the_one_that_the_benchmarks_install_with() -> None:
 def test_pips_private_names_are_as_they_were() -> None:
     """The same are used on every pip that a supported Python brings along."""
     done = subprocess.run(
-        [sys.executable, "-m", "facematch.package_index", "face_recognition", "nothing", "0"],
+        [sys.executable, "-m", "facematch.local.package_index", "face_recognition", "nothing", "0"],
         cwd=PROJECT,
         env={**os.environ, "PIP_NO_INDEX": "1"},
         capture_output=True,

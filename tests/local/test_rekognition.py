@@ -32,18 +32,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facematch.local.collections import CollectionFace, CollectionStore
-from facematch.local.faces import EMBEDDING_SIZE, Box
-from facematch.local.rekognition import (
-    OPERATIONS,
-    Call,
-    Endpoint,
-    FaceWorkers,
-    Rekognition,
-    RekognitionError,
-    RequestReader,
-    S3Images,
-)
+from facematch.local.rekognition.collections import CollectionFace, CollectionStore
+from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
+from facematch.local.rekognition.protocol import OPERATIONS, Call, RekognitionError, RequestReader
+from facematch.local.rekognition.server import Endpoint
+from facematch.local.rekognition.service import Rekognition
+from facematch.local.rekognition.workers import FaceWorkers, S3Images
 from tests.examples import examples
 from tests.local.conftest import KEYS, KEYS_FILE
 
@@ -168,7 +162,7 @@ class Running:
         return self.post(body, f"RekognitionService.{operation}")
 
 
-COMMAND = [sys.executable, "-m", "facematch.local.rekognition", "--keys", str(KEYS_FILE)]
+COMMAND = [sys.executable, "-m", "facematch.local.rekognition.server", "--keys", str(KEYS_FILE)]
 
 
 def start(database: Path, s3: FakeS3) -> Running:

@@ -28,15 +28,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facematch.images.limits import MAX_SCANS, TooCostlyError
-from facematch.local.collections import CollectionStore
-from facematch.local.faces import FaceEngine
-from facematch.local.rekognition import (
-    Call,
-    FaceWorkers,
-    Rekognition,
-    RekognitionError,
-    S3Images,
-)
+from facematch.local.rekognition.collections import CollectionStore
+from facematch.local.rekognition.faces import FaceEngine
+from facematch.local.rekognition.protocol import Call, RekognitionError
+from facematch.local.rekognition.service import Rekognition
+from facematch.local.rekognition.workers import FaceWorkers, S3Images
 from tests.crafted import with_scans
 from tests.examples import examples
 from tests.local.conftest import KEYS

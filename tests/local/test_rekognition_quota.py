@@ -13,7 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from facematch.local.rekognition import Call, CallsPerSecond, RekognitionError
+from facematch.local.rekognition.guards import CallsPerSecond
+from facematch.local.rekognition.protocol import Call, RekognitionError
 from tests.local.conftest import KEYS, KEYS_FILE
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ QUOTA = 10
 DONE = (200, "", "")
 THROTTLED = (400, "ProvisionedThroughputExceededException", "Provisioned rate exceeded")
 COMMAND = [
-    *(sys.executable, "-m", "facematch.local.rekognition", "--port", "0", "--workers", "1"),
+    *(sys.executable, "-m", "facematch.local.rekognition.server", "--port", "0", "--workers", "1"),
     *("--s3-endpoint", "http://127.0.0.1:9", "--watch-stdin"),
     *("--keys", str(KEYS_FILE)),
 ]

@@ -10,7 +10,7 @@ import pytest
 from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import eventbridge, stepfunctions
 
-from facematch.local.restarts import Restarts
+from facematch.local.emulator.restarts import Restarts
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:Matching"
 

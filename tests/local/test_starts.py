@@ -14,7 +14,7 @@ import pytest
 from facematch.local import cloud as clouds
 from facematch.local.cloud import LocalCloud
 from facematch.local.events import Events, Kind
-from facematch.local.home import Home
+from facematch.local.state_folder import Home
 from tests.local.processes import (
     PATIENCE_SECONDS,
     eventually,
@@ -96,7 +96,7 @@ def test_a_start_after_a_kill_waits_for_what_the_killed_one_left(home: Path) -> 
     assert facematch(home, "local", "start").returncode == 0
     first = Home(home).running()
     assert first
-    os.kill(process_of(home, "facematch.local.emulator"), signal.SIGSTOP)
+    os.kill(process_of(home, "facematch.local.emulator.process"), signal.SIGSTOP)
     os.kill(first.pid, signal.SIGKILL)
 
     again = started(home, "local", "start")
@@ -105,7 +105,7 @@ def test_a_start_after_a_kill_waits_for_what_the_killed_one_left(home: Path) -> 
     (left,) = [
         process
         for process in processes_of(home)
-        if b"facematch.local.emulator" in _command(process)
+        if b"facematch.local.emulator.process" in _command(process)
     ]
     os.kill(left, signal.SIGCONT)
     _, errors = again.communicate(timeout=2 * PATIENCE_SECONDS)
@@ -129,7 +129,7 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
     monkeypatch.setattr(clouds, "_RESTART_WAITS", (0.0, 0.1))
     monkeypatch.setenv("FACEMATCH_HOME", str(home))
     with LocalCloud(Home(home)) as cloud:
-        engine = process_of(home, "facematch.local.rekognition")
+        engine = process_of(home, "facematch.local.rekognition.server")
         database = cloud.home.database
         os.kill(engine, signal.SIGSTOP)
         for file in database.parent.glob("faces.sqlite*"):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facematch.decisions import decisions_in
 from facematch.evidence.page import render
-from facematch.spreadsheets import guarded
+from facematch.files.spreadsheets import guarded
+from facematch.operations.decisions import decisions_in
 
 from .conftest import choose, decide, exported, names_shown
 from .synthetic import document, with_matches

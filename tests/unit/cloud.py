@@ -20,17 +20,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.stepfunctions.models import stepfunctions_backends
 
-from facematch.deployment import Deployment
+from facematch.stack.deployment import Deployment
 from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
-from functions.aws.turns import KEY_NAME
+from functions.aws.start_slots import KEY_NAME
 from functions.matching.keys import DEFAULT_NAME_PATTERN
-from functions.matching.reports import (
-    delivery_failure_key,
-    failure_key,
-    matches_key,
-    report_key,
-)
+from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
 
 from .fake_rekognition import FakeRekognition
 

@@ -9,8 +9,8 @@ import numpy as np
 from facematch.evaluation.faces import Face, Faces
 from facematch.evaluation.labels import Labelled, Photograph
 from facematch.evaluation.scores import Cosines, Labels, Similarities
-from facematch.folders import FolderFile
-from facematch.local.faces import similarity
+from facematch.files.photographs import FolderFile
+from facematch.local.rekognition.faces import similarity
 from functions.matching.faces import Box
 
 BOX = Box(0.25, 0.25, 0.5, 0.5)

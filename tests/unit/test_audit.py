@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from facematch import audit as module
-from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
+from facematch.cli.audit import audited
 from facematch.errors import Unusable
-from functions.events import ObjectCreated, Road, changed_objects
+from facematch.operations import audit as module
+from facematch.operations.audit import Auditor, QueueHoldsMessages
+from facematch.operations.ledger import Found, Ledger
+from functions.aws.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import UploadedImage
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
@@ -24,7 +26,7 @@ from .cloud import IMAGES, OUTPUT, deployment_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
 
     from .cloud import Cloud
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.events import (
+from functions.aws.events import (
     MessageNotUnderstood,
     ObjectCreated,
     Road,

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from facematch.toolkit import PROJECT
 from tests.benchmarks import cold_start
 from tests.benchmarks.cold_start import HANDLERS, MOST, fresh, imported
+from workflow.synthesis import PROJECT
 
 #: The SDK without boto3, what it stands on (certifi where there is one), the layer, and ourselves.
 PACKAGES = {

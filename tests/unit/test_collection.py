@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.collection import CollectionCheck, Disagreements
-from functions.events import ObjectCreated, Road, changed_objects
+from facematch.operations.consistency import CollectionCheck, Disagreements
+from functions.aws.events import ObjectCreated, Road, changed_objects
 from functions.matching.images import Removal
 from functions.matching.reports import failure_key, report_key
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 
-from facematch.toolkit import PROJECT
+from workflow.synthesis import PROJECT
 
 #: Ctrl-C at the moment when the command line is about to be imported.
 INTERRUPTED_AT_ONCE = """
@@ -15,7 +15,7 @@ import os, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "facematch.cli":
+        if name == "facematch.cli.main":
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Finder())

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from facematch import cli
-from facematch.costs import command
-from facematch.costs.estimate import Kind, Load, estimate
-from facematch.costs.prices import ITEMS, PRICES_FILE, PriceList, PricesUnusable
-from facematch.costs.stack import Stack, Starters
-from facematch.costs.usage import Usage, Way
+from facematch.cli import cost as command
+from facematch.cli import main as cli
 from facematch.errors import Actionable
+from facematch.planning.estimate import Kind, Load, estimate
+from facematch.planning.prices import ITEMS, PRICES_FILE, PriceList, PricesUnusable
+from facematch.planning.template import Stack, Starters
+from facematch.planning.usage import Usage, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from facematch.toolkit import PROJECT
 from functions.matching.schema import MATCHES
 from tests.pile import Photograph, Pile
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

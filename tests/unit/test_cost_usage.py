@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.costs.usage import USAGE_FILE, Usage, Way
+from facematch.planning.usage import USAGE_FILE, Usage, Way
 from functions.matching.errors import ImageRejected
 
 from .cloud import OUTPUT, put_body, sqs_event

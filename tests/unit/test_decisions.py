@@ -14,17 +14,17 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facematch.decisions import (
+from facematch.errors import Actionable
+from facematch.files.spreadsheets import guarded
+from facematch.operations.decisions import (
     COLUMNS,
     NotDecisions,
     decisions_in,
     import_decisions,
     read_decisions,
 )
-from facematch.deployment import Deployment
-from facematch.errors import Actionable
-from facematch.matches import paired
-from facematch.spreadsheets import guarded
+from facematch.operations.matches import paired
+from facematch.stack.deployment import Deployment
 from functions.matching.decisions import (
     DECIDED_BY_LIMIT,
     NOTE_LIMIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from facematch.deployment import Deployment
+from facematch.stack.deployment import Deployment
 
 
 @pytest.mark.parametrize(

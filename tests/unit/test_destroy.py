@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import WaiterError
 from moto import mock_aws
 
-from facematch.destroy import Destruction, Kept
 from facematch.errors import Actionable
+from facematch.operations.destroy import Destruction, Kept
 
 
 class Stacks:

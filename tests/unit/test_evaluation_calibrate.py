@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from facematch.cli import app
+from facematch.cli.main import app
 from facematch.errors import Unusable
 from facematch.evaluation.calibrate import by_evaluation, by_reference
 from facematch.evaluation.reference import Reference
-from facematch.local.faces import similarity
-from facematch.toolkit import PROJECT
+from facematch.local.rekognition.faces import similarity
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +182,7 @@ def test_beyond_the_end_of_the_curve_nothing_is_made_up() -> None:
 
 
 def test_a_curve_of_another_model_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facematch.local.faces.FACE_MODEL_VERSION", "newer")
+    monkeypatch.setattr("facematch.local.rekognition.faces.FACE_MODEL_VERSION", "newer")
     said = " ".join(by_reference(pairs=1000, wrong=1).words)
     assert f"curve is of the model {Reference.read().face_model_version}" in said
     assert "the engine is now newer" in said

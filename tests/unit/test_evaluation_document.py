@@ -9,7 +9,7 @@ import numpy as np
 
 from facematch.evaluation.measure import THRESHOLDS
 from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
-from facematch.local.faces import similarity
+from facematch.local.rekognition.faces import similarity
 from tests.benchmarks.accuracy import DOCUMENT, MEASURED, tables, written
 
 FIGURES = json.loads(MEASURED.read_text())

@@ -16,7 +16,7 @@ from facematch.evaluation.labels import (
     read_persons,
 )
 from facematch.evaluation.measure import Asked, measured
-from facematch.folders import LeftOut
+from facematch.files.photographs import LeftOut
 from functions.matching.keys import DEFAULT_NAME_PATTERN
 
 from .evaluation import faces_with

@@ -22,8 +22,8 @@ from facematch.evaluation.labels import Persons
 from facematch.evaluation.measure import SHOWN, THRESHOLDS, Asked, measured, published
 from facematch.evaluation.reference import Reference
 from facematch.evaluation.scores import Cosines, score_of
-from facematch.evaluation.words import expected_rows, group_rows, sentences, threshold_rows
-from facematch.local.faces import similarity
+from facematch.evaluation.wording import expected_rows, group_rows, sentences, threshold_rows
+from facematch.local.rekognition.faces import similarity
 
 from .evaluation import faces_with, labelled
 

@@ -13,7 +13,7 @@ import pytest
 from facematch.evaluation import scores
 from facematch.evaluation.measure import THRESHOLDS
 from facematch.evaluation.scores import Labels, Pairs, Similarities, histograms, score_of, tally
-from facematch.local.faces import similarity
+from facematch.local.rekognition.faces import similarity
 
 from .evaluation import crowd
 

@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.ended import ExecutionEnded
-from functions.events import MessageNotUnderstood, ObjectCreated, changed_objects
+from functions.aws.events import (
+    ExecutionEnded,
+    MessageNotUnderstood,
+    ObjectCreated,
+    changed_objects,
+)
 
 from .cloud import IMAGES, event_file, put_body
 from .strategies import images, json_values, s3_keys

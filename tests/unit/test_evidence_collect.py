@@ -20,7 +20,7 @@ from .cloud import IMAGES, deployment_of
 from .evidence import Album, box_of, face_of, name_of
 
 if TYPE_CHECKING:
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
 
     from .cloud import Cloud
 

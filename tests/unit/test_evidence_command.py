@@ -13,9 +13,9 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from facematch.cli import app
+from facematch.cli.main import app
 from facematch.errors import Unusable
-from facematch.evidence import write
+from facematch.evidence import folders
 
 from .cloud import deployment_of
 from .evidence import Album
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
 
     from .cloud import Cloud
 
@@ -46,11 +46,13 @@ def run(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Any]]:
     """Run the command on the deployment; pages and their list are the test's own."""
-    monkeypatch.setattr(write, "Dashboards", functools.partial(write.Dashboards, tmp_path))
+    monkeypatch.setattr(
+        folders, "EvidenceFolders", functools.partial(folders.EvidenceFolders, tmp_path)
+    )
     with (
         patch("facematch.evidence.write.render", json.dumps),
         patch(
-            "facematch.evidence.command.chosen",
+            "facematch.cli.evidence.chosen",
             lambda **o: replace(
                 deployment,
                 stack_name=o["stack"],
@@ -62,7 +64,7 @@ def run(
 
 
 def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / write.INDEX).read_text())
+    found: dict[str, Any] = json.loads((folder / folders.INDEX).read_text())
     return found
 
 
@@ -104,7 +106,7 @@ def test_without_a_folder_it_writes_and_deletes_those_of_the_stack_s_name(
     }
     assert run("--to", str(tmp_path / "elsewhere")).exit_code == 0
 
-    with patch("facematch.evidence.command.chosen", None):  # deleting needs no credentials
+    with patch("facematch.cli.evidence.chosen", None):  # deleting needs no credentials
         assert run("--delete", "--stack", "Another").exit_code == 0
         assert len(list(folders.iterdir())) == 2
         assert run("--delete").exit_code == 0
@@ -137,7 +139,7 @@ def test_a_local_page_is_not_deleted_when_another_place_is_named(
     assert run("--to", str(folder)).exit_code == 0
 
     assert isinstance(run("--delete", "--local", *options).exception, Unusable)
-    assert (folder / write.INDEX).exists()
+    assert (folder / folders.INDEX).exists()
     assert run("--delete", "--local", "--stack", "FaceMatching").exit_code == 0
     assert not folder.exists()
 
@@ -172,7 +174,7 @@ def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in [name for name in sys.modules if name.startswith("facematch.evidence.")]:
-        if module != "facematch.evidence.command":
+        if module != "facematch.cli.evidence":
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "vl_convert", None)
 

@@ -17,19 +17,19 @@ from unittest.mock import patch
 import pytest
 from PIL import Image
 
+from facematch.cli.evidence import LIMIT
 from facematch.errors import Actionable
 from facematch.evidence.collect import Evidence, collect
-from facematch.evidence.command import LIMIT
-from facematch.evidence.pictures import Missing
-from facematch.evidence.write import (
+from facematch.evidence.folders import (
     INDEX,
     MARKER,
-    Dashboards,
     Deleted,
+    EvidenceFolders,
     NotAPage,
     Written,
     delete_command,
 )
+from facematch.evidence.pictures import Missing
 from functions.matching.decisions import Decided
 from tests.crafted import with_scans
 
@@ -66,7 +66,7 @@ class Page:
     def __init__(self, cloud: Cloud, room: Path) -> None:
         self.album = Album(cloud)
         self.deployment = deployment_of(cloud)
-        self.dashboards = Dashboards(room / "state")
+        self.dashboards = EvidenceFolders(room / "state")
         self.room = room
         self.folder = room / "page"
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from facematch.toolkit import PROJECT
 from tests.benchmarks import figures
+from workflow.synthesis import PROJECT
 
 PAGE = (PROJECT / "docs" / "measured.md").read_text()
 MADE = figures.specifications()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.errors import about_file
-from facematch.folders import FolderFile, LeftOut, left_out_words, listed
+from facematch.files.photographs import FolderFile, LeftOut, left_out_words, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

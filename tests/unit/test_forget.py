@@ -12,11 +12,12 @@ import pytest
 from moto.stepfunctions.models import stepfunctions_backends
 from typer.testing import CliRunner
 
-from facematch import forget
-from facematch.cli import app
+from facematch.cli.exit_status import ExitStatus
+from facematch.cli.main import app, status_of
 from facematch.errors import Actionable
-from facematch.evidence.write import MARKER, Dashboards
-from facematch.folders import FolderFile
+from facematch.evidence.folders import MARKER, EvidenceFolders
+from facematch.files.photographs import FolderFile
+from facematch.operations import forget
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
@@ -63,7 +64,7 @@ class Machine:
             RemovalStateMachineArn=cloud.removal_state_machine_arn,
         )
         object.__setattr__(self.deployment, "make_client", self._client)
-        self.dashboards = Dashboards(room / "state")
+        self.dashboards = EvidenceFolders(room / "state")
 
     def page(self, name: str) -> Path:
         folder = self.room / name
@@ -118,7 +119,7 @@ class Machine:
 @pytest.fixture
 def machine(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(cloud, tmp_path)
-    monkeypatch.setattr(forget, "Dashboards", lambda: made.dashboards)
+    monkeypatch.setattr(forget, "EvidenceFolders", lambda: made.dashboards)
     monkeypatch.setattr(forget, "chosen", lambda **_: made.deployment)
     monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 0)
     with patch("facematch.evidence.write.render", json.dumps):
@@ -304,7 +305,7 @@ def test_a_message_that_waits_is_said_and_the_repeated_command_finishes(
     first = machine.forget("--json")
 
     assert isinstance(first.exception, Actionable)
-    assert first.exception.exit_code == 1
+    assert status_of(first.exception) == ExitStatus.FAILED
     assert "not finished: the queue holds messages (1)" in str(first.exception)
     assert json.loads(first.stdout)["queue_messages"] == 1
     assert not machine.photographs()

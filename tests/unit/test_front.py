@@ -10,8 +10,8 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
-from facematch.local.front import access_key_id, guarded
 from facematch.local.keys import AccessKey, AccessKeys, NoAccessKeysError
+from facematch.local.loopback_guard import access_key_id, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

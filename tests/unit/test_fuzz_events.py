@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from functions.events import MessageNotUnderstood, ObjectCreated, changed_objects
+from functions.aws.events import MessageNotUnderstood, ObjectCreated, changed_objects
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import Removal, UploadedImage, image_or_removal

@@ -20,7 +20,7 @@ from functions.matching.keys import (
     key_of,
     name_in,
 )
-from functions.matching.rejection import insist_on_usable
+from functions.matching.rejection import require_usable
 
 from .strategies import NAME_PATTERN, awkward, texts, usable_keys
 from .test_images import IMAGE
@@ -129,4 +129,4 @@ def test_what_looks_like_a_folder_is_rejected_under_every_pattern(pattern: str) 
     """Its removal, which tells no size, is taken for a folder marker's: no face may be there."""
     image = replace(IMAGE, key="images/Ann Lee/")
     with pytest.raises(ImageRejected, match="UNNAMED"):
-        insist_on_usable(image, compiled_name_pattern(pattern))
+        require_usable(image, compiled_name_pattern(pattern))

@@ -9,9 +9,9 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from facematch.cli import app
-from facematch.matches import matches, read_matches
-from facematch.records import Records
+from facematch.cli.main import app
+from facematch.operations.matches import matches, read_matches
+from facematch.stack.records import Records
 from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import ImageRejected
 from functions.matching.faces import NamesLeftOut
@@ -26,7 +26,7 @@ from .fake_rekognition import photograph
 if TYPE_CHECKING:
     from typer.testing import Result
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
@@ -145,7 +145,7 @@ def test_without_a_register_the_listing_decides(cloud: Cloud, deployment: Deploy
 
 
 def told(deployment: Deployment, *options: str) -> Result:
-    with patch("facematch.cli.chosen", lambda **_: deployment):
+    with patch("facematch.cli.main.chosen", lambda **_: deployment):
         return CliRunner().invoke(app, ["matches", "--min", "80", *options])
 
 

@@ -24,12 +24,7 @@ from functions.matching.faces import Box, Match, SearchResult
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id, name_in
 from functions.matching.matches import pair_id
-from functions.matching.notifications import (
-    Notification,
-    notification,
-    percent,
-    printable,
-)
+from functions.matching.notifications import Notification, notification, percent, printable
 from functions.matching.reports import Outcome, Verdict, best_open_similarity
 
 from .strategies import NAME_PATTERN, awkward, images, matches, s3_keys, texts, usable_keys

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from facematch import toolkit
-from facematch.backfill import Backfiller
 from facematch.errors import Unusable
-from facematch.evidence.write import Dashboards
+from facematch.evidence.folders import EvidenceFolders
 from facematch.local import deploy
+from facematch.operations.backfill import Backfiller
+from workflow import synthesis as toolkit
 
 from .cloud import OUTPUT, deployment_of
 
@@ -94,7 +94,7 @@ def test_a_file_system_without_locks_is_not_another_command(
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(OSError, match="No locks available"):
-        Dashboards(tmp_path / "state").delete(tmp_path / "page")
+        EvidenceFolders(tmp_path / "state").delete(tmp_path / "page")
 
 
 def test_a_stack_that_cannot_be_asked_for_is_not_taken_for_absent() -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from facematch import deployment as deployments
-from facematch import forget as forgetting
-from facematch.cli import app
-from facematch.deployment import DEFAULT_STACK_NAME, Deployment
+from facematch.cli.main import app
 from facematch.errors import Unusable
+from facematch.operations import forget as forgetting
+from facematch.stack import deployment as deployments
+from facematch.stack.deployment import DEFAULT_STACK_NAME, Deployment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

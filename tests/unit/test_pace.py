@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.aws.turns import SharedTurns
+from functions.aws.start_slots import SharedTurns
 from functions.matching.pace import Pace
 from tests.examples import examples
 

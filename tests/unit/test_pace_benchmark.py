@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import simpy
 
-from facematch.costs.stack import Starters
-from facematch.quota import TokenBucket
+from facematch.local.rekognition.rate_limits import TokenBucket
+from facematch.planning.template import Starters
 from functions.matching.settings import QUOTA_SHARE, paced
 from tests.benchmarks import pace
 from tests.benchmarks.pace import Deployed, Load, QuotaModel, Windows, drawn, run

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facematch.matches import NamePair, matches, paired
+from facematch.operations.matches import NamePair, matches, paired
 from functions.matching.images import timestamp
 
 from .cloud import IMAGES, deployment_of
 from .fake_rekognition import photograph
 
 if TYPE_CHECKING:
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud

@@ -14,14 +14,7 @@ from functions.matching.decisions import (
     Reopened,
     names_digest,
 )
-from functions.matching.faces import (
-    Box,
-    Face,
-    FoundFace,
-    IndexedFaces,
-    LookAlikes,
-    UnindexedFace,
-)
+from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAlikes, UnindexedFace
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
 from functions.matching.matches import judged

@@ -20,15 +20,16 @@ from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
 from typer.testing import CliRunner
 
-from facematch import query as command
-from facematch.cli import app
-from facematch.deployment import Deployment
+from facematch.cli.main import app
+from facematch.cli.query import _shown, write_csv
 from facematch.errors import Unusable
-from facematch.local import athena as local_athena
-from facematch.spreadsheets import unguarded
-from facematch.toolkit import PROJECT
+from facematch.files.spreadsheets import unguarded
+from facematch.local.emulator import athena as local_athena
+from facematch.operations import query as command
+from facematch.stack.deployment import Deployment
 from functions.matching.schema import TABLES
 from workflow.queries import Parameter, Query, QueryError, queries, read_query
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -334,7 +335,7 @@ def test_csv_comes_back_and_no_cell_is_a_formula(rows: list[tuple[str, float | N
     written_to = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", written_to)
-        command.write_csv(command.Result({"name": "varchar", "number": "double"}, list(rows)))
+        write_csv(command.Result({"name": "varchar", "number": "double"}, list(rows)))
 
     header, *found = csv.reader(io.StringIO(written_to.getvalue(), newline=""))
     assert header == ["name", "number"]
@@ -353,7 +354,7 @@ def test_csv_on_a_terminal_has_no_control_character_and_in_a_file_every_one(
         written = io.StringIO(newline="")
         monkeypatch.setattr(written, "isatty", lambda terminal=terminal: terminal)
         monkeypatch.setattr("sys.stdout", written)
-        command.write_csv(found)
+        write_csv(found)
         rows = list(csv.reader(io.StringIO(written.getvalue(), newline="")))
         assert [len(row) for row in rows] == [2, 2]
         assert rows[1][1] == "-1.5"
@@ -370,7 +371,7 @@ def test_csv_that_cannot_hold_a_name_is_refused_not_changed(
     ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
     monkeypatch.setattr("sys.stdout", ascii_only)
     with pytest.raises(Unusable, match="PYTHONIOENCODING=utf-8"):
-        command.write_csv(command.Result({"name": "varchar"}, [("Zo\u00eb",)]))
+        write_csv(command.Result({"name": "varchar"}, [("Zo\u00eb",)]))
 
 
 def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +397,7 @@ def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_a_number_is_cut_in_the_table_never_rounded_up(value: Any, shown: str) -> None:
-    assert command._shown(value) == shown
+    assert _shown(value) == shown
 
 
 def test_a_date_is_a_literal_of_its_own() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.events import changed_objects
+from functions.aws.events import changed_objects
 from functions.matching.errors import ImageRejected, Unavailable
 from functions.matching.images import Removal, image_or_removal
 from functions.matching.keys import EXECUTION_NAME_LIMIT, replay_name

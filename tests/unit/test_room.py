@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.local.room import BESIDE_A_PHOTOGRAPH, RESERVE, shortage
-from facematch.upload import NoRoom, Uploader, not_uploaded_words
+from facematch.local.free_space import BESIDE_A_PHOTOGRAPH, RESERVE, shortage
+from facematch.operations.upload import NoRoom, Uploader, not_uploaded_words
 
 from .cloud import IMAGES, deployment_of, own_client
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facematch.spreadsheets import guarded, unguarded
+from facematch.files.spreadsheets import guarded, unguarded
 
 #: What a cell that a spreadsheet runs begins with, and what it skips in front of that.
 RUN = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n", "\0")

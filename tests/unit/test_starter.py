@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.aws.turns import SharedTurns
+from functions.aws.start_slots import SharedTurns
 from functions.matching.images import UploadedImage
 from functions.matching.pace import Pace
 from tests.examples import examples

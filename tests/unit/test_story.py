@@ -8,15 +8,16 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from facematch import cli, operate
+from facematch.cli import links as operate
+from facematch.cli import main as cli
 from facematch.errors import Unusable
-from facematch.story import story
+from facematch.operations.image_history import story
 
 from .cloud import IMAGES, deployment_of, own_client
 from .evidence import Album
 
 if TYPE_CHECKING:
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud

@@ -11,9 +11,10 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from facematch import cli, terminal
-from facematch.terminal import fail, json_text, messages, output, print_json, progress, safe
-from facematch.toolkit import PROJECT
+from facematch.cli import main as cli
+from facematch.cli import terminal
+from facematch.cli.terminal import fail, json_text, messages, output, print_json, progress, safe
+from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,15 +102,15 @@ def test_json_has_every_text_exactly_and_no_effect(capsys: pytest.CaptureFixture
 
 #: Modules that print in another way than by `terminal`, and why nothing from outside gets out so.
 PRINTING = {
-    "facematch.terminal": "the one place",
-    "facematch.audit": "json_text",
-    "facematch.toolkit": "settings of the person who calls it, and paths in the project",
+    "facematch.cli.terminal": "the one place",
+    "facematch.operations.audit": "json_text",
+    "workflow.synthesis": "settings of the person who calls it, and paths in the project",
     "facematch.local.serve": "a log, or sentences through shown()",
-    "facematch.local.disk": "a log",
-    "facematch.local.snapshots": "a log",
-    "facematch.local.rekognition": "a log",
-    "facematch.package_index": "a file, to its parent",
-    "facematch.query": "CSV, without control characters on a terminal",
+    "facematch.local.emulator.disk": "a log",
+    "facematch.local.emulator.snapshots": "a log",
+    "facematch.local.rekognition.server": "a log",
+    "facematch.local.package_index": "a file, to its parent",
+    "facematch.operations.query": "CSV, without control characters on a terminal",
 }
 
 
@@ -125,5 +126,5 @@ def test_everything_is_printed_in_one_place() -> None:
                 continue
             if called in {"print", "typer.echo", "Console", "sys.stdout", "sys.stderr"}:
                 found.add(".".join(path.relative_to(PROJECT).with_suffix("").parts))
-    assert found - {"facematch.cli"} == set(PRINTING)  # cli sets the streams up
+    assert found - {"facematch.cli.main"} == set(PRINTING)  # cli sets the streams up
     assert terminal.output is output

@@ -15,17 +15,17 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from facematch import cli
-from facematch import upload as module
-from facematch.folders import FolderFile, LeftOut, left_out_words, listed
-from facematch.records import Records
-from facematch.upload import (
+from facematch.cli import main as cli
+from facematch.files.photographs import FolderFile, LeftOut, left_out_words, listed
+from facematch.operations import upload as module
+from facematch.operations.upload import (
     NothingToUpload,
     Outcomes,
     Uploader,
     Version,
     wait_for_outcomes,
 )
+from facematch.stack.records import Records
 from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
 
     from .cloud import Cloud
@@ -420,7 +420,7 @@ class Story:
 def story(monkeypatch: pytest.MonkeyPatch) -> Story:
     made = Story()
     time = SimpleNamespace(monotonic=lambda: made.now, sleep=made.sleep)
-    monkeypatch.setattr("facematch.upload.time", time)
+    monkeypatch.setattr("facematch.operations.upload.time", time)
     return made
 
 

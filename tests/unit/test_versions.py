@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from facematch import versions
 from facematch.errors import Actionable
-from facematch.versions import delete_versions
+from facematch.stack import objects as versions
+from facematch.stack.objects import delete_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

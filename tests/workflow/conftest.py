@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from PIL import Image
 
-from facematch.deployment import Deployment
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import Home
-from facematch.photographs import fetch_photographs
-from facematch.records import Records
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home
+from facematch.stack.deployment import Deployment
+from facematch.stack.records import Records
 from functions.matching.images import UploadedImage
 from tests.workflow.faults import FaultyRekognition
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.audit import Auditor, Found, Ledger, QueueHoldsMessages, audited
+from facematch.cli.audit import audited
+from facematch.operations.audit import Auditor, QueueHoldsMessages
+from facematch.operations.ledger import Found, Ledger
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -190,7 +192,7 @@ def test_nothing_is_sent_while_the_queue_holds_messages_unless_forced(
 ) -> None:
     lost = lost_upload(workflow, "Lost_0001.png", faceless)
     # As if CloudWatch knew that the oldest message is younger than the version.
-    monkeypatch.setattr("facematch.audit.oldest_message_seconds", lambda _: -600.0)
+    monkeypatch.setattr("facematch.operations.audit.oldest_message_seconds", lambda _: -600.0)
     with starter_paused(workflow):
         waiting = workflow.upload("Waiting_0001.png", faceless)
         eventually(lambda: messages_in(workflow, "QueueUrl") or None)

@@ -12,8 +12,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from facematch.backfill import BackfillFailed, NothingListed, backfilled, previewed
+from facematch.cli.backfill import backfilled, previewed
+from facematch.cli.exit_status import ExitStatus
+from facematch.cli.main import status_of
 from facematch.errors import Unusable
+from facematch.operations.backfill import BackfillFailed, NothingListed
 from functions.matching.reports import report_key
 from tests.workflow.conftest import eventually
 from tests.workflow.test_audit import lose_messages, messages_in, starter_paused
@@ -141,7 +144,7 @@ def test_only_keys_below_the_prefix_are_sent(workflow: Workflow, faceless: bytes
 def test_a_prefix_that_lists_nothing_says_so(workflow: Workflow) -> None:
     with pytest.raises(NothingListed, match="images/nobody/ lists no object") as raised:
         backfilled(workflow.deployment, prefix="images/nobody/")
-    assert raised.value.exit_code == 1
+    assert status_of(raised.value) == ExitStatus.FAILED
     with pytest.raises(NothingListed):
         previewed(workflow.deployment, prefix="images/nobody/")
 

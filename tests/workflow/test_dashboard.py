@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from facematch.cli import app
-from facematch.evidence import write
-from facematch.local.faces import FaceEngine
+from facematch.cli.main import app
+from facematch.evidence import folders
+from facematch.local.rekognition.faces import FaceEngine
 from functions.matching.matches import pair_id
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def run(workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command on this workflow's cloud; its list of pages is the test's own."""
     monkeypatch.setenv("FACEMATCH_HOME", str(workflow.cloud.home.folder))
-    mine = functools.partial(write.Dashboards, tmp_path / "state")
-    monkeypatch.setattr(write, "Dashboards", mine)
+    mine = functools.partial(folders.EvidenceFolders, tmp_path / "state")
+    monkeypatch.setattr(folders, "EvidenceFolders", mine)
     return lambda *arguments: CliRunner().invoke(app, ["dashboard", "--local", *arguments])
 
 
@@ -98,5 +98,5 @@ def test_a_folder_of_something_else_is_refused(run: Any, tmp_path: Path) -> None
 
     result = run("--to", str(tmp_path))
 
-    assert isinstance(result.exception, write.NotAPage)
+    assert isinstance(result.exception, folders.NotAPage)
     assert (tmp_path / "thesis.txt").exists()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from facematch.decisions import decisions_in, import_decisions
-from facematch.matches import matches
+from facematch.operations.decisions import decisions_in, import_decisions
+from facematch.operations.matches import matches
 from functions.matching.decisions import Decided
 from tests.workflow.conftest import eventually
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from facematch.cli import app
+from facematch.cli.main import app
 from tests.workflow.conftest import eventually
 from tests.workflow.test_way_of_an_image import invoke_failure, states_so_far
 

@@ -9,9 +9,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from facematch.evidence.write import Dashboards
-from facematch.forget import AUDIT_PREFIX, Forgetting, Person
-from facematch.query import run
+from facematch.evidence.folders import EvidenceFolders
+from facematch.operations.forget import AUDIT_PREFIX, Forgetting, Person
+from facematch.operations.query import run
 from functions.matching.keys import external_image_id
 from tests.workflow.conftest import eventually
 
@@ -27,7 +27,9 @@ NAME = "Una Füred"
 @pytest.fixture
 def forgotten(workflow: Workflow, tmp_path: Path) -> Forgetting:
     # As a Mac writes the name: decomposed.
-    return Forgetting(workflow.deployment, Person.named("Una Fu\u0308red"), Dashboards(tmp_path))
+    return Forgetting(
+        workflow.deployment, Person.named("Una Fu\u0308red"), EvidenceFolders(tmp_path)
+    )
 
 
 def everything(workflow: Workflow) -> str:
@@ -113,7 +115,9 @@ def _without(name: str, text: str) -> str | None:
 
 def test_no_query_leaves_a_copy_of_what_is_forgotten(workflow: Workflow, tmp_path: Path) -> None:
     upload(workflow, "Tia_Gone_0001.jpg", "obama.jpg")
-    forgetting = Forgetting(workflow.deployment, Person.named("Tia_Gone"), Dashboards(tmp_path))
+    forgetting = Forgetting(
+        workflow.deployment, Person.named("Tia_Gone"), EvidenceFolders(tmp_path)
+    )
 
     def copied() -> bool:
         copies = workflow.cloud.home.state.glob("tmp/athena-*/**/rows.json")
@@ -153,7 +157,7 @@ def test_no_file_of_the_local_cloud_names_who_is_forgotten_apart_from_executions
         }
 
     assert {"faces.sqlite", "faces.sqlite-wal"} & files()
-    forgetting = Forgetting(workflow.deployment, Person.named(name), Dashboards(tmp_path))
+    forgetting = Forgetting(workflow.deployment, Person.named(name), EvidenceFolders(tmp_path))
     forgetting.delete(forgetting.find())
     forgetting.wait_until_quiet(images)
 
@@ -173,7 +177,7 @@ def test_one_photograph_is_forgotten_and_the_others_of_the_person_stay(
 ) -> None:
     first = upload(workflow, "Xia_One_0001.jpg", "obama.jpg")
     second = upload(workflow, "Xia_One_0002.jpg", "obama2.jpg")
-    forgetting = Forgetting(workflow.deployment, Person(None, first.key), Dashboards(tmp_path))
+    forgetting = Forgetting(workflow.deployment, Person(None, first.key), EvidenceFolders(tmp_path))
 
     forgetting.delete(forgetting.find())
     forgetting.wait_until_quiet([first])
@@ -196,7 +200,7 @@ def test_dead_letters_about_the_person_go_and_those_about_a_namesake_stay(
     bodies = [letter("images/Yan%2BOne_1.jpg"), letter("images/Yan%2BOneida_1.jpg"), "Yan+One"]
     for body in bodies:
         sqs.send_message(QueueUrl=queue, MessageBody=body)
-    forgetting = Forgetting(workflow.deployment, Person.named("Yan+One"), Dashboards(tmp_path))
+    forgetting = Forgetting(workflow.deployment, Person.named("Yan+One"), EvidenceFolders(tmp_path))
 
     found = forgetting.find()
     assert (len(found.dead_letters), found.unread_letters) == (1, 1)
@@ -226,7 +230,7 @@ def test_a_key_that_xml_cannot_hold_is_listed_and_forgotten(
     listed = [(item["Key"], item["VersionId"]) for page in pages for item in page["Versions"]]
     assert sorted(listed) == sorted((key, version) for version in versions)
 
-    forgetting = Forgetting(workflow.deployment, Person(None, key), Dashboards(tmp_path))
+    forgetting = Forgetting(workflow.deployment, Person(None, key), EvidenceFolders(tmp_path))
     found = forgetting.find()
     assert forgetting.delete(found)["versions"] == 2
     forgetting.wait_until_quiet(found.images)

@@ -21,7 +21,7 @@ from tests.page.chromium import chromium
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facematch.local.home import Running
+    from facematch.local.state_folder import Running
     from tests.workflow.conftest import Workflow
 
 #: None of them is a key of this cloud. The emulator takes the first four for the account's root.

@@ -6,8 +6,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from facematch.evidence.write import Dashboards
-from facematch.forget import Forgetting, Person
+from facematch.evidence.folders import EvidenceFolders
+from facematch.operations.forget import Forgetting, Person
 from functions.matching.keys import external_image_id
 from tests.workflow.conftest import eventually
 
@@ -85,7 +85,9 @@ def test_many_copies_under_one_name_hide_no_other_name(workflow: Workflow, tmp_p
     assert told["other_names"] == ["Dee_Decoy", "Rea_Real"]
     assert {pair["other_name"] for pair in told["pairs"]} == {"Dee_Decoy", "Rea_Real"}
 
-    forgetting = Forgetting(workflow.deployment, Person.named("Dee_Decoy"), Dashboards(tmp_path))
+    forgetting = Forgetting(
+        workflow.deployment, Person.named("Dee_Decoy"), EvidenceFolders(tmp_path)
+    )
     forgetting.delete(forgetting.find())
 
     after = searched_again(workflow, report, image)
@@ -115,7 +117,7 @@ def test_more_names_than_a_report_lists_are_counted_and_told(
     assert message_about(image, notifications)["names_left_out"] == COPIES - 100
 
     name = rows[0]["matched_name"]
-    forgetting = Forgetting(workflow.deployment, Person.named(name), Dashboards(tmp_path))
+    forgetting = Forgetting(workflow.deployment, Person.named(name), EvidenceFolders(tmp_path))
     forgetting.delete(forgetting.find())
 
     after = searched_again(workflow, report, image)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import Home
-from facematch.photographs import fetch_photographs
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home
 from functions.matching.settings import paced
 from tests.workflow.conftest import eventually
 

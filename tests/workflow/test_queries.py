@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch import query as command
 from facematch.errors import Actionable
+from facematch.operations import query as command
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -27,7 +27,7 @@ from workflow.queries import TYPES, Query, queries
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from facematch.deployment import Deployment
+    from facematch.stack.deployment import Deployment
     from tests.workflow.conftest import Workflow
 
 BUCKET = "pile"
@@ -531,7 +531,7 @@ def test_the_command_prints_a_table_csv_and_json(workflow: Workflow, tmp_path: P
 def facematch(workflow: Workflow, *arguments: str) -> str:
     """What the command prints on the local cloud of the tests."""
     done = subprocess.run(
-        [sys.executable, "-m", "facematch.cli", *arguments, "--local"],
+        [sys.executable, "-m", "facematch.cli.main", *arguments, "--local"],
         capture_output=True,
         text=True,
         check=False,

@@ -7,9 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from facematch.collection import CollectionCheck
-from facematch.executions import Execution
-from facematch.replay import Replayer, Selection
+from facematch.operations.consistency import CollectionCheck
+from facematch.operations.replay import Replayer, Selection
+from facematch.stack.executions import Execution
 from functions.matching.keys import key_of
 from tests.workflow.conftest import eventually
 

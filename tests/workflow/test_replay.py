@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.errors import Unusable
-from facematch.replay import DeadLetters, How, Plan, Replayer, Result, Selection, moment
-from facematch.story import failure_groups, standing, story
+from facematch.operations.image_history import story
+from facematch.operations.replay import DeadLetters, How, Plan, Replayer, Result, Selection, moment
+from facematch.operations.status import failure_groups, standing
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
-    from facematch.story import Standing
+    from facematch.operations.status import Standing
     from functions.matching.images import UploadedImage
     from tests.workflow.conftest import Workflow
 

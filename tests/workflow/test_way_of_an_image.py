@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facematch.upload import Uploader, wait_for_outcomes
+from facematch.operations.upload import Uploader, wait_for_outcomes
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:

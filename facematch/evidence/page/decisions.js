@@ -182,7 +182,7 @@ function csv(rows) {
 }
 
 /**
- * The rule of facematch/spreadsheets.py: a text gets an apostrophe wherever a spreadsheet could take
+ * The rule of facematch/files/spreadsheets.py: a text gets an apostrophe wherever a spreadsheet could take
  * it for a formula, also one that splits the file at another character; import takes it off.
  */
 function guarded(text) {

@@ -1,0 +1,91 @@
+"""facematch decisions: what people decided about pairs of names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from facematch.cli.options import AsJson, Where, on_stack
+from facematch.cli.terminal import messages, output, print_json, progress, safe
+from facematch.operations.decisions import decisions_in, import_decisions, read_decisions
+from functions.matching.images import timestamp
+from functions.matching.notifications import percent
+
+decisions_app = typer.Typer(help="What people decided about pairs of names.", no_args_is_help=True)
+
+
+@decisions_app.command("import")
+@on_stack
+def import_command(
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="As the evidence page exported it."),
+    ],
+    *,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Import decisions that were made on the evidence page (JSON or CSV).
+
+    They are written into `decisions/` of the output bucket, one for each pair of names. A pair
+    that was decided to be different people notifies nobody any more, until there is stronger
+    evidence. Safe to repeat; a newer decision that is there already stays.
+    """
+    deployment = where.deployment()
+    decisions = decisions_in(file, stack_name=deployment.stack_name)
+    became: Counter[str] = Counter()
+    with progress() as bars:
+        task = bars.add_task("decisions imported", total=len(decisions))
+        for _, what in import_decisions(deployment, decisions):
+            became[what] += 1
+            bars.advance(task)
+    if as_json:
+        print_json({"decisions": len(decisions), **became})
+        return
+    parts = ", ".join(f"{count} {what}" for what, count in became.items())
+    output.print(f"{len(decisions)} decisions" + (f": {parts}." if parts else "."))
+
+
+@decisions_app.command("list")
+@on_stack
+def list_command(
+    *,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Show every decision that was imported, newest first."""
+    deployment = where.deployment()
+    with messages.status("reading the decisions"):
+        found = sorted(read_decisions(deployment).values(), key=lambda d: d.decided_at)[::-1]
+    if as_json:
+        documents = [
+            {
+                **asdict(decision),
+                "decided_at": timestamp(decision.decided_at),
+                "face_ids": sorted(decision.face_ids),
+            }
+            for decision in found
+        ]
+        print_json(documents, indent=2)
+        return
+    if not found:
+        output.print("No decision has been imported.")
+        return
+    table = Table()
+    for column in ("Names", "Decision", "By", "Note"):
+        table.add_column(column, overflow="fold")
+    table.add_column("At similarity", justify="right", no_wrap=True)
+    for decision in found:
+        table.add_row(
+            safe(f"{decision.name_a} / {decision.name_b}"),
+            decision.decision.replace("_", " ").lower(),
+            safe(f"{decision.decided_by}, {decision.decided_at:%Y-%m-%d}"),
+            safe(decision.note),
+            percent(decision.similarity),
+        )
+    output.print(table)

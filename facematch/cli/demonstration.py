@@ -1,0 +1,218 @@
+"""What `facematch demo` does: a pile of photographs, the workflow, its result."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+from rich.table import Table
+
+from facematch.cli import evidence as evidence_page
+from facematch.cli.matches import pairs_table
+from facematch.cli.terminal import messages, output, progress, safe, show_left_out
+from facematch.files.private_folders import STATE_ROOT, private_folder
+from facematch.local.cloud import LocalCloud, reset
+from facematch.local.sample_photographs import fetch_photographs
+from facematch.local.state_folder import Home
+from facematch.operations.matches import NamePair, matches
+from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
+from facematch.stack.deployment import Deployment
+from facematch.stack.records import Records
+from functions.matching.notifications import percent
+
+if TYPE_CHECKING:
+    from facematch.evidence.folders import Written
+
+HOME: Final = Home(STATE_ROOT / "demo")
+_ROWS: Final = 30
+_HORIZON: Final = 0.6
+#: One man under three names, another under his own. The invented names are examples.
+_LAYOUT: Final = {
+    "Barack_Obama_0001.jpg": "obama.jpg",
+    "Barack_Obama_0002.jpg": "obama3.jpg",
+    "John_Q_Public_0001.jpg": "obama2.jpg",
+    "Max_Mustermann_0001.jpg": "obama_partial_face.jpg",
+    "Max_Mustermann_0002.jpg": "obama_partial_face2.jpg",
+    "Joe_Biden_0001.jpg": "biden.jpg",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo found.
+
+    Attributes
+    ----------
+    records
+        The report or failure record of each photograph.
+    image_prefix
+        Of their keys.
+    """
+
+    image_prefix: str
+    records: list[dict[str, Any]]
+    pairs: list[NamePair]
+    threshold: float
+    page: Written
+
+
+def lay_out(folder: Path) -> None:
+    """Fill the folder: real photographs under several names, one without a face, one broken."""
+    private_folder(STATE_ROOT)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    photographs = fetch_photographs()
+    for name, source in _LAYOUT.items():
+        shutil.copyfile(photographs[source], folder / name)
+    _landscape().save(folder / "Empty_Landscape_0001.png")
+    (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
+
+
+def run(photographs: Path | None) -> DemoResult:
+    """Run the workflow on the folder, or on the demo's own photographs, and show the result."""
+    if photographs is None:
+        messages.print("Fetching photographs (official ones of the White House, from PyPI)")
+        photographs = HOME.folder / "photographs"
+        lay_out(photographs)
+    evidence_page.delete_local_page(HOME)
+    reset(HOME)
+    with (
+        messages.status("local cloud") as status,
+        LocalCloud(HOME, say=lambda text: status.update(f"local cloud: {text}")) as cloud,
+    ):
+        status.stop()
+        running = cloud.running
+        assert running is not None  # noqa: S101 - it has just been started
+        messages.print(
+            "The local cloud runs the same CloudFormation template and functions as on AWS: "
+            f"{running.endpoint}"
+        )
+        description = cloud.client("cloudformation").describe_stacks(StackName=running.stack_name)
+        outputs = {o["OutputKey"]: o["OutputValue"] for o in description["Stacks"][0]["Outputs"]}
+        deployment = Deployment(
+            stack_name=running.stack_name,
+            local=True,
+            outputs=outputs,
+            make_client=lambda service: cloud.client(service, max_pool_connections=32),
+            kept_in=HOME.folder,
+        )
+        result = _process(deployment, photographs)
+    show(result)
+    return result
+
+
+def _process(deployment: Deployment, folder: Path) -> DemoResult:
+    uploader = Uploader(deployment)
+    plan = uploader.plan(folder)
+    show_left_out(plan.left_out)
+    with progress() as bars:
+        uploading = bars.add_task("photographs uploaded", total=len(plan.new))
+        executing = bars.add_task("executions finished", total=len(plan.new))
+        versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(uploading))
+        wait_for_outcomes(
+            deployment,
+            versions,
+            finished=lambda count: bars.update(executing, completed=count),
+        )
+    for words in not_uploaded_words(errors):
+        messages.print(safe(words, style="red"))
+    records = Records(deployment)
+    threshold = deployment.notify_threshold()
+    return DemoResult(
+        image_prefix=deployment.image_prefix,
+        records=list(
+            records.read([key for kind in ("reports", "failures") for key in records.keys(kind)])
+        ),
+        pairs=matches(deployment, minimum=threshold),
+        threshold=threshold,
+        page=evidence_page.write_page(deployment, evidence_page.local_folder(HOME)),
+    )
+
+
+def show(result: DemoResult) -> None:
+    """Print the tables, and where to look next."""
+    rows = sorted(result.records, key=_best_first)
+    table = Table(title=f"{len(rows)} photographs", title_justify="left")
+    for column in ("Photograph", "Outcome", "The same face also as"):
+        table.add_column(column, overflow="fold")
+    table.add_column("Similarity", justify="right")
+    for record in rows[:_ROWS]:
+        name = record["key"].removeprefix(result.image_prefix)
+        table.add_row(safe(name), *_row(record))
+    output.print()
+    output.print(table)
+    if len(rows) > _ROWS:
+        output.print(f"... and {len(rows) - _ROWS} more.")
+    if result.pairs:
+        output.print()
+        output.print(
+            pairs_table(
+                result.pairs[:_ROWS],
+                title=f"Pairs of names from {result.threshold:g} % up: candidates for a "
+                "person's judgement",
+            )
+        )
+    else:
+        output.print(f"No pair of names from {result.threshold:g} % up.")
+    _show_next(rows)
+    _show_page(result.page)
+
+
+def _show_next(rows: list[dict[str, Any]]) -> None:
+    home = HOME.folder.relative_to(STATE_ROOT.parent)
+    example = next((row for row in rows if row["status"] == "MATCHED"), rows[0] if rows else None)
+    lines = ["", "Where to look next", f"  export FACEMATCH_HOME={home}"]
+    for command, meaning in {
+        "local start": "this local cloud again",
+        "matches --local --min 80": "every pair that is reported",
+        "upload FOLDER --local --wait": "add your own",
+        "status --local": "what waits, runs, has finished, has failed",
+        "local differences": "what differs from AWS",
+    }.items():
+        lines.append(f"  .venv/bin/facematch {command:<28} {meaning}")
+    if example:
+        name = example["key"].rpartition("/")[2]
+        lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
+    lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
+    output.print("\n".join(lines), soft_wrap=True)
+
+
+def _show_page(page: Written) -> None:
+    output.print()
+    output.print("The evidence page: faces side by side, for your judgement. Open it in a browser:")
+    evidence_page.show(page)
+
+
+def _row(record: dict[str, Any]) -> list[Any]:
+    status = record["status"]
+    if "faces" not in record:
+        why = f"{record['message'].partition(' ')[2]} {record['remedy']}"
+        return [safe(status, "red"), safe(why, "dim"), ""]
+    found = {
+        match["name"]: match["similarity"]
+        for face in record["faces"]
+        for match in reversed(face["matches"])
+    }
+    style = {"MATCHED": "bold yellow", "NO_FACE": "cyan"}.get(status, "green")
+    names = ", ".join(sorted(found, key=lambda name: -found[name]))
+    best = percent(record["best_similarity"]) if found else ""
+    return [safe(status, style), safe(names), best]
+
+
+def _best_first(record: dict[str, Any]) -> tuple[int, float, str]:
+    order = {"MATCHED": 0, "UNIQUE": 1, "NO_FACE": 2}
+    return order.get(record["status"], 3), -record.get("best_similarity", 0.0), record["key"]
+
+
+def _landscape() -> Image.Image:
+    """A meadow under a sky, and nobody in it."""
+    height, width = 360, 480
+    shade = np.linspace(0.0, 1.0, height)[:, None] * np.ones((1, width))
+    sky = np.stack([120 + 80 * shade, 170 + 50 * shade, 235 + 10 * shade], axis=-1)
+    grass = np.stack([70 + 30 * shade, 150 - 60 * shade, 60 + 10 * shade], axis=-1)
+    horizon = (shade > _HORIZON)[:, :, None]
+    return Image.fromarray(np.where(horizon, grass, sky).astype(np.uint8))

@@ -1,0 +1,56 @@
+"""facematch destroy: a stack on AWS and everything that it kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import typer
+
+from facematch.cli.options import Profile, Region, Stack
+from facematch.cli.terminal import messages, output, safe
+from facematch.errors import Unusable
+from facematch.operations.destroy import _KINDS, _THINGS, Destruction
+from facematch.stack.deployment import DEFAULT_STACK_NAME
+
+
+def destroy(
+    *,
+    profile: Profile = None,
+    region: Region = None,
+    stack: Stack = DEFAULT_STACK_NAME,
+) -> None:
+    """Delete a stack on AWS and everything that it kept: photographs, faces, reports.
+
+    Shows first what there is, and asks for the stack's name. The local cloud is emptied by
+    `facematch local reset`.
+    """
+    session = boto3.session.Session(profile_name=profile, region_name=region)
+    make: Callable[..., Any] = session.client
+    destruction = Destruction(make, stack)
+    with messages.status("looking at what there is"):
+        stacks = destruction.stack_ids()
+        kept = destruction.kept()
+    if not stacks:
+        raise Unusable(
+            f"There is no stack {stack!r} here, and CloudFormation remembers none that was "
+            "deleted in the last 90 days. Name it with --stack, --profile and --region."
+        )
+    output.print(safe(f"The stack {stack}, and for ever:"))
+    for item in kept:
+        output.print(
+            safe(f"  {_KINDS[item.kind]} {item.name}: {item.count:,} {_THINGS[item.kind]}")
+        )
+    answer = typer.prompt("Type the stack's name to delete all of it")
+    if answer != stack:
+        raise Unusable(
+            f"Nothing was deleted: {answer!r} is not the stack's name. Repeat the command and type "
+            f"{stack}."
+        )
+    with messages.status("emptying the buckets and deleting the stack"):
+        destruction.empty_and_delete_stack(kept)
+    for item in destruction.kept():
+        with messages.status(safe(f"deleting {item.name}")):
+            destruction.delete(item)
+    output.print("Deleted. Step Functions keeps the executions' histories for up to 90 days.")

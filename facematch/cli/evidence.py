@@ -1,0 +1,164 @@
+"""The command that writes the evidence page, and deletes it."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from facematch.cli.exit_status import ExitStatus
+from facematch.cli.options import Where, on_stack, require_local_name, require_no_place
+from facematch.cli.terminal import messages, output, progress, safe
+from facematch.local.state_folder import Home
+from facematch.stack.deployment import Deployment
+
+if TYPE_CHECKING:
+    from facematch.evidence.folders import EvidenceFolders, Written
+
+#: More than a person looks through; the page answers at once with so many.
+LIMIT: Final = 10_000
+
+
+@on_stack
+def evidence(
+    *,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="The folder; by default one below .facematch for each stack."),
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    minimum: Annotated[
+        float, typer.Option("--min", min=0, max=100, help="Lowest similarity, %.")
+    ] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Most matches that are shown, the best.")
+    ] = LIMIT,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the page.")] = False,
+    where: Where,
+) -> None:
+    """Write the evidence page: a folder with an index.html that opens from disk, offline.
+
+    It shows pairs of names with their faces side by side, and takes decisions. It holds biometric
+    data: only you can read the folder. `--delete` deletes it, without asking AWS: without `--to`
+    every page of stacks of that name that lies in its default folder.
+    """
+    from facematch.evidence.folders import EvidenceFolders  # noqa: PLC0415 - needs the extra `page`
+
+    folders = EvidenceFolders()
+    if delete:
+        if where.local:
+            require_no_place(profile=where.profile, region=where.region)
+        _delete(folders, [to] if to else _default_folders(folders, where))
+        return
+    deployment = where.deployment()
+    written = write_page(
+        deployment,
+        to or default_folder(folders, deployment),
+        minimum=minimum,
+        limit=limit,
+    )
+    show(written)
+    if open_it:
+        webbrowser.open(written.index.as_uri())
+
+
+def write_page(
+    deployment: Deployment,
+    folder: Path,
+    *,
+    minimum: float = 0,
+    limit: int = LIMIT,
+) -> Written:
+    """Write the page and show how far it is."""
+    from facematch.evidence.folders import EvidenceFolders  # noqa: PLC0415 - needs the extra `page`
+
+    with progress() as bars:
+        task = bars.add_task("reading the records", total=None)
+        return EvidenceFolders().write(
+            deployment,
+            folder,
+            minimum=minimum,
+            limit=limit,
+            decisions_command=deployment.command("decisions", "import", "FILE"),
+            progress=lambda done, total: bars.update(
+                task, description="photographs cropped", completed=done, total=total
+            ),
+        )
+
+
+def default_folder(folders: EvidenceFolders, deployment: Deployment) -> Path:
+    """Where the page of a deployment is written unless another folder is named."""
+    if deployment.local:
+        return local_folder(Home.default())
+    return folders.default_folder(deployment)
+
+
+def local_folder(home: Home) -> Path:
+    """Of the page of a local cloud."""
+    return home.folder / "dashboard"
+
+
+def delete_local_page(home: Home) -> None:
+    """Delete the page of a local cloud; what else stands in its place is left and named."""
+    from facematch.evidence.folders import EvidenceFolders, NotAPage  # noqa: PLC0415 - needs the extra `page`
+
+    try:
+        deleted = EvidenceFolders().delete(local_folder(home))
+    except NotAPage as error:
+        messages.print(safe(str(error)), soft_wrap=True)
+        return
+    if deleted.left:
+        messages.print(safe(deleted.left_words()), soft_wrap=True)
+
+
+def show(written: Written) -> None:
+    """Say what was written, what has no picture and why, and where it is."""
+    evidence = written.evidence
+    output.print(
+        f"{len(evidence.matches):,} matches between {len(evidence.photographs):,} photographs"
+        + (
+            f"; {evidence.left_out:,} more matches are left out (--limit)"
+            if evidence.left_out
+            else ""
+        )
+        + (
+            f", and with them {evidence.pairs_left_out:,} pairs of names"
+            if evidence.pairs_left_out
+            else ""
+        )
+        + "."
+    )
+    if evidence.lacking:
+        output.print(
+            f"Pairs may be missing: {len(evidence.lacking):,} photographs look like more names "
+            "than their reports list (facematch query left_out)."
+        )
+    for why, count in written.missing.most_common():
+        output.print(f"{count:,} photographs are shown without a picture: {why}.")
+    output.print(safe(written.index.as_uri()), soft_wrap=True)
+
+
+def _default_folders(folders: EvidenceFolders, where: Where) -> list[Path]:
+    if where.local:
+        folder = local_folder(Home.default())
+        for page in folders.listed():
+            if page["folder"] == str(folder):
+                require_local_name(where.stack, page["stack"])
+        return [folder]
+    return folders.in_default_folders(where.stack)
+
+
+def _delete(folders: EvidenceFolders, pages_in: list[Path]) -> None:
+    found = [folders.delete(folder) for folder in pages_in]
+    pages = [page for deleted in found for page in deleted.pages]
+    for folder in pages:
+        output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
+    if not pages:
+        messages.print("There is no evidence page here. Name its folder with --to.")
+    left = [deleted.left_words() for deleted in found if deleted.left]
+    for words in left:
+        messages.print(safe(words), soft_wrap=True)
+    if left:
+        raise typer.Exit(ExitStatus.FAILED)

@@ -1,0 +1,107 @@
+"""facematch matches: who matches whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from facematch.cli.options import AsJson, Where, on_stack
+from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
+from functions.matching.faces import NamesLeftOut
+from functions.matching.notifications import percent
+
+_SHOWN: Final = 20
+
+
+@on_stack
+def matches(
+    *,
+    minimum: Annotated[
+        float | None,
+        typer.Option(
+            "--min",
+            min=0,
+            max=100,
+            help="Lowest similarity, %; default: notify's.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Show who matches whom: each pair of names once, with its best pair of photographs.
+
+    Pairs that people have decided about are shown apart.
+    """
+    deployment = where.deployment()
+    threshold = deployment.notify_threshold() if minimum is None else minimum
+    with messages.status("reading the match rows"):
+        found = read_matches(deployment, minimum=threshold)
+    pairs = found.pairs
+    if as_json:
+        print_json([asdict(pair) for pair in pairs], indent=2)
+    elif pairs:
+        waiting = [pair for pair in pairs if pair.is_open]
+        decided = [pair for pair in pairs if not pair.is_open]
+        if waiting:
+            output.print(pairs_table(waiting))
+        output.print(
+            f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of names from "
+            f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
+        )
+        if decided:
+            output.print()
+            output.print(pairs_table(decided, title=f"{len(decided)} decided"))
+    else:
+        output.print(f"No pair of names from {threshold:g} % up.")
+    _show_lacking(found.lacking)
+
+
+def _show_lacking(lacking: dict[str, NamesLeftOut]) -> None:
+    """Name the photographs whose pairs may be missing; apart from the result, which may be JSON."""
+    if not lacking:
+        return
+    messages.print("Pairs may be missing, since these photographs look like too many names:")
+    worst = sorted(lacking, key=lambda key: (-lacking[key].counted, key))
+    for key in worst[:_SHOWN]:
+        messages.print(safe(f"  {key} {lacking[key].words}"), soft_wrap=True)
+    if len(worst) > _SHOWN:
+        messages.print(f"  and {len(worst) - _SHOWN:,} more: facematch query left_out")
+    messages.print(f"{SEARCH_AGAIN}\n  facematch backfill --again --prefix KEY", soft_wrap=True)
+
+
+def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
+    """Who matches whom: two lines a pair, each a name and the photograph of the best pair."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("Similarity", justify="right", no_wrap=True)
+    table.add_column("Names", overflow="fold")
+    table.add_column("Best pair of photographs", overflow="fold", style="dim")
+    table.add_column("Pairs", justify="right", no_wrap=True)
+    decided = any(pair.decided_by for pair in pairs)
+    if decided:
+        table.add_column("Decided", overflow="fold")
+    for pair in pairs:
+        table.add_row(
+            percent(pair.similarity),
+            Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
+            Text("\n").join([safe(pair.key_a), safe(pair.key_b)]),
+            str(pair.image_pairs),
+            *([_decided(pair)] if decided else []),
+            end_section=True,
+        )
+    return table
+
+
+def _decided(pair: NamePair) -> Text:
+    if not pair.decided_by:
+        return Text()
+    words = [pair.standing, *pair.why]
+    lines = [", ".join(word.replace("_", " ").lower() for word in words)]
+    lines.append(f"{pair.decided_by}, {(pair.decided_at or '')[:10]}")
+    lines += [pair.note] if pair.note else []
+    return Text("\n").join([safe(line) for line in lines])

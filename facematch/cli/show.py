@@ -1,0 +1,148 @@
+"""facematch show: the whole history of one image."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from datetime import UTC
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from facematch.cli.links import colored, show_links
+from facematch.cli.options import AsJson, Where, on_stack
+from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.operations.image_history import Story, story
+from facematch.operations.matches import SEARCH_AGAIN
+from functions.matching.failures import Replay
+from functions.matching.notifications import percent
+from functions.matching.reports import is_above_threshold, names_left_out
+
+#: Of a notification.
+_FAILED: Final = "failed"
+
+
+@on_stack
+def show(
+    what: Annotated[str, typer.Argument(metavar="EXECUTION|KEY")],
+    *,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Tell an image's whole story: event, steps, faces, matches from both sides, failure."""
+    deployment = where.deployment()
+    with messages.status("reading"):
+        told = story(deployment, what)
+    if as_json:
+        document = asdict(told)
+        document["image"] = told.image.to_payload() if told.image else None
+        print_json(document, default=str)
+        return
+    output.print(Group(*_told(told)))
+    for arn in _replayable(told):
+        again = deployment.command("replay", arn.rpartition(":")[2])
+        output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
+    for execution in told.executions[-1:]:
+        show_links(deployment, execution["executionArn"])
+
+
+def _replayable(told: Story) -> set[str]:
+    """ARNs of the executions whose replay repairs what failed."""
+    records = [record for record in (told.failure, told.delivery_failure) if record]
+    arns = {r["execution_arn"] for r in records if r["replay"] == Replay.REDRIVE}
+    if told.report and _delivery(told.report, told.executions) == _FAILED:
+        arns.add(told.report["execution_arn"])
+    return arns
+
+
+def _told(told: Story) -> list[Any]:
+    parts: list[Any] = []
+    if told.image:
+        image = told.image
+        parts.append(safe(f"{image.uri}", "bold"))
+        parts.append(
+            safe(
+                f"uploaded {image.last_modified:%Y-%m-%d %H:%M:%S} UTC, {image.size:,} bytes, "
+                f"version {image.version_id}, digest {image.digest}"
+            )
+        )
+    for execution in told.executions:
+        line = Text("execution ").append(safe(execution["name"])).append(" ")
+        line.append(colored(execution["status"]))
+        if execution.get("redriveCount"):
+            line.append(f", redriven {execution['redriveCount']} times")
+        parts.append(line)
+    if told.steps:
+        parts.append(_steps_table(told))
+    if told.report:
+        parts += _told_report(told)
+    for row in told.seen_by_others:
+        parts.append(
+            Text(f"  seen from {percent(row['similarity'])} ").append(
+                safe(f"{row['name']}  {row['key']}")
+            )
+        )
+    for failure in (told.failure, told.delivery_failure):
+        if failure:
+            parts.append(Text("failure ", style="red").append(safe(failure["message"])))
+            parts.append(Text("  what to do: ").append(safe(failure["remedy"])))
+    if not told.executions and not told.report and not told.failure:
+        parts.append(Text("no outcome yet: it waits in the queue, or its message was lost"))
+    return parts
+
+
+def _told_report(told: Story) -> list[Text]:
+    report = told.report or {}
+    line = Text(f"report {report['status']}, searched {report['searched_at']}, notification: ")
+    lines = [line.append(_delivery(report, told.executions))]
+    for face in report["faces"]:
+        box = face["box"]
+        lines.append(
+            Text(
+                f"  face at {box['left']:.2f}, {box['top']:.2f} ({box['width']:.2f} x "
+                f"{box['height']:.2f}), confidence {face['confidence']:.0f} %"
+            )
+        )
+        lines += [
+            Text(f"    matches {percent(match['similarity'])} ").append(
+                safe(f"{match['name']}  {match['key']}")
+            )
+            for match in face["matches"]
+        ]
+    if report["matches_left_out"]:
+        lines.append(Text(f"  and {report['matches_left_out']} more matches, left out"))
+    lacking = names_left_out(report)
+    if lacking.any:
+        best = report.get("best_left_out_similarity")
+        bound = f", by {percent(best)} at most" if best else ""
+        lines.append(Text(f"  the photograph {lacking.words}{bound}", style="yellow"))
+        lines.append(Text("  what to do: ").append(SEARCH_AGAIN))
+        lines.append(safe(f"    facematch backfill --again --prefix {shlex.quote(report['key'])}"))
+    return lines
+
+
+def _delivery(report: dict[str, Any], executions: list[dict[str, Any]]) -> str:
+    """What became of the notification of the report's match."""
+    if not is_above_threshold(report):
+        return "not due, below the threshold"
+    for execution in executions:
+        if execution["executionArn"] == report["execution_arn"]:
+            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution["status"], _FAILED)
+    return "unknown, since Step Functions has forgotten the execution"
+
+
+def _steps_table(told: Story) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    for column in ("Step", "Entered (UTC)", "Seconds", "Failed attempts"):
+        table.add_column(column)
+    for step in told.steps:
+        table.add_row(
+            step.name,
+            f"{step.entered.astimezone(UTC):%H:%M:%S.%f}"[:-3],
+            "" if step.seconds is None else f"{step.seconds:.3f}",
+            safe(", ".join(step.errors)),
+        )
+    return table

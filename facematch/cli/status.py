@@ -1,0 +1,97 @@
+"""facematch status: what waits, runs, has finished and has failed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from facematch.cli.links import show_links
+from facematch.cli.options import AsJson, Since, Where, on_stack
+from facematch.cli.terminal import output, print_json, safe
+from facematch.errors import Unusable
+from facematch.operations.replay import moment
+from facematch.operations.status import Standing, standing
+
+_REFRESH_SECONDS: Final = 2
+
+
+@on_stack
+def status(
+    *,
+    since: Since = "1d",
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Show what waits, runs, has finished and has failed."""
+    if watch and as_json:
+        raise Unusable("Choose one of --watch and --json.")
+    deployment = where.deployment()
+
+    def now() -> Standing:
+        return standing(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
+
+    why = deployment.command("failures")
+    troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
+    if as_json:
+        document = asdict(now())
+        print_json({**document, "since": document["since"].isoformat(), "troubles": troubles})
+    elif watch:
+        with Live(_standing_table(now(), why), console=output, auto_refresh=False) as live:
+            while True:
+                time.sleep(_REFRESH_SECONDS)
+                live.update(_standing_table(now(), why), refresh=True)
+    else:
+        output.print(_standing_table(now(), why))
+        for trouble in troubles:
+            output.print(safe(trouble, "red"), soft_wrap=True)
+        show_links(deployment)
+
+
+def local_troubles(folder: Path) -> list[str]:
+    """What a person should know of the local cloud in the folder: its disk, and what failed."""
+    from facematch.local.free_space import shortage  # noqa: PLC0415
+    from facematch.local.state_folder import Home  # noqa: PLC0415 - what is on AWS needs none of it
+
+    full = shortage(folder)
+    return [
+        *([f"{full}. Free up space."] if full else []),
+        *(event.told for event in Home(folder).events.since_start() if event.is_trouble),
+    ]
+
+
+def _standing_table(found: Standing, why: str) -> Table:
+    table = Table(show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    age = ""
+    if found.oldest_seconds:
+        age = f", the oldest for {timedelta(seconds=round(found.oldest_seconds))}"
+    table.add_row("In the queue", f"{found.waiting} waiting, {found.in_flight} in flight{age}")
+    table.add_row("Dead letters", _count(found.dead_letters, "facematch replay --dead-letters"))
+    table.add_row("Running", f"{found.running} executions")
+    table.add_row("Rate", f"{found.started_per_second:.1f} executions a second (last minute)")
+    since = f"{found.since:%Y-%m-%d %H:%M} UTC"
+    table.add_section()
+    table.add_row("Uploaded since", since)
+    for name, count in sorted(found.finished.items()):
+        table.add_row(f"  {name}", str(count))
+    for reason, count in sorted(found.failed.items()):
+        table.add_row(f"  {reason}", Text(str(count), style="red"))
+    for reason, count in sorted(found.undelivered.items()):
+        table.add_row(f"  matched, nobody notified: {reason}", Text(str(count), style="red"))
+    if found.failed or found.undelivered:
+        table.add_row("", f"what to do: {why}")
+    return table
+
+
+def _count(number: int, remedy: str) -> str:
+    return f"{number}" + (f"   see: {remedy}" if number else "")

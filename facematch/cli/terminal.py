@@ -1,0 +1,127 @@
+"""What people see: tables, progress bars, errors. Names come from outside: printed safely."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.segment import Segment
+from rich.text import Text
+
+from facematch.errors import Actionable
+from facematch.files.photographs import LeftOut, left_out_words
+from facematch.text import shown
+from functions.matching.notifications import printable
+
+
+def show_left_out(left_out: Mapping[Path, LeftOut]) -> None:
+    """Print what is left out, and why."""
+    for words in left_out_words(left_out):
+        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+
+
+class _Terminal(Console):
+    """A console on which no text has an effect: no control character, no markup, no emoji code."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render; whatever a text holds, only the console itself controls the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+#: Results go to standard output, everything about the way there to standard error.
+output: Final = _Terminal()
+messages: Final = _Terminal(stderr=True)
+#: Without a terminal there is no width to fit, and a cut key is no use in a file.
+_WIDTH_WITHOUT_TERMINAL: Final = 160
+
+
+class _Rate(ProgressColumn):
+    """How many in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Show it."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Progress bars with a count, a rate and the time left."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=messages,
+    ) as bars:
+        yield bars
+
+
+def safe(text: str, style: str = "") -> Text:
+    """A text from outside, on one line."""
+    return Text(printable(text), style=style)
+
+
+def json_text(
+    document: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None
+) -> str:
+    """Return a document in JSON as its standard has it, without a character that is not ASCII.
+
+    Raises
+    ------
+    Actionable
+        When a number has grown infinite: JSON has no word for that.
+    """
+    try:
+        text = json.dumps(document, indent=indent, default=default, allow_nan=False)
+    except ValueError:
+        raise Actionable(
+            "A number of the result is too large for --json. Give the command smaller ones, or "
+            "leave --json out."
+        ) from None
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON takes as it is
+
+
+def print_json(
+    document: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None
+) -> None:
+    """Print a document for programs, as `json_text` has it."""
+    print(json_text(document, indent=indent, default=default))
+
+
+def fail(text: str, code: int) -> None:
+    """Print the error and end with an exit code that scripts can use."""
+    messages.print(Text("Error: ", style="bold red").append(text, style="default"), soft_wrap=True)
+    sys.exit(code)
+
+
+if not output.is_terminal:
+    output.width = _WIDTH_WITHOUT_TERMINAL
+if not messages.is_terminal:
+    messages.width = _WIDTH_WITHOUT_TERMINAL

@@ -1,0 +1,133 @@
+"""facematch upload: the photographs of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facematch.cli.exit_status import ExitStatus
+from facematch.cli.options import AsJson, Where, on_stack
+from facematch.cli.terminal import messages, output, print_json, progress, safe, show_left_out
+from facematch.files.photographs import LeftOut
+from facematch.operations.upload import Outcomes, Uploader, not_uploaded_words, wait_for_outcomes
+from facematch.stack import deployment as deployments
+from facematch.text import visible
+
+
+@on_stack
+def upload(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until each has an outcome.")] = False,
+    as_json: AsJson = False,
+    where: Where,
+) -> None:
+    """Upload the photographs in FOLDER that the bucket does not hold yet.
+
+    Keys are the paths below FOLDER. It can be stopped and repeated: what is there already with
+    the same size and content is left alone, and starts nothing.
+    """
+    deployment = where.deployment()
+    uploader = Uploader(deployment)
+    with messages.status("comparing the folder with the bucket"):
+        plan = uploader.plan(folder)
+    show_left_out(plan.left_out)
+    if plan.not_compared:
+        messages.print(
+            safe(
+                "Uploaded again, since S3 denies to say if it has changed: "
+                f"{plan.not_compared[0].path}, and {len(plan.not_compared) - 1} more. Each is "
+                "indexed and searched anew. To compare them you need s3:GetObjectVersion on the "
+                "bucket and, where it is encrypted under a key, kms:Decrypt."
+            )
+        )
+    outcomes = None
+    with progress() as bars:
+        task = bars.add_task("photographs uploaded", total=len(plan.new))
+        versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(task))
+        if wait:
+            versions += plan.unchanged
+            waiting = bars.add_task("executions finished", total=len(versions))
+            outcomes = wait_for_outcomes(
+                deployment,
+                versions,
+                finished=lambda count: bars.update(waiting, completed=count),
+            )
+    for words in not_uploaded_words(errors):
+        messages.print(safe(words, style="red"))
+    _show_upload(
+        uploaded=len(plan.new) - len(errors),
+        unchanged=len(plan.unchanged),
+        not_uploaded=len(errors),
+        left_out=plan.left_out,
+        outcomes=outcomes,
+        deployment=deployment,
+        as_json=as_json,
+    )
+    if errors or (outcomes and (outcomes.failed or outcomes.undelivered)):
+        raise typer.Exit(ExitStatus.FAILED)
+
+
+def _show_upload(
+    *,
+    uploaded: int,
+    unchanged: int,
+    not_uploaded: int,
+    left_out: Mapping[Path, LeftOut],
+    outcomes: Outcomes | None,
+    deployment: deployments.Deployment,
+    as_json: bool,
+) -> None:
+    if as_json:
+        document = {
+            "uploaded": uploaded,
+            "unchanged": unchanged,
+            "not_uploaded": not_uploaded,
+            "left_out": [
+                {"path": visible(str(path)), "reason": why.name}
+                for path, why in sorted(left_out.items())
+            ],
+            **(asdict(outcomes) if outcomes else {}),
+        }
+        print_json(document)
+        return
+    text = f"{uploaded} uploaded, {unchanged} unchanged"
+    if not_uploaded:
+        text += f", {not_uploaded} not uploaded (repeat the command to try again)"
+    if outcomes:
+        text += f"; {len(outcomes.reported)} have a report, "
+        if outcomes.undelivered:
+            text += f"of {len(outcomes.undelivered)} of them nobody was notified, "
+        if outcomes.superseded:
+            text += f"{len(outcomes.superseded)} gave way to a newer version, "
+        text += f"{len(outcomes.rejected)} were rejected, {len(outcomes.failed)} failed"
+    output.print(f"{text}.")
+    if outcomes:
+        _show_outcomes(outcomes, deployment)
+
+
+def _show_outcomes(outcomes: Outcomes, deployment: deployments.Deployment) -> None:
+    """What has no report, or nobody was notified of, why, and what to do about it."""
+    for key in outcomes.superseded:
+        output.print(
+            safe(f"  gave way to a newer version of the same photograph (nothing to do): {key}")
+        )
+    for kind, keys in (
+        ("rejected", outcomes.rejected),
+        ("failed", outcomes.failed),
+        ("has a match, but nobody was notified", outcomes.undelivered),
+    ):
+        for key in keys:
+            output.print(safe(f"  {kind} ({outcomes.reasons[key]}): {key}"))
+    if outcomes.rejected or outcomes.failed or outcomes.undelivered:
+        output.print(
+            f"What happened, and what to do: {deployment.command('failures')}", soft_wrap=True
+        )
+    if outcomes.failed or outcomes.undelivered:
+        output.print(
+            f"Once the cause is fixed: {deployment.command('replay', '--all')}", soft_wrap=True
+        )

@@ -1,0 +1,1 @@
+"""Files and folders of this machine: photographs to read, folders of our own, tables."""

@@ -1,0 +1,1 @@
+"""A Rekognition endpoint on real faces."""

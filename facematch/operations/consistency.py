@@ -1,0 +1,200 @@
+"""Whether the face collection and the images bucket agree.
+
+No face without an image, no indexed image without its face. Executions that are on their way are
+left out: they are between the two.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from facematch.stack.executions import Executions
+from facematch.stack.objects import current_versions
+from facematch.stack.records import Records, digest_of, image_listed
+from functions.aws.collection import FaceCollection
+from functions.aws.events import ObjectCreated, Road, created_message
+from functions.aws.register import FaceRegisters
+from functions.matching.keys import key_of, replay_name
+from functions.matching.register import Register, register_key
+from functions.matching.reports import failure_key, report_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facematch.stack.deployment import Deployment
+    from functions.matching.images import UploadedImage
+
+
+_LISTED_FACES: Final = 4096
+
+
+@dataclass(slots=True)
+class Disagreements:
+    """What the collection and the bucket disagree about.
+
+    Attributes
+    ----------
+    faces
+        In the collection.
+    orphans
+        Faces without an image, by id: of a photograph that was deleted or overwritten.
+    faceless
+        Current versions whose face is not in the collection, or whose outcome is lost, by key.
+    foreign
+        Faces that something else put in: counted, and never touched.
+    on_their_way
+        Left out: they wait in the queue, their execution runs, or it has run meanwhile.
+    """
+
+    faces: int = 0
+    orphans: dict[str, str] = field(default_factory=dict)
+    faceless: dict[str, UploadedImage] = field(default_factory=dict)
+    foreign: int = 0
+    on_their_way: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self.orphans or self.faceless)
+
+
+class CollectionCheck:
+    """Compares, and mends, in one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._s3 = deployment.make_client("s3")
+        self._rekognition = deployment.make_client("rekognition")
+        self._collection_id = deployment.outputs["CollectionId"]
+        self._executions = Executions(deployment)
+        self._records = Records(deployment)
+        self._registers = FaceRegisters(self._s3, deployment.output_bucket)
+
+    def compare(self) -> Disagreements:
+        """List both and compare.
+
+        The registers say which faces a version was given. They are read before the collection is
+        listed, and of a key that disagrees once more after it: where both say the same, nobody has
+        worked on the key meanwhile, and what is listed has to agree with them.
+        """
+        found = Disagreements()
+        bucket = self._deployment.images_bucket
+        registered = self._registered()
+        faces = dict(self._faces(found))
+        current = {
+            item["Key"]: image_listed(bucket, item)
+            for item in current_versions(self._s3, bucket, self._deployment.image_prefix)
+        }
+        by_key: dict[str, set[str]] = defaultdict(set)
+        for face_id, key in faces.items():
+            by_key[key].add(face_id)
+        came_back = self._came_back(current, registered)
+        for key in current.keys() | by_key.keys():
+            image = current.get(key)
+            known = registered.get(image.digest) if image else None
+            owned = known or frozenset()
+            if by_key[key] == owned and key not in came_back:
+                continue
+            if image and self._is_on_its_way(image, known, came_back=key in came_back):
+                found.on_their_way += 1
+                continue
+            found.orphans.update(dict.fromkeys(by_key[key] - owned, key))
+            if image and (key in came_back or owned - by_key[key]):
+                found.faceless[key] = image
+        return found
+
+    def mend(self, found: Disagreements) -> None:
+        """Take orphans out, and send images without their face through the queue again."""
+        FaceCollection(self._rekognition, self._collection_id).remove(sorted(found.orphans))
+        sqs = self._deployment.make_client("sqs")
+        for image in found.faceless.values():
+            sqs.send_message(
+                QueueUrl=self._deployment.outputs["QueueUrl"],
+                MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
+            )
+
+    def _faces(self, found: Disagreements) -> Iterator[tuple[str, str]]:
+        pages = self._rekognition.get_paginator("list_faces").paginate(
+            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
+        )
+        for page in pages:
+            for face in page["Faces"]:
+                found.faces += 1
+                try:
+                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
+                except ValueError:
+                    found.foreign += 1
+
+    def _registered(self) -> dict[str, frozenset[str]]:
+        """Faces that each version was given, by its digest."""
+        return {
+            digest: frozenset(entry.face_ids)
+            for record in self._records.read(list(self._records.keys("indexed")))
+            for digest, entry in Register.from_record(record).entries.items()
+        }
+
+    def _came_back(
+        self, current: dict[str, UploadedImage], registered: dict[str, frozenset[str]]
+    ) -> set[str]:
+        """Keys whose current version has been through the workflow, and what it left is gone.
+
+        Such is a photograph whose delete marker, or next version, somebody has deleted: for S3
+        nothing new came, so nobody indexes it again, and its faces have left with its removal or
+        its next version.
+        """
+        digests = {image.digest: key for key, image in current.items()}
+        reported, failed = (
+            digests.keys() & map(digest_of, self._records.keys(kind))
+            for kind in ("reports", "failures")
+        )
+        bare = [current[digests[digest]] for digest in reported if not registered.get(digest)]
+        reports = self._records.read(report_key(image) for image in bare)
+        back = {report["key"] for report in reports if report["faces"]}
+        # Whoever has been here has left a register; of the many that wait, nobody asks.
+        without = (current[digests[each]] for each in digests.keys() - reported - failed)
+        by_register = {register_key(image.bucket, image.key): image for image in without}
+        for register in by_register.keys() & self._records.keys("indexed"):
+            image = by_register[register]
+            # The report again, and after the execution, which may have written it just now.
+            if "SUCCEEDED" in self._statuses(image) and not self._has_outcome(image):
+                back.add(image.key)
+        return back
+
+    def _is_on_its_way(
+        self, image: UploadedImage, known: frozenset[str] | None, *, came_back: bool
+    ) -> bool:
+        """Whether somebody works on a current version, has done so meanwhile, or is about to.
+
+        In this order, in which an image goes its way backwards: what ends between two of the
+        questions has left something that the later one sees.
+
+        Parameters
+        ----------
+        known
+            The faces that its register named before they were listed; None: it was not in there.
+        came_back
+            It has been through the workflow, so that it does not wait.
+        """
+        has_outcome = came_back or self._has_outcome(image)
+        if "RUNNING" in self._statuses(image):
+            return True
+        entry = self._registers.read(image).entries.get(image.digest)
+        if entry is None and not has_outcome:
+            return True  # it waits in the queue; if that has lost it, the audit says so
+        return known != (frozenset(entry.face_ids) if entry else None)
+
+    def _has_outcome(self, image: UploadedImage) -> bool:
+        return any(self._records.read([report_key(image), failure_key(image)]))
+
+    def _statuses(self, image: UploadedImage) -> Iterator[str]:
+        """Of its execution, and of the replays of it."""
+        for attempt in count():
+            name = replay_name(image.execution_name, attempt)
+            described = self._executions.described(self._executions.arn(name))
+            if described:
+                yield described["status"]
+            elif attempt:  # Step Functions may have forgotten the first one, and not its replay
+                return

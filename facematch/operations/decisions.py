@@ -1,0 +1,223 @@
+"""What people decided about pairs of names: read from the output bucket, imported into it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from facematch.errors import Actionable, Unusable
+from facematch.files.spreadsheets import unguarded
+from facematch.stack.records import Records
+from functions.matching.decisions import Decision, decision_key
+from functions.matching.reports import json_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from facematch.stack.deployment import Deployment
+
+
+#: What the evidence page exports, in either form.
+COLUMNS: Final = (
+    *("name_a", "name_b", "decision", "note", "decided_by", "decided_at"),
+    *("similarity", "face_ids"),
+)
+#: A cell lists the ids of all faces of two names.
+_CELL_LIMIT: Final = 16 * 2**20
+_SHOWN_FAULTS: Final = 20
+#: Another import may write the same decision between our look and our write.
+_ATTEMPTS: Final = 5
+
+
+class NotDecisions(Unusable):
+    """The file cannot be imported; the text says why, and where in it."""
+
+
+def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
+    """Every decision, by the two names in order.
+
+    Raises
+    ------
+    Actionable
+        When a record is not a decision.
+    """
+    records = Records(deployment)
+    found = {}
+    for record in records.read(list(records.keys("decisions"))):
+        try:
+            decision = Decision.from_record(record)
+        except ValueError as error:
+            digest = record.get("names_digest", "?")
+            raise Actionable(
+                f"s3://{deployment.output_bucket}/decisions/{digest}.json is not a decision: "
+                f"{error}. Import the decision again, or delete the object."
+            ) from None
+        found[decision.name_a, decision.name_b] = decision
+    return found
+
+
+def decisions_in(file: Path, *, stack_name: str, now: datetime | None = None) -> list[Decision]:
+    """The decisions in an export of the evidence page, JSON or CSV; of a pair, only the newest.
+
+    Parameters
+    ----------
+    now
+        By this machine's clock, unless it is given.
+
+    Raises
+    ------
+    NotDecisions
+        When it is not such an export, is of another stack, or a decision in it is impossible:
+        then none of them is taken.
+    """
+    text = _text(file)
+    if text.lstrip().startswith("{"):
+        rows = list(_rows_of_json(file, text, stack_name))
+    else:
+        rows = list(_rows_of_csv(file, text))
+    now = now or datetime.now(UTC)
+    newest: dict[tuple[str, str], Decision] = {}
+    faults = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            decision = Decision.from_record(row, now=now)
+        except ValueError as error:
+            faults.append(f"decision {number}: {error}")
+            continue
+        names = decision.name_a, decision.name_b
+        if names not in newest or newest[names].decided_at <= decision.decided_at:
+            newest[names] = decision
+    if faults:
+        more = len(faults) - _SHOWN_FAULTS
+        listed = faults[:_SHOWN_FAULTS] + ([f"and {more} more"] if more > 0 else [])
+        raise NotDecisions(
+            f"{file}: {len(faults)} of {len(rows)} decisions are impossible, so none was imported. "
+            "Mend them, or export them again from the page:\n  " + "\n  ".join(listed)
+        )
+    return list(newest.values())
+
+
+def import_decisions(
+    deployment: Deployment, decisions: Iterable[Decision]
+) -> Iterator[tuple[Decision, str]]:
+    """Write decisions into the output bucket; a newer one that is there already stays.
+
+    Yields
+    ------
+    tuple of Decision and str
+        Each with what became of it: ``imported``, ``unchanged`` or ``older than what is there``.
+    """
+    s3 = deployment.make_client("s3")
+    for decision in decisions:
+        yield decision, _import(s3, deployment.output_bucket, decision)
+
+
+def _import(s3: Any, bucket: str, decision: Decision) -> str:  # noqa: ANN401 - a client
+    key = decision_key(decision.name_a, decision.name_b)
+    for _ in range(_ATTEMPTS):
+        try:
+            found = s3.get_object(Bucket=bucket, Key=key)
+        except s3.exceptions.NoSuchKey:
+            unless_changed = {"IfNoneMatch": "*"}
+        else:
+            there = _decision_or_none(found["Body"].read(), now=datetime.now(UTC))
+            if there == decision:
+                return "unchanged"
+            if there and there.decided_at > decision.decided_at:
+                return "older than what is there"
+            unless_changed = {"IfMatch": found["ETag"]}
+        try:
+            s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=json_lines([decision.to_record(imported_at=datetime.now(UTC))]),
+                ContentType="application/x-ndjson",
+                **unless_changed,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",  # what was there has been forgotten since
+            }:
+                continue
+            raise
+        return "imported"
+    raise Actionable(
+        f"s3://{bucket}/{key} is being changed by somebody else again and again. Repeat the import."
+    )
+
+
+def _decision_or_none(body: bytes, *, now: datetime) -> Decision | None:
+    """What is there; None when it is broken, or of a time to come, and so to be replaced."""
+    try:
+        return Decision.from_record(json.loads(body), now=now)
+    except (ValueError, AttributeError):
+        return None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotDecisions(
+            f"{file} is not text in UTF-8. Import the file as the page exported it, or save it as "
+            "CSV UTF-8."
+        ) from None
+
+
+def _rows_of_json(file: Path, text: str, stack_name: str) -> Iterator[dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = {}
+    rows, of_stack = document.get("decisions"), document.get("stack")
+    if not isinstance(rows, list):
+        raise NotDecisions(
+            f"{file} is not an export of the evidence page: it has no 'decisions'. Import the file "
+            "as the page exported it."
+        )
+    if of_stack != stack_name:
+        raise NotDecisions(
+            f"{file} was exported from the page of the stack {of_stack!r}, and this is "
+            f"{stack_name!r}. Name the stack with --stack."
+        )
+    for row in rows:
+        yield row if isinstance(row, dict) else {}
+
+
+def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(_CELL_LIMIT)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        missing = set(COLUMNS) - set(reader.fieldnames or [])
+        if missing:
+            raise NotDecisions(
+                f"{file} is not an export of the evidence page: it has no column "
+                f"{', '.join(sorted(missing))}. Import the file as the page exported it."
+            )
+        for row in reader:
+            cells = {column: unguarded(row[column] or "") for column in COLUMNS}
+            yield {
+                **cells,
+                "similarity": _number(cells["similarity"]),
+                "face_ids": cells["face_ids"].split(),
+            }
+    except csv.Error as error:
+        raise NotDecisions(
+            f"{file} is not CSV from line {reader.line_num} on: {error}. Import the file as the "
+            "page exported it."
+        ) from None
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

@@ -1,0 +1,504 @@
+"""Forget a person or a photograph: find everything about them, delete what can be deleted.
+
+First the photographs, so that nothing can bring the rest back: an execution that is on its way
+takes back what it has written when its image is gone. Then the faces and the records. Then whatever
+may still write of them has to end: messages that wait in the queue, and executions that run, other
+people's too. At last everything is looked for again. Safe to interrupt and to repeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import unicodedata
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
+
+from facematch.errors import Actionable
+from facematch.evidence.folders import EvidenceFolders, NotAPage, delete_command
+from facematch.stack.deliveries import DELIVERY_FAILURES
+from facematch.stack.executions import Executions
+from facematch.stack.objects import delete_versions, is_current
+from facematch.stack.records import Record, Records, image_listed, image_recorded
+from functions.aws.clients import error_code
+from functions.aws.collection import FaceCollection
+from functions.aws.events import ObjectCreated, Road, created_message
+from functions.aws.register import ABSENT, OVERTAKEN
+from functions.matching.errors import Unavailable
+from functions.matching.images import timestamp
+from functions.matching.keys import key_of, name_in
+from functions.matching.register import register_key
+from functions.matching.reports import is_above_threshold, is_cut, json_lines, without_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from facematch.stack.deployment import Deployment
+    from facematch.stack.executions import Execution
+    from functions.matching.images import UploadedImage
+
+
+#: Where results of queries and inventories lie, either of which may name anybody.
+_MAY_NAME_ANYBODY: Final = ("athena-results/", "inventory/")
+#: Where it is written down that somebody was forgotten, and not who.
+AUDIT_PREFIX: Final = "forgotten/"
+_LISTED_FACES: Final = 4096
+_ATTEMPTS: Final = 5
+_PATIENCE_SECONDS: Final = 900
+#: A queue that holds no more than what this command has caused itself is empty sooner.
+_QUEUE_PATIENCE_SECONDS: Final = 60
+_POLL_SECONDS: Final = 0.5
+_HISTORY_DAYS: Final = 90
+#: How long a dead letter stays unseen by others, so that each is looked at once.
+_LOOKED_AT_SECONDS: Final = 300
+#: What each kind of thing is called where people see it, in the order in which it is deleted.
+KINDS: Final = {
+    "versions": "object versions and delete markers",
+    "faces": "faces in the collection",
+    "records": "reports, match rows and failure records",
+    "mentions": "records of other people that mention them",
+    "decisions": "decisions about them",
+    "registers": "registers of their faces",
+    "results": "results of queries and inventories, which may name anybody",
+    "dead_letters": "dead letters",
+    "dashboards": "evidence pages on this machine, which may show anybody",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is to be forgotten: a name with all its photographs, or the photographs under one key.
+
+    Attributes
+    ----------
+    name
+        NFC-normalised; None when only a key is forgotten.
+    """
+
+    name: str | None
+    key: str | None
+
+    @classmethod
+    def named(cls, name: str) -> Person:
+        """A name, written in either Unicode form."""
+        return cls(unicodedata.normalize("NFC", name), None)
+
+    def is_meant(self, key: str, name: str | None) -> bool:
+        """Whether a photograph is theirs, given its key and the name that it carries."""
+        return name == self.name if self.name is not None else key == self.key
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything about a person.
+
+    Attributes
+    ----------
+    versions
+        Arguments of DeleteObjects.
+    images
+        Object versions that had executions, for the histories of those.
+    records
+        Keys in the output bucket of what is theirs alone.
+    mentions
+        By key what is about others too: what of it is left, as it is to be written.
+    cut
+        Photographs of others whose reports mention the person and list less than was found. They
+        are searched again, since what was left out may take the person's place.
+    dead_letters
+        Receipt handles.
+    unread_letters
+        Dead letters in which no key can be found, and so nobody.
+    """
+
+    versions: list[dict[str, str]] = field(default_factory=list)
+    images: list[UploadedImage] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    faces: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    mentions: dict[str, Record] = field(default_factory=dict)
+    cut: list[UploadedImage] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    registers: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
+    unread_letters: int = 0
+    dashboards: list[Path] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        return {kind: len(getattr(self, kind)) for kind in KINDS}
+
+    def is_about_them(self) -> bool:
+        """Whether anything is left that is certainly about them."""
+        counts = self.counts()
+        return any(counts[kind] for kind in KINDS if kind not in {"results", "dashboards"})
+
+
+class Forgetting:
+    """Finds and deletes, in one deployment.
+
+    Attributes
+    ----------
+    pages_left
+        Evidence pages of which something could not be deleted, each with the reason and what to do.
+    pages_gone
+        Folders where a page was written and none is any more.
+    searched_again
+        Digests of other people's photographs that were sent through the queue again.
+    """
+
+    def __init__(
+        self, deployment: Deployment, person: Person, dashboards: EvidenceFolders | None = None
+    ) -> None:
+        self._deployment = deployment
+        self._person = person
+        self._s3 = deployment.make_client("s3")
+        self._sqs = deployment.make_client("sqs")
+        self._rekognition = deployment.make_client("rekognition")
+        self._collection_id = deployment.outputs["CollectionId"]
+        self._records = Records(deployment)
+        self._executions = Executions(deployment)
+        self._dashboards = dashboards or EvidenceFolders()
+        self.pages_left: dict[Path, str] = {}
+        self.pages_gone: set[Path] = set()
+        self.searched_again: set[str] = set()
+
+    def find(self) -> Found:
+        """Everything that there is now."""
+        found = Found()
+        self._find_versions(found)
+        for face_id, key in self._faces():
+            if self._person.is_meant(key, self._name(key)):
+                found.faces.append(face_id)
+                found.keys.add(key)
+        self._find_records(found)
+        self._find_decisions(found)
+        bucket = self._deployment.images_bucket
+        found.registers = [
+            key
+            for key in (register_key(bucket, key) for key in sorted(found.keys))
+            if self._exists(key)
+        ]
+        for prefix in _MAY_NAME_ANYBODY:
+            found.results += list(self._listed(prefix))
+        self._find_dead_letters(found)
+        found.dashboards = self._dashboards.pages(
+            self._deployment.stack_name, local=self._deployment.local
+        )
+        return found
+
+    def delete(self, found: Found) -> Counter[str]:
+        """Delete what was found; how many of each kind.
+
+        Raises
+        ------
+        Actionable
+            When something on AWS cannot be deleted; repeating goes on. A page that cannot be
+            stops nothing: it is in `pages_left`.
+        """
+        deleted: Counter[str] = Counter()
+        images, out = self._deployment.images_bucket, self._deployment.output_bucket
+        delete_versions(self._s3, images, found.versions)
+        deleted["versions"] = len(found.versions)
+        deleted["faces"] = self._delete_faces(found.faces)
+        deleted["mentions"] = self._take_mentions_out(found)
+        for kind in ("records", "decisions", "registers", "results"):
+            keys = getattr(found, kind)
+            delete_versions(self._s3, out, [{"Key": key} for key in keys])
+            deleted[kind] = len(keys)
+        for handle in found.dead_letters:
+            self._sqs.delete_message(
+                QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
+            )
+        deleted["dead_letters"] = len(found.dead_letters)
+        deleted["dashboards"] = self._delete_pages(found.dashboards)
+        return deleted
+
+    def _take_mentions_out(self, found: Found) -> int:
+        """Write what is left of other people's records, and search again for cut reports.
+
+        Reports come last. While one mentions the person, an interrupted command finds it again when
+        it is repeated, and sends its photograph again.
+        """
+        emptied = [key for key, record in found.mentions.items() if not record.lines]
+        delete_versions(self._s3, self._deployment.output_bucket, [{"Key": key} for key in emptied])
+        reports = {key for key in found.mentions if key.startswith("reports/")}
+        rest = found.mentions.keys() - reports - set(emptied)
+        changed = [self._rewrite(found.mentions[key]) for key in rest]
+        for image in found.cut:
+            if is_current(self._s3, image):
+                self._sqs.send_message(
+                    QueueUrl=self._deployment.outputs["QueueUrl"],
+                    MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
+                )
+                self.searched_again.add(image.digest)
+        changed += [self._rewrite(found.mentions[key]) for key in reports]
+        return len(emptied) + sum(changed)
+
+    def _rewrite(self, record: Record) -> bool:
+        """Write a record anew.
+
+        Returns
+        -------
+        bool
+            False when somebody has written it meanwhile, for example an execution that searched
+            again: it is left alone, and looked at again.
+        """
+        try:
+            self._s3.put_object(
+                Bucket=self._deployment.output_bucket,
+                Key=record.key,
+                Body=json_lines(record.lines),
+                ContentType="application/x-ndjson",
+                IfMatch=record.etag,
+            )
+        except ClientError as error:
+            if error_code(error) in OVERTAKEN | ABSENT:
+                return False
+            raise
+        return True
+
+    def queued(self) -> int:
+        """How many messages are in the intake queue, those in flight included: about, says SQS."""
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self._deployment.outputs["QueueUrl"], AttributeNames=["All"]
+        )["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"]) + int(
+            attributes["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    def wait_for_queue(self, deadline: float) -> None:
+        """Wait until no message is left, or until then by `time.monotonic`."""
+        while self.queued() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def wait_until_quiet(self, images: Iterable[UploadedImage]) -> None:
+        """Wait for every execution that may write of them: about these versions, then all.
+
+        An execution about another person that has searched before the faces were deleted writes
+        down what it has found; one that is started later finds nothing, and is not waited for.
+        Those about these versions end first: until it notices, one may index a face again, and
+        others may find that.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        names = {image.execution_name for image in images}
+        self._wait_for(
+            # By their names too, since a listing may lag behind.
+            {self._executions.arn(name) for name in names}
+            | {e.arn for e in self._running() if e.version_name in names},
+            deadline,
+        )
+        running = list(self._running())
+        # Whoever's clock is behind: nothing that runs now is left out.
+        newest = max([datetime.now(UTC), *(execution.started for execution in running)])
+        ended: set[str] = set()
+        while left := {e.arn for e in running if e.started <= newest} - ended:
+            self._wait_for(left, deadline)
+            ended |= left
+            running = list(self._running())  # the listing before may have lacked some
+
+    def _running(self) -> Iterator[Execution]:
+        return self._executions.listed(statuses=("RUNNING",))
+
+    def _wait_for(self, arns: Iterable[str], deadline: float) -> None:
+        for arn in arns:
+            while (described := self._executions.described(arn)) and (
+                described["status"] == "RUNNING"
+            ):
+                if time.monotonic() > deadline:
+                    raise Actionable(
+                        f"The execution {arn} still runs. Stop it, or repeat the command when it "
+                        "has ended: until then it may write about them."
+                    )
+                time.sleep(_POLL_SECONDS)
+
+    def histories(self, images: Iterable[UploadedImage]) -> tuple[int, datetime | None]:
+        """How many executions Step Functions keeps about them, and until when at most."""
+        ends = []
+        for image in images:
+            described = self._executions.described(self._executions.arn(image.execution_name))
+            if described:
+                ends.append(described.get("stopDate") or datetime.now(UTC))
+        return len(ends), max(ends) + timedelta(days=_HISTORY_DAYS) if ends else None
+
+    def write_audit_line(self, deleted: Counter[str]) -> str:
+        """Write down that somebody was forgotten, when and by whom, and not who; its key."""
+        moment = datetime.now(UTC)
+        caller = self._deployment.make_client("sts").get_caller_identity()["Arn"]
+        record = {
+            "schema_version": 1,
+            "forgotten_at": timestamp(moment),
+            "by": caller,
+            "what": "name" if self._person.name is not None else "key",
+            "deleted": dict(deleted),
+        }
+        key = f"{AUDIT_PREFIX}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
+        self._s3.put_object(
+            Bucket=self._deployment.output_bucket, Key=key, Body=json_lines([record])
+        )
+        return key
+
+    def _find_versions(self, found: Found) -> None:
+        bucket = self._deployment.images_bucket
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=self._person.key or self._deployment.image_prefix
+        )
+        for page in pages:
+            for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                if not self._person.is_meant(item["Key"], self._name(item["Key"])):
+                    continue
+                found.keys.add(item["Key"])
+                found.versions.append({"Key": item["Key"], "VersionId": item["VersionId"]})
+                if "ETag" in item:
+                    found.images.append(image_listed(bucket, item))
+
+    def _faces(self) -> Iterator[tuple[str, str]]:
+        """Id and key of every face that this project has put into the collection."""
+        pages = self._rekognition.get_paginator("list_faces").paginate(
+            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
+        )
+        for page in pages:
+            for face in page["Faces"]:
+                try:
+                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
+                except ValueError:
+                    continue
+
+    def _find_records(self, found: Found) -> None:
+        for kind in ("reports", "matches", "failures", DELIVERY_FAILURES):
+            keys = list(self._records.keys(kind))
+            for record in self._records.read_each(keys):
+                lines = record.lines
+                if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
+                    found.records.append(record.key)
+                    found.keys.update(line["key"] for line in lines)
+                elif kind in {"reports", "matches"}:
+                    left = [self._without(kind, line) for line in lines]
+                    changed = [line for line in left if line is not None]
+                    if changed != lines:
+                        found.mentions[record.key] = record._replace(lines=changed)
+                        if kind == "reports":
+                            found.cut += [image_recorded(line) for line in lines if is_cut(line)]
+                elif kind == DELIVERY_FAILURES:
+                    report = found.mentions.get(record.key.replace(kind, "reports", 1))
+                    if report and not any(map(is_above_threshold, report.lines)):
+                        found.mentions[record.key] = record._replace(lines=[])
+
+    def _without(self, kind: str, line: dict[str, Any]) -> dict[str, Any] | None:
+        """What of somebody else's record is left; None: nothing."""
+        if kind == "matches":
+            meant = self._person.is_meant(line["matched_key"], line["matched_name"])
+            return None if meant else line
+        return without_matches(line, self._person.is_meant, forgotten_name=self._person.name)
+
+    def _find_decisions(self, found: Found) -> None:
+        faces = set(found.faces)
+        for record in self._records.read_each(list(self._records.keys("decisions"))):
+            for line in record.lines:
+                if self._person.name in {line["name_a"], line["name_b"]}:
+                    found.decisions.append(record.key)
+                elif self._person.name is None and faces & set(line["face_ids"]):
+                    left = sorted(set(line["face_ids"]) - faces)
+                    if left:
+                        kept = [{**line, "face_ids": left}]
+                        found.mentions[record.key] = record._replace(lines=kept)
+                    else:
+                        found.decisions.append(record.key)
+
+    def _find_dead_letters(self, found: Found) -> None:
+        """Look at each dead letter once; those that are not theirs can be received again at once.
+
+        Only a key that can be read out of a letter decides: part of a name in its text may be
+        somebody else's.
+        """
+        queue = self._deployment.outputs["DeadLetterQueueUrl"]
+        others = []
+        while received := self._sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=_LOOKED_AT_SECONDS
+        ).get("Messages"):
+            for message in received:
+                keys = list(_keys_in(message["Body"]))
+                found.unread_letters += not keys
+                if any(self._person.is_meant(key, self._name(key)) for key in keys):
+                    found.dead_letters.append(message["ReceiptHandle"])
+                else:
+                    others.append(message["ReceiptHandle"])
+        for handle in others:
+            self._sqs.change_message_visibility(
+                QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0
+            )
+
+    def _delete_faces(self, face_ids: list[str]) -> int:
+        collection = FaceCollection(self._rekognition, self._collection_id)
+        trouble: Unavailable | None = None
+        for attempt in range(_ATTEMPTS):
+            try:
+                return collection.remove(face_ids)
+            except Unavailable as error:
+                trouble = error
+                time.sleep(2**attempt)
+        raise Actionable(
+            f"Not all of {len(face_ids)} faces left the collection {self._collection_id}: "
+            f"{trouble}. Repeat the command; the photographs are deleted already."
+        )
+
+    def _delete_pages(self, folders: Iterable[Path]) -> int:
+        """Delete evidence pages; how many. Whatever is wrong with one, all else must go on."""
+        deleted = 0
+        for folder in folders:
+            try:
+                gone = self._dashboards.delete(folder)
+                deleted += bool(gone.pages)
+                self.pages_left.pop(folder, None)
+                if gone.left:
+                    self.pages_left[folder] = gone.left_words()
+            except NotAPage as error:
+                self.pages_left[folder] = str(error)
+            except Actionable as error:
+                self.pages_left[folder] = f"{error} Then: {delete_command(folder)}"
+        with contextlib.suppress(Actionable):  # a page is being written: the next one drops them
+            self.pages_gone.update(
+                self._dashboards.drop_stale(
+                    self._deployment.stack_name, local=self._deployment.local
+                )
+            )
+        return deleted
+
+    def _listed(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._deployment.output_bucket, Prefix=prefix
+        )
+        for page in pages:
+            yield from (item["Key"] for item in page.get("Contents", []))
+
+    def _exists(self, key: str) -> bool:
+        return key in self._listed(key)
+
+    def _name(self, key: str) -> str | None:
+        return name_in(key, self._deployment.name_pattern)
+
+
+def _keys_in(body: str) -> Iterator[str]:
+    """Every object key in a message, however deep, in both of the forms that S3 writes."""
+    try:
+        waiting = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            key = value.get("key")
+            if isinstance(key, str):
+                yield from {key, unquote_plus(key)}

@@ -1,0 +1,159 @@
+"""An image's whole story, and how a deployment stands: gathered, not yet printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from facematch.errors import Unusable
+from facematch.operations.matches import Present
+from facematch.stack.deliveries import DELIVERY_FAILURES
+from facematch.stack.executions import Executions, input_of
+from facematch.stack.objects import current_version
+from facematch.stack.records import Records, digest_of, image_listed
+from functions.matching.images import UploadedImage
+from functions.matching.keys import replay_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from facematch.stack.deployment import Deployment
+
+
+@dataclass(slots=True)
+class Step:
+    """One state that an execution entered.
+
+    Attributes
+    ----------
+    seconds
+        From entering to leaving it; None when it was not left.
+    errors
+        Of the attempts that failed, in order.
+    """
+
+    name: str
+    entered: datetime
+    seconds: float | None = None
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything about one object version.
+
+    Attributes
+    ----------
+    executions
+        What DescribeExecution says of each attempt, the first one first.
+    steps
+        Of the newest attempt.
+    seen_by_others
+        Match rows of other images that found this one.
+    """
+
+    image: UploadedImage | None
+    executions: list[dict[str, Any]]
+    steps: list[Step]
+    report: dict[str, Any] | None
+    failure: dict[str, Any] | None
+    delivery_failure: dict[str, Any] | None
+    seen_by_others: list[dict[str, Any]]
+
+
+def story(deployment: Deployment, name_or_key: str) -> Story:
+    """Tell the story of an execution (name or ARN), or of a key's current version.
+
+    Raises
+    ------
+    Unusable
+        When there is no such execution and no such object.
+    """
+    executions = Executions(deployment)
+    described = executions.described(executions.arn(name_or_key))
+    if described:
+        image = _image_of(described)
+        version_name = image.execution_name if image else described["name"]
+    else:
+        image = _current_version(deployment, name_or_key)
+        version_name = image.execution_name
+    attempts = list(_attempts(executions, version_name))
+    newest = attempts[-1] if attempts else None
+    records = Records(deployment)
+    return Story(
+        image=image,
+        executions=attempts,
+        steps=steps(executions.history(newest["executionArn"])) if newest else [],
+        report=_record(records, "reports", image),
+        failure=_record(records, "failures", image),
+        delivery_failure=_record(records, DELIVERY_FAILURES, image),
+        seen_by_others=_seen_by_others(deployment, records, image) if image else [],
+    )
+
+
+def _seen_by_others(
+    deployment: Deployment, records: Records, image: UploadedImage
+) -> list[dict[str, Any]]:
+    """Match rows of other images that found this one, as far as both are in the bucket now."""
+    rows = [
+        row
+        for row in records.read(list(records.keys("matches")))
+        if row["matched_key"] == image.key
+    ]
+    s3, current = deployment.make_client("s3"), {}
+    for key in {image.key, *(row["key"] for row in rows)}:
+        if item := current_version(s3, deployment.images_bucket, key):
+            current[key] = item
+    return list(Present(deployment, current).shown(rows))
+
+
+def steps(history: Iterator[dict[str, Any]]) -> list[Step]:
+    """The states in the order in which they were entered, with times and failed attempts."""
+    found: list[Step] = []
+    for event in history:
+        if entered := event.get("stateEnteredEventDetails"):
+            found.append(Step(entered["name"], event["timestamp"]))
+        elif "stateExitedEventDetails" in event and found:
+            found[-1].seconds = (event["timestamp"] - found[-1].entered).total_seconds()
+        elif (found and (failed := event.get("taskFailedEventDetails"))) or (
+            found and (failed := event.get("lambdaFunctionFailedEventDetails"))
+        ):
+            found[-1].errors.append(failed.get("error", "?"))
+    return found
+
+
+def _image_of(described: dict[str, Any]) -> UploadedImage | None:
+    try:
+        return UploadedImage.from_payload(input_of(described))
+    except ValueError:
+        return None
+
+
+def _current_version(deployment: Deployment, key: str) -> UploadedImage:
+    s3, bucket = deployment.make_client("s3"), deployment.images_bucket
+    for candidate in (key, deployment.image_prefix + key):
+        if item := current_version(s3, bucket, candidate):
+            return image_listed(bucket, item)
+    raise Unusable(
+        f"There is no execution named {key!r}, and no object of that key in {bucket} now. "
+        "Find executions by a part of their name: facematch executions --name PART"
+    )
+
+
+def _attempts(executions: Executions, version_name: str) -> Iterator[dict[str, Any]]:
+    attempt = 0
+    while True:
+        found = executions.described(executions.arn(replay_name(version_name, attempt)))
+        if found:
+            yield found
+        elif attempt:
+            return
+        attempt += 1
+
+
+def _record(records: Records, kind: str, image: UploadedImage | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    keys = [key for key in records.keys(kind, image.day) if digest_of(key) == image.digest]
+    return next(records.read(keys), None)

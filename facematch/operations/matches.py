@@ -1,0 +1,231 @@
+"""Who matches whom: pairs of names, each once, whichever side reported it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from facematch.operations.decisions import read_decisions
+from facematch.stack.deployment import PARALLEL
+from facematch.stack.objects import current_versions
+from facematch.stack.records import Records, image_listed
+from functions.aws.register import FaceRegisters
+from functions.matching.decisions import NewEvidence, Standing, standing
+from functions.matching.images import timestamp
+from functions.matching.reports import names_left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from facematch.stack.deployment import Deployment
+    from functions.matching.decisions import Decision
+    from functions.matching.faces import NamesLeftOut
+
+
+_LISTED: Final = ("Key", "VersionId", "LastModified", "ETag", "Size")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamePair:
+    """Two names whose photographs show the same face.
+
+    Attributes
+    ----------
+    similarity
+        Of the best pair of photographs, %; `key_a` and `key_b` are theirs.
+    image_pairs
+        How many pairs of photographs support it.
+    standing, why
+        What people decided, and why it is open again if it is.
+    decided_by, decided_at, note
+        Of the decision, if there is one.
+    """
+
+    name_a: str
+    name_b: str
+    similarity: float
+    image_pairs: int
+    key_a: str
+    key_b: str
+    standing: Standing = Standing.UNDECIDED
+    why: tuple[NewEvidence, ...] = ()
+    decided_by: str | None = None
+    decided_at: str | None = None
+    note: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a person's judgement."""
+        return self.standing in {Standing.UNDECIDED, Standing.REOPENED}
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What the match rows say.
+
+    Attributes
+    ----------
+    pairs
+        Best first.
+    lacking
+        Photographs, by key, whose reports leave names out, whatever the similarity: pairs of these
+        may be missing.
+    """
+
+    pairs: list[NamePair]
+    lacking: dict[str, NamesLeftOut]
+
+
+def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
+    """Pairs of names with a similarity of at least `minimum` %, best first."""
+    return read_matches(deployment, minimum=minimum).pairs
+
+
+def read_matches(deployment: Deployment, *, minimum: float) -> Matches:
+    """Read the match rows; pairs are those of at least `minimum` %.
+
+    Only what is in the bucket now counts: a match row of a version that has been overwritten or
+    deleted since is no evidence any more.
+    """
+    records = Records(deployment)
+    present = Present.listed(deployment)
+    lacking: dict[str, NamesLeftOut] = {}
+
+    def strong_enough() -> Iterator[dict[str, Any]]:
+        for row in records.read(list(records.keys("matches"))):
+            left_out = names_left_out(row)
+            if left_out.any and is_newest(row, present.current):
+                lacking[row["key"]] = left_out
+            if row["similarity"] >= minimum:
+                yield row
+
+    pairs = paired(present.shown(strong_enough()), read_decisions(deployment))
+    return Matches(pairs, lacking)
+
+
+class Present:
+    """What the bucket and the collection hold now, by which a match row is evidence or is not.
+
+    Attributes
+    ----------
+    current
+        The newest version of each key, as ListObjectVersions describes it.
+    """
+
+    def __init__(self, deployment: Deployment, current: dict[str, dict[str, Any]]) -> None:
+        self._bucket = deployment.images_bucket
+        self._registers = FaceRegisters(deployment.make_client("s3"), deployment.output_bucket)
+        self.current = current
+        self._faces: dict[str, frozenset[str] | None] = {}
+
+    @classmethod
+    def listed(cls, deployment: Deployment) -> Self:
+        """By a listing of all images."""
+        versions = current_versions(
+            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
+        )
+        return cls(
+            deployment, {item["Key"]: {name: item[name] for name in _LISTED} for item in versions}
+        )
+
+    def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The rows that are about two photographs which are there now.
+
+        A row knows the face that it found, and the key, but not the version. An older version's
+        face is found until the newer one is indexed, and the newer one that was found may have been
+        deleted since. Whose face it was says the key's register: one request for each key.
+        """
+        found = [row for row in rows if is_evidence(row, self.current)]
+        unknown = {row["matched_key"] for row in found} - self._faces.keys()
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            self._faces.update(zip(unknown, pool.map(self._read, unknown), strict=True))
+        for row in found:
+            faces = self._faces[row["matched_key"]]
+            if faces is None or row["matched_face_id"] in faces:
+                yield row
+
+    def _read(self, key: str) -> frozenset[str] | None:
+        """The faces of the key's current version; None when no register tells of any version."""
+        image = image_listed(self._bucket, self.current[key])
+        entries = self._registers.read(image).entries
+        if not entries:
+            return None
+        entry = entries.get(image.digest)
+        return frozenset(entry.face_ids if entry and not entry.leaving else ())
+
+
+def is_evidence(row: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the row's own version is the newest, and the other's not newer than the search.
+
+    What was uploaded there after the search is another photograph, whose own report says what it
+    matches.
+    """
+    other = current.get(row["matched_key"])
+    return bool(
+        is_newest(row, current)
+        and other
+        and other["LastModified"] <= datetime.fromisoformat(row["searched_at"])
+    )
+
+
+def is_newest(record: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a record is about the newest version of its key."""
+    own = current.get(record["key"])
+    return bool(own and own["VersionId"] == (record["version_id"] or "null"))
+
+
+def paired(
+    rows: Iterable[dict[str, Any]], decisions: Mapping[tuple[str, str], Decision] | None = None
+) -> list[NamePair]:
+    """Match rows from both sides as pairs of names, best first, each as it was decided."""
+    decided = decisions or {}
+    face_ids: dict[tuple[str, str], set[str]] = {}
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    image_pairs: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for row in rows:
+        names = _sorted_pair(row["name"], row["matched_name"])
+        face_ids.setdefault(names, set()).update((row["face_id"], row["matched_face_id"]))
+        image_pairs.setdefault(names, set()).add(_sorted_pair(row["key"], row["matched_key"]))
+        if names not in best or row["similarity"] > best[names]["similarity"]:
+            best[names] = row
+    pairs = []
+    for names, row in best.items():
+        swapped = names[0] != row["name"]
+        keys = (row["matched_key"], row["key"]) if swapped else (row["key"], row["matched_key"])
+        pair = NamePair(
+            name_a=names[0],
+            name_b=names[1],
+            similarity=row["similarity"],
+            image_pairs=len(image_pairs[names]),
+            key_a=keys[0],
+            key_b=keys[1],
+        )
+        pairs.append(_as_decided(pair, decided.get(names), face_ids[names]))
+    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.name_a, pair.name_b))
+
+
+def _as_decided(pair: NamePair, decision: Decision | None, face_ids: set[str]) -> NamePair:
+    if decision is None:
+        return pair
+    stands, why = standing(decision, similarity=pair.similarity, face_ids=face_ids)
+    return replace(
+        pair,
+        standing=stands,
+        why=why,
+        decided_by=decision.decided_by,
+        decided_at=timestamp(decision.decided_at),
+        note=decision.note,
+    )
+
+
+def _sorted_pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one <= other else (other, one)
+
+
+#: What to do about a report that leaves names out; the command follows.
+SEARCH_AGAIN: Final = (
+    "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
+    "Then search again:"
+)

@@ -1,0 +1,252 @@
+"""Asks the records a question in SQL, through Athena: one of the saved ones, or one in a file.
+
+Through boto3 and not PyAthena: that makes its own client out of a session, so the guarded clients
+of a deployment, and those of the local cloud, could not be handed to it; and it passes parameters
+on as they are, so that the literals would be ours to write all the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from facematch.errors import Actionable, Unusable
+from facematch.stack.errors import explained
+from functions.matching.notifications import printable
+from workflow.queries import Query, QueryError, queries, read_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facematch.stack.deployment import Deployment
+    from workflow.queries import Parameter
+
+
+#: Characters of an execution parameter (Athena API Reference, StartQueryExecution).
+_PARAMETER_LIMIT: Final = 1024
+_FIRST_LOOK_SECONDS: Final = 0.05
+_LONGEST_WAIT_SECONDS: Final = 1.0
+_MEND: Final = "Mend the query or its parameters, or repeat the command if Athena was at fault."
+_RIGHTS: Final = (
+    "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
+    "docs/queries.md."
+)
+Value = str | float | bool | None
+_FROM_TEXT: Final[dict[str, Callable[[str], Value]]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("double", "float", "decimal"), float),
+    "boolean": lambda text: text == "true",
+}
+
+
+class QueryFailed(Actionable):
+    """Athena could not run the query; the text has its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query gave.
+
+    Attributes
+    ----------
+    columns
+        Athena's type by name, in order.
+    rows
+        Numbers and truth values as such; everything else as Athena writes it, dates and arrays too.
+    """
+
+    columns: dict[str, str]
+    rows: list[tuple[Value, ...]]
+
+
+def found(name: str) -> Query:
+    """The query of that name, or in the file of that name.
+
+    Raises
+    ------
+    Unusable
+        When there is neither, or the file cannot be read.
+    """
+    known = queries()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if not path.is_file():
+        raise Unusable(
+            f"There is no query {printable(name)!r}, and no such file. Queries: "
+            f"{', '.join(known)}. See what they answer with: facematch query"
+        )
+    try:
+        return read_query(path)
+    except (QueryError, OSError, UnicodeDecodeError) as error:
+        raise Unusable(
+            f"{printable(name)} cannot be read as a query: {str(error).rstrip('.')}. Mend it as "
+            "docs/queries.md says."
+        ) from None
+
+
+def bound(asked: Query, given: Sequence[str]) -> list[str]:
+    """The query's parameters as Athena takes them, in order.
+
+    Parameters
+    ----------
+    given
+        Each as ``name=value``.
+
+    Raises
+    ------
+    Unusable
+        When one is missing, unknown, given twice or impossible.
+    """
+    values: dict[str, str] = {}
+    names = [parameter.name for parameter in asked.parameters]
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in names or name in values:
+            known = ", ".join(names) or "none; a file declares its own, see docs/queries.md"
+            raise Unusable(
+                f"--param {printable(text)!r} is not one name=value of a parameter. Give each "
+                f"once; parameters of {asked.name}: {known}."
+            )
+        values[name] = value
+    return [_bound(asked, parameter, values) for parameter in asked.parameters]
+
+
+def _bound(asked: Query, parameter: Parameter, values: dict[str, str]) -> str:
+    value = values.get(parameter.name, parameter.default)
+    if value is None:
+        raise Unusable(
+            f"{asked.name} needs --param {parameter.name}=...: {parameter.meaning} "
+            f"({parameter.type})."
+        )
+    try:
+        text = literal(parameter.type, value)
+    except ValueError:
+        raise Unusable(
+            f"--param {parameter.name}={printable(value)} is no {parameter.type}. Give one: "
+            f"{parameter.meaning}."
+        ) from None
+    if len(text) > _PARAMETER_LIMIT:
+        raise Unusable(
+            f"--param {parameter.name} is too long. Shorten it: Athena takes {_PARAMETER_LIMIT:,} "
+            "characters, quotes included."
+        )
+    return text
+
+
+def literal(kind: str, value: str) -> str:
+    """A value as an SQL literal, which is what Athena wants of an execution parameter.
+
+    A text stands in single quotes, and each of its own is doubled (Amazon Athena User Guide, Use
+    parameterized queries; Trino documentation, Language, Types).
+
+    Raises
+    ------
+    ValueError
+        When the value is none of the kind, which is one of `workflow.queries.TYPES`.
+    """
+    if kind == "varchar":
+        return "'" + value.replace("'", "''") + "'"
+    if kind == "bigint":
+        return str(int(value))
+    if kind == "double":
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(value)
+        return f"{number:.17E}"  # with an exponent it is a double, without one a decimal
+    if kind == "date":
+        return f"DATE '{dt.date.fromisoformat(value).isoformat()}'"
+    if value.lower() not in {"true", "false"}:
+        raise ValueError(value)
+    return value.lower()
+
+
+def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Result:
+    """Run a query to its end.
+
+    Parameters
+    ----------
+    literals
+        One for each ``?``, as `literal` writes them.
+
+    Raises
+    ------
+    QueryFailed
+        With Athena's reason.
+    Unusable
+        When the stack has no workgroup yet.
+    """
+    if "AnalyticsWorkgroup" not in deployment.outputs:
+        raise Unusable(
+            f"The stack {deployment.stack_name} was deployed before there were queries: deploy it "
+            "again."
+        )
+    athena = deployment.make_client("athena")
+    request: dict[str, Any] = {
+        "QueryString": sql,
+        "WorkGroup": deployment.outputs["AnalyticsWorkgroup"],
+        "QueryExecutionContext": {
+            "Catalog": "AwsDataCatalog",
+            "Database": deployment.outputs["AnalyticsDatabase"],
+        },
+    }
+    if literals:
+        request["ExecutionParameters"] = list(literals)
+    try:
+        query_id = athena.start_query_execution(**request)["QueryExecutionId"]
+        _wait(athena, query_id)
+        return _result(athena, query_id)
+    except ClientError as error:
+        hint = f" {_RIGHTS}" if "AccessDenied" in error.response["Error"]["Code"] else ""
+        raise QueryFailed(f"{explained(error)}{hint}") from None
+
+
+def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
+    pause = _FIRST_LOOK_SECONDS
+    ended = False
+    try:
+        while True:
+            execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            status = execution["Status"]
+            ended = status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}
+            if ended:
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_WAIT_SECONDS)
+    finally:
+        if not ended:  # interrupted: what it would still read costs money
+            athena.stop_query_execution(QueryExecutionId=query_id)
+    if status["State"] != "SUCCEEDED":
+        reason = printable(status.get("StateChangeReason") or "no reason given")
+        hint = _RIGHTS if "access denied" in reason.lower() else _MEND
+        raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
+
+
+def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
+    columns: dict[str, str] = {}
+    rows: list[tuple[Value, ...]] = []
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
+    for number, page in enumerate(pages):
+        found = page["ResultSet"]
+        if number == 0:
+            info = found["ResultSetMetadata"]["ColumnInfo"]
+            columns = {column["Name"]: column["Type"] for column in info}
+            if len(columns) < len(info):
+                raise QueryFailed(
+                    "Two columns of the query have the same name: give each one of its own (AS)."
+                )
+        for row in found["Rows"][1 if number == 0 else 0 :]:  # the first is the header
+            texts = [datum.get("VarCharValue") for datum in row["Data"]]
+            rows.append(
+                tuple(
+                    None if text is None else _FROM_TEXT.get(kind, str)(text)
+                    for text, kind in zip(texts, columns.values(), strict=True)
+                )
+            )
+    return Result(columns, rows)

@@ -1,0 +1,472 @@
+"""Replay: redrive what Step Functions can resume, restart what it cannot or should not.
+
+*Redrive* goes on at the step that failed, under the same ARN, with the code that is deployed now
+but the definition of then; Step Functions offers it for 14 days. *Restart* starts a new execution
+under ``<name>-rN`` with the same input: for what ended in a Fail state, is too old, or was started
+with another definition than the state machine has now (AWS Step Functions Developer Guide,
+Redriving executions).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from facematch.errors import Unusable
+from facematch.stack.deliveries import DELIVERY_FAILURES
+from facematch.stack.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
+from facematch.stack.records import Records
+from functions.matching.images import Removal, UploadedImage
+from functions.matching.keys import replay_name
+from functions.matching.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from facematch.stack.deployment import Deployment
+
+_MOST_ATTEMPTS: Final = 9999
+_POLL_SECONDS: Final = 0.5
+_AGO: Final = re.compile(r"(\d+)([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class How(StrEnum):
+    """The two ways."""
+
+    REDRIVE = "redrive"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which executions to replay; with nothing set, none.
+
+    Attributes
+    ----------
+    names
+        Names or ARNs; the other fields then do not choose, but `include_rejected` still allows.
+    since
+        Started later than this.
+    error, step
+        Ended with this error, in this state.
+    """
+
+    names: tuple[str, ...] = ()
+    since: datetime | None = None
+    error: str | None = None
+    step: str | None = None
+    everything: bool = False
+    include_rejected: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing chooses."""
+        return not (self.names or self.since or self.error or self.step or self.everything)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """One execution that would be replayed, and how.
+
+    Attributes
+    ----------
+    why
+        The reason for restarting rather than redriving; else how the execution ended.
+    input
+        The execution's input, the same bytes.
+    attempt
+        The first free N of ``-rN``, as far as is known.
+    """
+
+    arn: str
+    version_name: str
+    how: How
+    why: str
+    input: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one replay.
+
+    Attributes
+    ----------
+    arn
+        Of the execution that was redriven or started; None when neither was possible.
+    outcome
+        For people: the status in the end, or why it was not replayed.
+    """
+
+    replay: Replay
+    arn: str | None
+    outcome: str
+    succeeded: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would be replayed, and what was left out and why."""
+
+    replays: list[Replay] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, why: str) -> None:
+        """Count one that is not replayed."""
+        self.left_out[why] = self.left_out.get(why, 0) + 1
+
+
+def moment(text: str, *, now: datetime) -> datetime:
+    """The time that ``2h``, ``3d`` (ago) or ``2026-11-22T10:00`` means, in UTC by default.
+
+    Raises
+    ------
+    Unusable
+        When it is neither.
+    """
+    try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        parsed = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise Unusable(
+            f"{text!r} is no time. Write how long ago (30m, 2h, 7d) or when (2026-11-22T10:00)."
+        ) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+class Replayer:
+    """Plans and does replays in one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._executions = Executions(deployment)
+        self._records = Records(deployment)
+
+    def plan(self, selection: Selection, *, seen: Callable[[], None] = lambda: None) -> Plan:
+        """Find out what would be replayed and how.
+
+        Of the attempts at one object version only the newest counts, and none when one of them
+        succeeded or still runs. Where nobody was notified of a match, the attempt that reported it
+        counts, unless another runs.
+
+        Parameters
+        ----------
+        seen
+            Told of each execution that has been looked at.
+        """
+        plan = Plan()
+        definitions: dict[str, str] = {}
+        for execution in self._candidates(selection, plan):
+            seen()
+            described = self._executions.described(execution.arn)
+            if described is None or described["status"] not in ENDED_BADLY:
+                plan.leave_out("did not end badly")
+            elif was_rejected(described) and not selection.include_rejected:
+                plan.leave_out("rejected: the image is at fault (--include-rejected)")
+            elif self._is_selected(selection, execution, described):
+                machine = self._executions.state_machine_of(execution.name)
+                if machine not in definitions:
+                    definitions[machine] = self._definition(machine)
+                plan.replays.append(self._planned(execution, described, definitions[machine]))
+        if not selection.names:
+            self._plan_forgotten(selection, plan)
+        return plan
+
+    def run(self, plan: Plan, *, done: Callable[[Result], None], wait: bool = True) -> list[Result]:
+        """Replay what is planned, no faster than `starts_per_second`, and follow it to its end.
+
+        Can be interrupted and repeated: a redrive is refused while the execution runs, and a
+        restart finds the name taken.
+
+        Parameters
+        ----------
+        done
+            Told of each result as soon as it is known.
+        """
+        pace = Pace(self._deployment.starts_per_second, _OwnTurns())
+        results, running = [], []
+        for replay in plan.replays:
+            pace.wait()
+            result = self._replay(replay)
+            results.append(result)
+            if result.arn and wait:
+                running.append(result)
+            else:
+                done(result)
+            running = self._still_running(running, done)
+        while running:
+            time.sleep(_POLL_SECONDS)
+            running = self._still_running(running, done)
+        return results
+
+    def _candidates(self, selection: Selection, plan: Plan) -> Iterator[Execution]:
+        if selection.names:
+            yield from map(self._named, selection.names)
+            return
+        undelivered = {record["execution_arn"] for record in self._recorded(DELIVERY_FAILURES)}
+        for attempts in self._attempts():
+            newest = max(attempts, key=lambda execution: execution.attempt)
+            ended_badly = [e for e in attempts if e.status in ENDED_BADLY]
+            owing = [e for e in ended_badly if e.arn in undelivered]
+            running = any(execution.status == "RUNNING" for execution in attempts)
+            if len(ended_badly) == len(attempts) or (owing and not running):
+                execution = owing[0] if owing else newest
+                if selection.since is None or execution.started >= selection.since:
+                    yield execution
+            elif newest in ended_badly:
+                plan.leave_out("another attempt succeeded or still runs")
+
+    def _attempts(self) -> Iterable[list[Execution]]:
+        """The attempts at each object version."""
+        found: dict[str, list[Execution]] = {}
+        for execution in self._executions.listed(statuses=STATUSES):
+            found.setdefault(execution.version_name, []).append(execution)
+        return found.values()
+
+    def _named(self, name: str) -> Execution:
+        found = self._executions.described(self._executions.arn(name))
+        if found is None:
+            raise Unusable(
+                f"There is no execution {name!r} in {self._executions.state_machine_of(name)}. "
+                "Step Functions forgets executions after 90 days; --all replays those from their "
+                "failure records."
+            )
+        return Execution.listed(found)
+
+    def _is_selected(
+        self, selection: Selection, execution: Execution, described: dict[str, Any]
+    ) -> bool:
+        if selection.names:
+            return True
+        if selection.error and described.get("error") != selection.error:
+            return False
+        return not selection.step or self._executions.last_step(execution.arn) == selection.step
+
+    def _planned(self, execution: Execution, described: dict[str, Any], definition: str) -> Replay:
+        how, why = How.REDRIVE, str(described.get("error") or described["status"])
+        if was_rejected(described):
+            how, why = How.RESTART, "it ended in the state ImageRejected, which would fail again"
+        elif described.get("redriveStatus") != "REDRIVABLE":
+            how = How.RESTART
+            why = str(described.get("redriveStatusReason") or "Step Functions cannot redrive it")
+        elif self._definition_of(execution.arn) != definition:
+            how, why = How.RESTART, "the state machine's definition has changed since"
+        return Replay(
+            arn=execution.arn,
+            version_name=execution.version_name,
+            how=how,
+            why=why,
+            input=described["input"],
+            attempt=execution.attempt + 1,
+        )
+
+    def _definition(self, state_machine_arn: str) -> str:
+        client = self._executions.client
+        described = client.describe_state_machine(stateMachineArn=state_machine_arn)
+        return str(described["definition"])
+
+    def _definition_of(self, arn: str) -> str | None:
+        client = self._executions.client
+        try:
+            return str(client.describe_state_machine_for_execution(executionArn=arn)["definition"])
+        except client.exceptions.ExecutionDoesNotExist:
+            return None
+
+    def _plan_forgotten(self, selection: Selection, plan: Plan) -> None:
+        """Executions that Step Functions has forgotten, from their failure records."""
+        planned = {replay.arn for replay in plan.replays}
+        for record in (*self._recorded("failures"), *self._recorded(DELIVERY_FAILURES)):
+            arn = record["execution_arn"]
+            if arn in planned or not _is_selected_record(selection, record):
+                continue
+            if record["status"] == "REJECTED" and not selection.include_rejected:
+                continue
+            if self._executions.described(arn) is not None:
+                continue
+            of_removal = (
+                self._executions.state_machine_of(arn) != self._deployment.state_machine_arn
+            )
+            image = (Removal if of_removal else UploadedImage)(
+                bucket=record["bucket"],
+                key=record["key"],
+                version_id=record["version_id"],
+                etag=record["etag"],
+                size=record["size"],
+                last_modified=datetime.fromisoformat(record["uploaded_at"]),
+            )
+            if self._has_other_attempt(image):
+                plan.leave_out("another attempt succeeded or still runs")
+                continue
+            plan.replays.append(
+                Replay(
+                    arn=arn,
+                    version_name=image.execution_name,
+                    how=How.RESTART,
+                    why="Step Functions no longer knows the execution; from its failure record",
+                    input=image.execution_input,
+                    attempt=1,
+                )
+            )
+
+    def _recorded(self, kind: str) -> Iterator[dict[str, Any]]:
+        return self._records.read(list(self._records.keys(kind)))
+
+    def _has_other_attempt(self, image: UploadedImage) -> bool:
+        found = self._executions.described(self._executions.arn(image.execution_name))
+        return found is not None
+
+    def _replay(self, replay: Replay) -> Result:
+        if replay.how is How.REDRIVE:
+            client = self._executions.client
+            try:
+                client.redrive_execution(executionArn=replay.arn)
+            except client.exceptions.ExecutionNotRedrivable as error:
+                now = self._executions.described(replay.arn)
+                if now and now["status"] not in ENDED_BADLY:
+                    return Result(replay, None, "is being replayed already", succeeded=True)
+                return self._restart(replay, f"redrive refused ({_message(error)}); ")
+            except ClientError as error:
+                return Result(replay, None, f"not redriven: {_message(error)}")
+            return Result(replay, replay.arn, "")
+        return self._restart(replay, "")
+
+    def _restart(self, replay: Replay, note: str) -> Result:
+        client = self._executions.client
+        for attempt in range(replay.attempt, _MOST_ATTEMPTS + 1):
+            name = replay_name(replay.version_name, attempt)
+            try:
+                started = client.start_execution(
+                    stateMachineArn=self._executions.state_machine_of(name),
+                    name=name,
+                    input=replay.input,
+                )
+            except client.exceptions.ExecutionAlreadyExists:
+                other = self._executions.described(self._executions.arn(name))
+                if other and other["status"] not in ENDED_BADLY:
+                    return Result(replay, None, f"{note}{name} replays it already", succeeded=True)
+                continue
+            except ClientError as error:
+                return Result(replay, None, f"{note}not restarted: {_message(error)}")
+            return Result(replay, str(started["executionArn"]), note)
+        return Result(replay, None, f"{note}all names up to -r{_MOST_ATTEMPTS} are taken")
+
+    def _still_running(self, running: list[Result], done: Callable[[Result], None]) -> list[Result]:
+        still = []
+        for result in running:
+            described = self._executions.described(result.arn or "")
+            if described and described["status"] == "RUNNING":
+                still.append(result)
+                continue
+            status = described["status"] if described else "unknown to Step Functions"
+            error = (described or {}).get("error")
+            result.outcome += status + (f" ({error})" if error else "")
+            result.succeeded = status == "SUCCEEDED"
+            done(result)
+        return still
+
+
+class _OwnTurns:
+    """The turns of this process alone; the starters' own line is not joined."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def take(self, now: float, interval: float) -> float:
+        """The next turn, at `now` or later."""
+        turn = max(now, self._next)
+        self._next = turn + interval
+        return turn
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be understood, and how often it was tried."""
+
+    message_id: str
+    body: str
+    received: int
+
+
+class DeadLetters:
+    """The dead-letter queue of the intake."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._sqs = deployment.make_client("sqs")
+        self._local = deployment.local
+        self._dead = deployment.outputs["DeadLetterQueueUrl"]
+        self._queue = deployment.outputs["QueueUrl"]
+
+    def count(self) -> int:
+        """How many there are, as far as SQS knows."""
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self._dead, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+
+    def shown(self, most: int = 10) -> list[DeadLetter]:
+        """Some of them, which stay where they are and can be seen again a second later."""
+        messages = self._sqs.receive_message(
+            QueueUrl=self._dead,
+            MaxNumberOfMessages=most,
+            VisibilityTimeout=1,
+            AttributeNames=["ApproximateReceiveCount"],
+        ).get("Messages", [])
+        return [
+            DeadLetter(
+                message["MessageId"],
+                message["Body"],
+                int(message.get("Attributes", {}).get("ApproximateReceiveCount", 0)),
+            )
+            for message in messages
+        ]
+
+    def move_back(self) -> int:
+        """Send all of them through the intake queue again; returns how many, about."""
+        count = self.count()
+        if self._local:
+            return self._move_one_by_one()
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._dead, AttributeNames=["QueueArn"])
+        self._sqs.start_message_move_task(SourceArn=arn["Attributes"]["QueueArn"])
+        return count
+
+    def _move_one_by_one(self) -> int:
+        """What StartMessageMoveTask does, which the emulator lacks: first send, then delete."""
+        moved = 0
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._dead, MaxNumberOfMessages=10, VisibilityTimeout=30
+        ).get("Messages"):
+            for message in messages:
+                self._sqs.send_message(QueueUrl=self._queue, MessageBody=message["Body"])
+                self._sqs.delete_message(
+                    QueueUrl=self._dead, ReceiptHandle=message["ReceiptHandle"]
+                )
+                moved += 1
+        return moved
+
+
+def _is_selected_record(selection: Selection, record: dict[str, Any]) -> bool:
+    if selection.since and datetime.fromisoformat(record["failed_at"]) < selection.since:
+        return False
+    if selection.error and record["error"] != selection.error:
+        return False
+    return not selection.step or record["step"] == selection.step
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message") or error)
+
+
+def by_way(replays: Iterable[Replay]) -> dict[str, int]:
+    """How many of each way."""
+    counted: dict[str, int] = {}
+    for replay in replays:
+        counted[replay.how] = counted.get(replay.how, 0) + 1
+    return counted

@@ -1,0 +1,129 @@
+"""What waits, runs, has finished and has failed in a stack, and failures by reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from facematch.stack.deliveries import DELIVERY_FAILURES
+from facematch.stack.executions import Executions
+from facematch.stack.queues import _depth, oldest_message_seconds
+from facematch.stack.records import Records
+from functions.matching.failures import Lacking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facematch.stack.deployment import Deployment
+
+
+_RATE_SECONDS: Final = 60
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a deployment stands.
+
+    Attributes
+    ----------
+    oldest_seconds
+        Age of the oldest message in the queue; None when nothing tells it.
+    finished
+        Versions uploaded since `since`, by the status of their report.
+    failed
+        Failure records of versions uploaded since, by status and reason.
+    undelivered
+        Of the finished ones, those of whose match nobody was notified, likewise.
+    started_per_second
+        Over the last minute.
+    """
+
+    since: datetime
+    waiting: int
+    in_flight: int
+    oldest_seconds: float | None
+    dead_letters: int
+    running: int
+    finished: dict[str, int]
+    failed: dict[str, int]
+    undelivered: dict[str, int]
+    started_per_second: float
+
+
+def standing(deployment: Deployment, *, since: datetime) -> Standing:
+    """Ask the queues, Step Functions and the output bucket."""
+    now = datetime.now(UTC)
+    executions = Executions(deployment)
+    records = Records(deployment)
+    running = sum(1 for _ in executions.listed(statuses=("RUNNING",)))
+    lately = sum(1 for _ in executions.listed(since=now - timedelta(seconds=_RATE_SECONDS)))
+    days = [
+        (since.astimezone(UTC) + timedelta(days=n)).date().isoformat()
+        for n in range((now.date() - since.astimezone(UTC).date()).days + 1)
+    ]
+
+    def read(kind: str) -> Iterator[dict[str, Any]]:
+        return records.read([key for day in days for key in records.keys(kind, day)])
+
+    def reasons(kind: str) -> dict[str, int]:
+        return dict(Counter(f"{record['status']} {record['reason']}" for record in read(kind)))
+
+    waiting, in_flight = _depth(deployment, "QueueUrl")
+    dead, dead_in_flight = _depth(deployment, "DeadLetterQueueUrl")
+    return Standing(
+        since=since,
+        waiting=waiting,
+        in_flight=in_flight,
+        oldest_seconds=oldest_message_seconds(deployment) if waiting + in_flight else 0.0,
+        dead_letters=dead + dead_in_flight,
+        running=running,
+        finished=dict(Counter(record["status"] for record in read("reports"))),
+        failed=reasons("failures"),
+        undelivered=reasons(DELIVERY_FAILURES),
+        started_per_second=lately / _RATE_SECONDS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failure records with one reason.
+
+    Attributes
+    ----------
+    lacks
+        The outcome, or the delivery: a report stands, and nobody was notified of its match.
+    """
+
+    lacks: Lacking
+    reason: str
+    count: int
+    replay: str
+    remedy: str
+    example: str
+    steps: str
+
+
+def failure_groups(deployment: Deployment) -> list[FailureGroup]:
+    """Failures by reason, the most frequent first."""
+    records = Records(deployment)
+    groups: dict[tuple[Lacking, str], list[dict[str, Any]]] = {}
+    for lacks, kind in ((Lacking.OUTCOME, "failures"), (Lacking.DELIVERY, DELIVERY_FAILURES)):
+        for record in records.read(list(records.keys(kind))):
+            groups.setdefault((lacks, record["reason"]), []).append(record)
+    return sorted(
+        (
+            FailureGroup(
+                lacks=lacks,
+                reason=reason,
+                count=len(members),
+                replay=members[0]["replay"],
+                remedy=members[0]["remedy"],
+                example=members[0]["key"],
+                steps=", ".join(sorted({str(m["step"]) for m in members if m["step"]})),
+            )
+            for (lacks, reason), members in groups.items()
+        ),
+        key=lambda group: (-group.count, group.lacks, group.reason),
+    )

@@ -1,0 +1,225 @@
+"""A deployed stack, on AWS or on the local cloud: its outputs, and clients for it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facematch.errors import Actionable, Unusable
+from facematch.stack.errors import explained
+from functions.matching.keys import compiled_name_pattern
+from functions.matching.settings import regional_starts_per_second
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from facematch.local.keys import AccessKey
+    from facematch.local.state_folder import Running
+
+DEFAULT_STACK_NAME: Final = "FaceMatching"
+#: There is no quota on one machine.
+_LOCAL_STARTS_PER_SECOND: Final = 1000.0
+#: Parallel requests of uploads and downloads.
+PARALLEL: Final = 16
+
+
+class DeploymentNotFound(Unusable):
+    """There is no such stack; the text says where it was looked for and what to do."""
+
+
+class Outputs(dict[str, str]):
+    """Outputs of a stack by their names; one that is missed says so in a sentence."""
+
+    def __init__(self, stack: dict[str, Any]) -> None:
+        super().__init__((o["OutputKey"], o["OutputValue"]) for o in stack.get("Outputs", []))
+        self._stack = f"{stack['StackName']} ({stack['StackStatus']})"
+
+    def __missing__(self, name: str) -> str:
+        raise DeploymentNotFound(
+            f"The stack {self._stack} has no output {name!r}, so it is not of this project, not "
+            "deployed yet, or older than this version. Deploy it again (make deploy), or name "
+            "another with --stack."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployed stack.
+
+    Attributes
+    ----------
+    outputs
+        Of the CloudFormation stack, by name; workflow/stack.py says which there are.
+    make_client
+        A client of an AWS service, for this deployment's place and credentials.
+    options
+        Of the command line, by which another command finds the same place and credentials on AWS.
+    kept_in
+        The folder in which a local cloud keeps everything; None on AWS.
+    """
+
+    stack_name: str
+    local: bool
+    outputs: dict[str, str]
+    make_client: Callable[[str], Any]
+    options: tuple[str, ...] = ()
+    kept_in: Path | None = None
+
+    def command(self, *words: str) -> str:
+        """A command about this deployment, ready to paste."""
+        place = ["--local"] if self.local else [*self.options]
+        if not self.local and self.stack_name != DEFAULT_STACK_NAME:
+            place += ["--stack", self.stack_name]
+        return shlex.join(["facematch", *words, *place])
+
+    @property
+    def images_bucket(self) -> str:
+        """Where photographs are uploaded."""
+        return self.outputs["ImagesBucket"]
+
+    @property
+    def image_prefix(self) -> str:
+        """Only keys below it start the workflow."""
+        return self.outputs["ImagePrefix"].removeprefix("/")
+
+    @property
+    def output_bucket(self) -> str:
+        """Where reports, match rows and failure records are."""
+        return self.outputs["OutputBucket"]
+
+    @property
+    def state_machine_arn(self) -> str:
+        """Of the workflow."""
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def removal_state_machine_arn(self) -> str:
+        """Of the state machine that takes out what left the bucket."""
+        return self.outputs["RemovalStateMachineArn"]
+
+    @property
+    def name_pattern(self) -> re.Pattern[str]:
+        """Finds a person's name in a key."""
+        return compiled_name_pattern(self.outputs["NamePattern"])
+
+    @property
+    def starts_per_second(self) -> float:
+        """At which executions are started, and replays with them."""
+        text = self.outputs["StartsPerSecond"]
+        if text != "auto":
+            return float(text)
+        if self.local:
+            return _LOCAL_STARTS_PER_SECOND
+        region = self.state_machine_arn.split(":")[3]
+        return regional_starts_per_second(region, int(self.outputs["MaxFaces"]))
+
+    def notify_threshold(self) -> float:
+        """The threshold as it is now, %."""
+        parameter = self.make_client("ssm").get_parameter(
+            Name=self.outputs["NotifyThresholdParameter"]
+        )
+        text = parameter["Parameter"]["Value"]
+        try:
+            return float(text)
+        except ValueError:
+            raise Actionable(
+                f"The SSM parameter {parameter['Parameter']['Name']} holds {text!r}, which is no "
+                "number. Set it to the lowest similarity that notifies, in %."
+            ) from None
+
+
+def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deployment:
+    """The stack in the account and region of the user's credentials.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When there is none in that region of that account.
+    Actionable
+        When AWS could not be asked for it, or refused.
+    """
+    config = Config(
+        max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
+    )
+    try:
+        session = boto3.session.Session(profile_name=profile, region_name=region)
+        make: Callable[..., Any] = session.client
+        outputs = _outputs(make("cloudformation", config=config), stack_name)
+    except (BotoCoreError, ClientError) as error:
+        raise explained(error).about(f"The stack {stack_name!r} was not reached") from None
+    return Deployment(
+        stack_name=stack_name,
+        local=False,
+        outputs=outputs,
+        make_client=lambda service: make(service, config=config),
+        options=tuple(
+            word
+            for option, value in (("--profile", profile), ("--region", region))
+            if value
+            for word in (option, value)
+        ),
+    )
+
+
+def on_this_machine() -> Deployment:
+    """The stack on the local cloud that runs.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When none runs.
+    """
+    # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
+    from facematch.local.cloud import local_client  # noqa: PLC0415
+    from facematch.local.state_folder import Home  # noqa: PLC0415
+
+    running, key = running_here()
+    return Deployment(
+        stack_name=running.stack_name,
+        local=True,
+        outputs=_outputs(local_client(running, key, "cloudformation"), running.stack_name),
+        make_client=lambda service: local_client(
+            running, key, service, max_pool_connections=PARALLEL
+        ),
+        kept_in=Home.default().folder,
+    )
+
+
+def running_here() -> tuple[Running, AccessKey]:
+    """Return where the local cloud is found, and the user's access key of it.
+
+    Raises
+    ------
+    DeploymentNotFound
+        When none runs.
+    """
+    from facematch.local.keys import AccessKeys  # noqa: PLC0415
+    from facematch.local.state_folder import Home  # noqa: PLC0415
+
+    home = Home.default()
+    running = home.running()
+    if running is None:
+        raise DeploymentNotFound(
+            f"No local cloud is running in {home.folder}. Start it: facematch local start"
+        )
+    return running, AccessKeys.read(home.keys).user
+
+
+def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client
+    try:
+        return Outputs(cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise DeploymentNotFound(
+            f"There is no stack {stack_name!r} in the region {cloudformation.meta.region_name} of "
+            "the account that these credentials belong to. Deploy it (make deploy), or name it "
+            "with --stack, --profile and --region; for the local cloud add --local."
+        ) from None
