@@ -102,7 +102,7 @@ class Snapshots:
                 if not isinstance(state, dict):  # it has logged why
                     end_damaged(f"{file} cannot be read")
                 self._ministack._get_module(module).load_persisted_state(state)
-            except Exception as error:  # noqa: BLE001 - of any service: the others are written
+            except Exception as error:  # noqa: BLE001 - of any service, for any content
                 end_damaged(f"{file} cannot be read: {type(error).__name__}: {error}")
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
@@ -166,7 +166,7 @@ class Snapshots:
                     state = _consistent(get_state)
                     if state is not None:
                         self._save_state(service, state)
-                except Exception as error:  # noqa: BLE001 - of any service, for any content
+                except Exception as error:  # noqa: BLE001 - of any service: the others are written
                     failures.append(error)
             for failure in failures:
                 why = getattr(failure, "strerror", None) or type(failure).__name__
