@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
-from functions.aws.events import ExecutionEnded
+from functions.aws.ended import ExecutionEnded
 from functions.aws.executions import Executions
 from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record, lacking

@@ -25,7 +25,7 @@ from facematch.stack.records import Records
 from functions.matching.notifications import percent
 
 if TYPE_CHECKING:
-    from facematch.evidence.folders import Written
+    from facematch.evidence.write import Written
 
 HOME: Final = Home(STATE_ROOT / "demo")
 _ROWS: Final = 30

@@ -15,7 +15,8 @@ from facematch.local.state_folder import Home
 from facematch.stack.deployment import Deployment
 
 if TYPE_CHECKING:
-    from facematch.evidence.folders import EvidenceFolders, Written
+    from facematch.evidence.folders import EvidenceFolders
+    from facematch.evidence.write import Written
 
 #: More than a person looks through; the page answers at once with so many.
 LIMIT: Final = 10_000
@@ -72,11 +73,13 @@ def write_page(
     limit: int = LIMIT,
 ) -> Written:
     """Write the page and show how far it is."""
-    from facematch.evidence.folders import EvidenceFolders  # noqa: PLC0415 - needs the extra `page`
+    from facematch.evidence import write  # noqa: PLC0415 - needs the extra `page`
+    from facematch.evidence.folders import EvidenceFolders  # noqa: PLC0415 - as above
 
     with progress() as bars:
         task = bars.add_task("reading the records", total=None)
-        return EvidenceFolders().write(
+        return write.write_page(
+            EvidenceFolders(),
             deployment,
             folder,
             minimum=minimum,

@@ -13,6 +13,7 @@ from rich.table import Table
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.errors import Actionable, Unusable
+from facematch.evidence import folders
 from facematch.operations.forget import _QUEUE_PATIENCE_SECONDS, KINDS, Forgetting, Found, Person
 from functions.matching.images import UploadedImage
 
@@ -40,9 +41,8 @@ def forget(
     if (name is None) == (key is None):
         raise Unusable("Say who is to be forgotten: --name NAME, or --key KEY for one photograph.")
     deployment = where.deployment()
-    forgetting = Forgetting(
-        deployment, Person.named(name) if name is not None else Person(None, key)
-    )
+    person = Person.named(name) if name is not None else Person(None, key)
+    forgetting = Forgetting(deployment, person, folders.EvidenceFolders())
     with messages.status("looking for everything about them"):
         found = forgetting.find()
     if dry_run:

@@ -1,4 +1,8 @@
-"""The folders that evidence pages are written into: where they are, and how they are deleted."""
+"""The folders that evidence pages are written into: replaced, listed and deleted.
+
+A page holds biometric data: only its owner can read it, each one that was written is on a list,
+and nothing but the files that were written is ever replaced or deleted.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,17 @@ import fcntl
 import json
 import re
 import shlex
-from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable, Unusable
-from facematch.evidence.collect import collect
-from facematch.evidence.page import render
-from facematch.evidence.pictures import Missing, make_pictures
-from facematch.evidence.write import _SCHEMA, _sentences, _shown
 from facematch.files.own_folders import Layout, OwnFolders, beside, in_words
 from facematch.files.private_folders import STATE_ROOT, private_folder
-from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from facematch.evidence.collect import Evidence
     from facematch.stack.deployment import Deployment
 
 
@@ -47,21 +43,6 @@ _LAYOUT: Final = Layout(
     folders={"photographs": _PICTURES, "faces": _PICTURES},
     refuses_with=NotAPage,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written.
-
-    Attributes
-    ----------
-    missing
-        How many photographs have no picture, by the reason.
-    """
-
-    index: Path
-    evidence: Evidence
-    missing: Counter[Missing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +101,7 @@ class EvidenceFolders:
             return []
         return found
 
-    def pages(self, stack_name: str, *, local: bool) -> list[Path]:
+    def listed_of(self, stack_name: str, *, local: bool) -> list[Path]:
         """Folders with a page of this stack, or with what an interruption left beside it."""
         folders = self._folders_of(stack_name, local)
         return [folder for folder in folders if self._may_hold_page(folder)]
@@ -142,28 +123,16 @@ class EvidenceFolders:
             self._unlist(*stale)
         return stale
 
-    def write(
-        self,
-        deployment: Deployment,
-        folder: Path,
-        *,
-        minimum: float,
-        limit: int,
-        decisions_command: str,
-        progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> Written:
-        """Write the page, beside the folder first; an older page there is replaced at the end.
+    @contextlib.contextmanager
+    def replacing(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+        """A new folder for a page, which takes an older one's place when nothing has gone wrong.
 
         Parameters
         ----------
-        minimum
-            Lowest similarity of a match, %.
-        limit
-            So many matches are shown, the best.
-        decisions_command
-            Reads decisions back that were made on the page.
-        progress
-            Told how many photographs are done, and of how many.
+        folder
+            As it resolves.
+        about
+            Of which stack the page is, and when it was written.
 
         Raises
         ------
@@ -172,34 +141,13 @@ class EvidenceFolders:
         Actionable
             When it cannot be written, or another command is writing a page.
         """
-        folder = folder.expanduser().resolve()
-        about = {
-            "stack": deployment.stack_name,
-            "local": deployment.local,
-            "written_at": timestamp(datetime.now(UTC)),
-        }
         with self._claimed(), _sentences(folder), self._replacing(folder, about) as new:
-            threshold = deployment.notify_threshold()
-            evidence = collect(deployment, minimum=minimum, limit=limit)
-            counts = {
-                "matches": len(evidence.matches),
-                "photographs": len(evidence.photographs),
-                "faces": len(evidence.faces),
-            }
-            self._own.mark(new, {**about, "counts": counts})
-            (new / _IGNORE).write_text("*\n")
-            pictures = make_pictures(deployment, evidence, new, progress=progress)
-            document = {
-                "schema": _SCHEMA,
-                **about,
-                "folder": str(folder),
-                "delete_command": delete_command(folder),
-                "decisions_command": decisions_command,
-                **_shown(evidence, pictures, threshold),
-            }
-            (new / INDEX).write_text(render(document), encoding="utf-8")
-        missing = Counter(made.missing for made in pictures if made.missing)
-        return Written(folder / INDEX, evidence, missing)
+            yield new
+
+    def mark(self, new: Path, about: dict[str, Any]) -> None:
+        """Write down what the new folder is; nobody else's files are in it."""
+        self._own.mark(new, about)
+        (new / _IGNORE).write_text("*\n")
 
     def delete(self, folder: Path) -> Deleted:
         """Delete the page in the folder, and what an interruption left beside it.
@@ -225,6 +173,11 @@ class EvidenceFolders:
             left = [path for page in there for path in self._own.remove(page)]
             self._unlist(folder)
         return Deleted(there, left)
+
+    @staticmethod
+    def delete_command(folder: Path) -> str:
+        """What deletes the page, for a shell."""
+        return f"facematch evidence --delete --to {shlex.quote(str(folder))}"
 
     @contextlib.contextmanager
     def _replacing(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:
@@ -297,11 +250,6 @@ class EvidenceFolders:
         temporary.replace(self._list)
 
 
-def delete_command(folder: Path) -> str:
-    """For a shell."""
-    return f"facematch dashboard --delete --to {shlex.quote(str(folder))}"
-
-
 def _require_name(folder: Path) -> None:
     """Raise `NotAPage` when nothing can be beside the folder."""
     if not folder.name:
@@ -309,3 +257,16 @@ def _require_name(folder: Path) -> None:
             f"{folder} is the root of the file system, and no evidence page. Nothing was changed. "
             "Name another folder with --to."
         )
+
+
+@contextlib.contextmanager
+def _sentences(folder: Path) -> Iterator[None]:
+    """Say which folder could not be written, without a traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise Actionable(
+            f"{folder} cannot be written or deleted: {error.strerror or error} "
+            f"({error.filename or folder}). Mend that (rights, room on the disk), or name another "
+            "folder with --to."
+        ) from None

@@ -1,28 +1,105 @@
-"""Writes the evidence page's folder, replaces an older one, and deletes it.
-
-The folder holds biometric data: only its owner can read it, each one that was written is on a
-list, and nothing but the files that were written is ever replaced or deleted.
-"""
+"""Writes an evidence page: what is shown, its pictures, its index.html."""
 
 from __future__ import annotations
 
-import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.errors import Actionable
+from facematch.evidence.collect import collect
+from facematch.evidence.folders import INDEX, EvidenceFolders
+from facematch.evidence.page import render
+from facematch.evidence.pictures import Missing, make_pictures
 from facematch.operations.matches import SEARCH_AGAIN
+from functions.matching.images import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from facematch.evidence.collect import Evidence
     from facematch.evidence.pictures import Pictures
+    from facematch.stack.deployment import Deployment
 
 
 _SCHEMA: Final = 1
 #: Photographs whose reports leave names out; the query left_out lists all of them.
 _LACKING_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    missing
+        How many photographs have no picture, by the reason.
+    """
+
+    index: Path
+    evidence: Evidence
+    missing: Counter[Missing]
+
+
+def write_page(
+    folders: EvidenceFolders,
+    deployment: Deployment,
+    folder: Path,
+    *,
+    minimum: float,
+    limit: int,
+    decisions_command: str,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Written:
+    """Write the page, beside the folder first; an older page there is replaced at the end.
+
+    Parameters
+    ----------
+    minimum
+        Lowest similarity of a match, %.
+    limit
+        So many matches are shown, the best.
+    decisions_command
+        Reads decisions back that were made on the page.
+    progress
+        Told how many photographs are done, and of how many.
+
+    Raises
+    ------
+    NotAPage
+        When something else is in the folder.
+    Actionable
+        When it cannot be written, or another command is writing a page.
+    """
+    folder = folder.expanduser().resolve()
+    about = {
+        "stack": deployment.stack_name,
+        "local": deployment.local,
+        "written_at": timestamp(datetime.now(UTC)),
+    }
+    with folders.replacing(folder, about) as new:
+        threshold = deployment.notify_threshold()
+        evidence = collect(deployment, minimum=minimum, limit=limit)
+        counts = {
+            "matches": len(evidence.matches),
+            "photographs": len(evidence.photographs),
+            "faces": len(evidence.faces),
+        }
+        folders.mark(new, {**about, "counts": counts})
+        pictures = make_pictures(deployment, evidence, new, progress=progress)
+        document = {
+            "schema": _SCHEMA,
+            **about,
+            "folder": str(folder),
+            "delete_command": folders.delete_command(folder),
+            "decisions_command": decisions_command,
+            **_shown(evidence, pictures, threshold),
+        }
+        (new / INDEX).write_text(render(document), encoding="utf-8")
+    missing = Counter(made.missing for made in pictures if made.missing)
+    return Written(folder / INDEX, evidence, missing)
 
 
 def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float) -> dict[str, Any]:
@@ -70,16 +147,3 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
         "matches": evidence.matches,
         "decisions": evidence.decisions,
     }
-
-
-@contextlib.contextmanager
-def _sentences(folder: Path) -> Iterator[None]:
-    """Say which folder could not be written, without a traceback."""
-    try:
-        yield
-    except OSError as error:
-        raise Actionable(
-            f"{folder} cannot be written or deleted: {error.strerror or error} "
-            f"({error.filename or folder}). Mend that (rights, room on the disk), or name another "
-            "folder with --to."
-        ) from None

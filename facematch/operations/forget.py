@@ -16,13 +16,12 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
-from facematch.errors import Actionable
-from facematch.evidence.folders import EvidenceFolders, NotAPage, delete_command
+from facematch.errors import Actionable, Unusable
 from facematch.stack.deliveries import DELIVERY_FAILURES
 from facematch.stack.executions import Executions
 from facematch.stack.objects import delete_versions, is_current
@@ -143,6 +142,37 @@ class Found:
         return any(counts[kind] for kind in KINDS if kind not in {"results", "dashboards"})
 
 
+class DeletedPage(Protocol):
+    """What became of an evidence page."""
+
+    @property
+    def pages(self) -> list[Path]:
+        """The page, and what an interruption had left beside it."""
+
+    @property
+    def left(self) -> list[Path]:
+        """What could not be deleted."""
+
+    def left_words(self) -> str:
+        """Say what is left, why, and what to do."""
+
+
+class EvidencePages(Protocol):
+    """The evidence pages on this machine, which may show anybody."""
+
+    def listed_of(self, stack_name: str, *, local: bool) -> list[Path]:
+        """Folders of the stack's pages."""
+
+    def delete(self, folder: Path) -> DeletedPage:
+        """Delete the page in the folder; raises `Unusable` where there is none of ours."""
+
+    def drop_stale(self, stack_name: str, *, local: bool) -> list[Path]:
+        """Take folders off the list that hold no page any more; which."""
+
+    def delete_command(self, folder: Path) -> str:
+        """What deletes the page, for a shell."""
+
+
 class Forgetting:
     """Finds and deletes, in one deployment.
 
@@ -156,9 +186,7 @@ class Forgetting:
         Digests of other people's photographs that were sent through the queue again.
     """
 
-    def __init__(
-        self, deployment: Deployment, person: Person, dashboards: EvidenceFolders | None = None
-    ) -> None:
+    def __init__(self, deployment: Deployment, person: Person, pages: EvidencePages) -> None:
         self._deployment = deployment
         self._person = person
         self._s3 = deployment.make_client("s3")
@@ -167,7 +195,7 @@ class Forgetting:
         self._collection_id = deployment.outputs["CollectionId"]
         self._records = Records(deployment)
         self._executions = Executions(deployment)
-        self._dashboards = dashboards or EvidenceFolders()
+        self._pages = pages
         self.pages_left: dict[Path, str] = {}
         self.pages_gone: set[Path] = set()
         self.searched_again: set[str] = set()
@@ -191,7 +219,7 @@ class Forgetting:
         for prefix in _MAY_NAME_ANYBODY:
             found.results += list(self._listed(prefix))
         self._find_dead_letters(found)
-        found.dashboards = self._dashboards.pages(
+        found.dashboards = self._pages.listed_of(
             self._deployment.stack_name, local=self._deployment.local
         )
         return found
@@ -456,20 +484,18 @@ class Forgetting:
         deleted = 0
         for folder in folders:
             try:
-                gone = self._dashboards.delete(folder)
+                gone = self._pages.delete(folder)
                 deleted += bool(gone.pages)
                 self.pages_left.pop(folder, None)
                 if gone.left:
                     self.pages_left[folder] = gone.left_words()
-            except NotAPage as error:
+            except Unusable as error:
                 self.pages_left[folder] = str(error)
             except Actionable as error:
-                self.pages_left[folder] = f"{error} Then: {delete_command(folder)}"
+                self.pages_left[folder] = f"{error} Then: {self._pages.delete_command(folder)}"
         with contextlib.suppress(Actionable):  # a page is being written: the next one drops them
             self.pages_gone.update(
-                self._dashboards.drop_stale(
-                    self._deployment.stack_name, local=self._deployment.local
-                )
+                self._pages.drop_stale(self._deployment.stack_name, local=self._deployment.local)
             )
         return deleted
 

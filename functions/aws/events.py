@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes import S3Event
@@ -18,24 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutionEnded:
-    """Step Functions Execution Status Change, as EventBridge delivers it."""
-
-    execution_arn: str
-    ended_at: datetime
-
-    @classmethod
-    def from_event(cls, event: dict[str, Any]) -> Self:
-        """Read the event; what else it says may be out of date, and is asked for."""
-        detail = event["detail"]
-        stopped = detail.get("stopDate")
-        return cls(
-            execution_arn=detail["executionArn"],
-            ended_at=datetime.fromtimestamp(stopped / 1000, UTC) if stopped else datetime.now(UTC),
-        )
 
 
 class MessageNotUnderstood(Exception):  # noqa: N818 - reads as what happened

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.aws.ended import ExecutionEnded
 from functions.aws.events import (
-    ExecutionEnded,
     MessageNotUnderstood,
     ObjectCreated,
     changed_objects,

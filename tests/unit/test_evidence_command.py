@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facematch.cli.main import app
+from facematch.cli.options import Where
 from facematch.errors import Unusable
 from facematch.evidence import folders
 
@@ -51,16 +52,22 @@ def run(
     )
     with (
         patch("facematch.evidence.write.render", json.dumps),
-        patch(
-            "facematch.cli.evidence.chosen",
-            lambda **o: replace(
+        patch.object(
+            Where,
+            "deployment",
+            lambda where: replace(
                 deployment,
-                stack_name=o["stack"],
-                options=tuple(w for k in ("profile", "region") if o[k] for w in (f"--{k}", o[k])),
+                stack_name=where.stack,
+                options=tuple(
+                    word
+                    for option, value in (("profile", where.profile), ("region", where.region))
+                    if value
+                    for word in (f"--{option}", value)
+                ),
             ),
         ),
     ):
-        yield lambda *arguments: CliRunner().invoke(app, ["dashboard", *arguments])
+        yield lambda *arguments: CliRunner().invoke(app, ["evidence", *arguments])
 
 
 def document(folder: Path) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def test_without_a_folder_it_writes_and_deletes_those_of_the_stack_s_name(
     }
     assert run("--to", str(tmp_path / "elsewhere")).exit_code == 0
 
-    with patch("facematch.cli.evidence.chosen", None):  # deleting needs no credentials
+    with patch.object(Where, "deployment", None):  # deleting needs no credentials
         assert run("--delete", "--stack", "Another").exit_code == 0
         assert len(list(folders.iterdir())) == 2
         assert run("--delete").exit_code == 0

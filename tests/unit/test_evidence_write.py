@@ -26,10 +26,9 @@ from facematch.evidence.folders import (
     Deleted,
     EvidenceFolders,
     NotAPage,
-    Written,
-    delete_command,
 )
 from facematch.evidence.pictures import Missing
+from facematch.evidence.write import Written, write_page
 from functions.matching.decisions import Decided
 from tests.crafted import with_scans
 
@@ -66,12 +65,13 @@ class Page:
     def __init__(self, cloud: Cloud, room: Path) -> None:
         self.album = Album(cloud)
         self.deployment = deployment_of(cloud)
-        self.dashboards = EvidenceFolders(room / "state")
+        self.pages = EvidenceFolders(room / "state")
         self.room = room
         self.folder = room / "page"
 
     def write(self, folder: Path | None = None, **options: Any) -> Written:
-        return self.dashboards.write(
+        return write_page(
+            self.pages,
             self.deployment,
             folder or self.folder,
             **{"minimum": 0, "limit": LIMIT, "decisions_command": "import", **options},
@@ -142,7 +142,7 @@ def test_the_page_has_what_it_shows(page: Page) -> None:
         "folder": str(page.folder),
     }
     assert (shown["threshold"], shown["lowest"], shown["left_out"]) == (99, 99.5, 0)
-    assert shown["delete_command"] == f"facematch dashboard --delete --to {page.folder}"
+    assert shown["delete_command"] == f"facematch evidence --delete --to {page.folder}"
     assert shown["matches"] == [[0, 1, 99.5]]
     assert shown["counts"]["MATCHED"] == 1
     assert [decision["decision"] for decision in shown["decisions"]] == ["UNSURE"]
@@ -325,7 +325,7 @@ def test_a_folder_of_somebody_else_is_neither_replaced_nor_deleted(page: Page, i
     with pytest.raises(NotAPage):
         page.write()
     with pytest.raises(NotAPage):
-        page.dashboards.delete(page.folder)
+        page.pages.delete(page.folder)
 
     assert path.read_text() == "three years of work"
     assert page.files == {inside}
@@ -338,7 +338,7 @@ def test_a_file_that_somebody_put_into_the_page_is_not_lost(page: Page) -> None:
     with pytest.raises(NotAPage, match=re.escape("decisions.json")):
         page.write()
     assert page.document["matches"]
-    deleted = page.dashboards.delete(page.folder)
+    deleted = page.pages.delete(page.folder)
 
     assert page.files == {"decisions.json"}
     assert deleted.left == [page.folder / "decisions.json"]
@@ -369,7 +369,7 @@ def test_a_planted_marker_makes_no_page_of_a_folder(page: Page) -> None:
         with pytest.raises(NotAPage):
             page.write(planted)
         try:
-            deleted = page.dashboards.delete(planted)
+            deleted = page.pages.delete(planted)
         except NotAPage:
             deleted = Deleted([], [])
         assert deleted.pages in ([], [planted])
@@ -385,7 +385,7 @@ def test_a_planted_marker_where_a_page_was_once_gives_nothing_away(page: Page) -
     (page.folder / MARKER).write_text('{"stack": "FaceMatching", "local": false}')
 
     with pytest.raises(NotAPage, match="was not written by this installation"):
-        page.dashboards.delete(page.folder)
+        page.pages.delete(page.folder)
     with pytest.raises(NotAPage):
         page.write()
 
@@ -403,7 +403,7 @@ def test_a_file_that_somebody_put_beside_the_faces_is_not_lost_either(
     with pytest.raises(NotAPage, match=re.escape(name)):
         page.write()
     assert page.document["matches"]
-    deleted = page.dashboards.delete(page.folder)
+    deleted = page.pages.delete(page.folder)
 
     assert deleted == Deleted([page.folder], [page.folder / name])
     assert page.files == {name}
@@ -413,7 +413,7 @@ def test_what_was_changed_in_the_page_since_is_left_and_named(page: Page) -> Non
     page.write()
     (page.folder / INDEX).write_text("my notes about the page")
 
-    deleted = page.dashboards.delete(page.folder)
+    deleted = page.pages.delete(page.folder)
 
     assert deleted.left == [page.folder / INDEX]
     assert str(page.folder / INDEX) in deleted.left_words()
@@ -434,7 +434,7 @@ def test_no_link_in_the_page_is_followed(page: Page) -> None:
     shutil.rmtree(page.folder / "photographs")
     (page.folder / "photographs").symlink_to(mine / "photographs")
 
-    deleted = page.dashboards.delete(page.folder)
+    deleted = page.pages.delete(page.folder)
 
     assert {path.name for path in mine.rglob("*")} == kept
     assert set(deleted.left) == {page.folder / face, page.folder / "photographs"}
@@ -445,7 +445,7 @@ def test_a_page_that_was_moved_can_be_deleted_where_it_is_now(page: Page) -> Non
     moved = page.room / "moved"
     page.folder.rename(moved)
 
-    assert page.dashboards.delete(moved) == Deleted([moved], [])
+    assert page.pages.delete(moved) == Deleted([moved], [])
     assert not moved.exists()
 
 
@@ -467,10 +467,10 @@ def test_a_page_from_before_the_register_is_deleted_and_replaced(page: Page) -> 
     (other / "photographs" / "Ann_1.jpg").write_text("a holiday")
 
     page.write()
-    deleted = page.dashboards.delete(other)
+    deleted = page.pages.delete(other)
 
     assert deleted == Deleted([other], [other / "photographs" / "Ann_1.jpg"])
-    assert page.dashboards.delete(page.folder) == Deleted([page.folder], [])
+    assert page.pages.delete(page.folder) == Deleted([page.folder], [])
     assert page.around == {"other", "state"}
 
 
@@ -485,7 +485,7 @@ def test_a_page_from_before_the_register_outlives_an_interruption(page: Page, wh
         page.write()
 
     page.write()
-    assert page.dashboards.delete(page.folder) == Deleted([page.folder], [])
+    assert page.pages.delete(page.folder) == Deleted([page.folder], [])
 
 
 def test_what_is_put_into_the_page_while_it_is_replaced_is_kept_and_named(page: Page) -> None:
@@ -505,7 +505,7 @@ def test_nothing_stays_in_the_register_of_pages_that_were_deleted(page: Page) ->
     for _ in range(2):
         page.write()
     assert len(list((page.room / "state" / "written").iterdir())) == 1
-    page.dashboards.delete(page.folder)
+    page.pages.delete(page.folder)
     assert list((page.room / "state" / "written").iterdir()) == []
 
 
@@ -520,8 +520,8 @@ def test_the_root_of_the_file_system_is_no_page(empty: Page) -> None:
     with pytest.raises(NotAPage, match="root of the file system"):
         empty.write(Path("/"))
     with pytest.raises(NotAPage, match="root of the file system"):
-        empty.dashboards.delete(Path("/"))
-    assert empty.dashboards.listed() == []
+        empty.pages.delete(Path("/"))
+    assert empty.pages.listed() == []
 
 
 def test_what_cannot_be_written_is_a_sentence(page: Page) -> None:
@@ -590,7 +590,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_one_or_by_deleting(
     assert not left.exists()
 
     page.folder.rename(left)
-    assert page.dashboards.delete(page.folder).pages
+    assert page.pages.delete(page.folder).pages
     assert page.around == {"state"}
 
 
@@ -601,7 +601,7 @@ def test_two_commands_do_not_write_at_once(page: Page) -> None:
         with pytest.raises(Actionable, match="Another command"):
             page.write()
         with pytest.raises(Actionable, match="Another command"):
-            page.dashboards.delete(page.folder)
+            page.pages.delete(page.folder)
     assert page.document["matches"]
 
 
@@ -613,16 +613,14 @@ def test_every_page_is_listed_until_it_is_deleted(page: Page) -> None:
     for each in (page.folder, other, page.folder):
         page.write(each)
 
-    assert [
-        (item["folder"], item["stack"], item["local"]) for item in page.dashboards.listed()
-    ] == [
+    assert [(item["folder"], item["stack"], item["local"]) for item in page.pages.listed()] == [
         (str(other), "FaceMatching", False),
         (str(page.folder), "FaceMatching", False),
     ]
-    assert page.dashboards.delete(page.folder).pages
+    assert page.pages.delete(page.folder).pages
     assert not page.folder.exists()
-    assert [item["folder"] for item in page.dashboards.listed()] == [str(other)]
-    assert not page.dashboards.delete(page.folder).pages
+    assert [item["folder"] for item in page.pages.listed()] == [str(other)]
+    assert not page.pages.delete(page.folder).pages
 
 
 @pytest.mark.parametrize("where", ["file/page", "page"])
@@ -633,7 +631,7 @@ def test_what_could_not_be_written_is_not_listed(empty: Page, where: str) -> Non
         patch("facematch.evidence.write.collect", interrupt),
     ):
         empty.write(empty.room / where)
-    assert empty.dashboards.listed() == []
+    assert empty.pages.listed() == []
 
 
 def test_only_folders_that_hold_a_page_or_its_leftovers_are_pages(page: Page) -> None:
@@ -647,12 +645,12 @@ def test_only_folders_that_hold_a_page_or_its_leftovers_are_pages(page: Page) ->
     (folders["replaced"] / "thesis.txt").write_text("three years of work")
 
     expected = [folders["whole"], folders["left"]]
-    assert page.dashboards.pages("FaceMatching", local=False) == expected
-    assert page.dashboards.pages("FaceMatching", local=True) == []
-    assert page.dashboards.drop_stale("Another", local=False) == []
-    stale = page.dashboards.drop_stale("FaceMatching", local=False)
+    assert page.pages.listed_of("FaceMatching", local=False) == expected
+    assert page.pages.listed_of("FaceMatching", local=True) == []
+    assert page.pages.drop_stale("Another", local=False) == []
+    stale = page.pages.drop_stale("FaceMatching", local=False)
     assert stale == [folders["gone"], folders["replaced"]]
-    assert [item["folder"] for item in page.dashboards.listed()] == [str(f) for f in expected]
+    assert [item["folder"] for item in page.pages.listed()] == [str(f) for f in expected]
 
 
 def test_what_was_left_beside_the_folder_of_somebody_else_is_deleted(page: Page) -> None:
@@ -662,18 +660,18 @@ def test_what_was_left_beside_the_folder_of_somebody_else_is_deleted(page: Page)
     page.folder.mkdir()
     (page.folder / "thesis.txt").write_text("three years of work")
 
-    assert page.dashboards.delete(page.folder) == Deleted([left], [])
+    assert page.pages.delete(page.folder) == Deleted([left], [])
 
     assert page.files == {"thesis.txt"}
     assert page.around == {"page", "state"}
-    assert page.dashboards.listed() == []
+    assert page.pages.listed() == []
 
 
 def test_a_page_is_listed_before_the_first_face_is_written(page: Page) -> None:
     listed: list[str] = []
 
     def look(done: int, total: int) -> None:
-        listed.extend(item["folder"] for item in page.dashboards.listed())
+        listed.extend(item["folder"] for item in page.pages.listed())
         assert total == 2
         assert done in {1, 2}
 
@@ -684,8 +682,8 @@ def test_a_page_is_listed_before_the_first_face_is_written(page: Page) -> None:
 
 def test_the_command_that_deletes_survives_a_shell(empty: Page) -> None:
     empty.folder = empty.room / "it's; rm -rf $HOME"
-    assert shlex.split(delete_command(empty.folder)) == [
-        *("facematch", "dashboard", "--delete", "--to"),
+    assert shlex.split(EvidenceFolders.delete_command(empty.folder)) == [
+        *("facematch", "evidence", "--delete", "--to"),
         str(empty.folder),
     ]
 
@@ -694,10 +692,10 @@ def test_stacks_of_one_name_in_two_places_have_folders_of_their_own(page: Page) 
     folders = []
     for region in ("eu-west-1", "us-east-1"):
         page.deployment.outputs["StateMachineArn"] = f"arn:aws:states:{region}:1111:stateMachine:X"
-        folders.append(page.dashboards.default_folder(page.deployment))
+        folders.append(page.pages.default_folder(page.deployment))
         page.write(folders[-1])
     page.write()
 
     assert len(set(folders)) == 2
-    assert page.dashboards.in_default_folders("FaceMatching") == folders
-    assert page.dashboards.in_default_folders("Face") == []
+    assert page.pages.in_default_folders("FaceMatching") == folders
+    assert page.pages.in_default_folders("Face") == []

@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.main import app, status_of
+from facematch.cli.options import Where
 from facematch.errors import Actionable
+from facematch.evidence import folders
 from facematch.evidence.folders import MARKER, EvidenceFolders
+from facematch.evidence.write import write_page
 from facematch.files.photographs import FolderFile
 from facematch.operations import forget
 from functions.matching.errors import Reason
@@ -64,12 +67,12 @@ class Machine:
             RemovalStateMachineArn=cloud.removal_state_machine_arn,
         )
         object.__setattr__(self.deployment, "make_client", self._client)
-        self.dashboards = EvidenceFolders(room / "state")
+        self.pages = EvidenceFolders(room / "state")
 
     def page(self, name: str) -> Path:
         folder = self.room / name
-        self.dashboards.write(
-            self.deployment, folder, minimum=0, limit=1, decisions_command="import"
+        write_page(
+            self.pages, self.deployment, folder, minimum=0, limit=1, decisions_command="import"
         )
         return folder
 
@@ -119,8 +122,8 @@ class Machine:
 @pytest.fixture
 def machine(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(cloud, tmp_path)
-    monkeypatch.setattr(forget, "EvidenceFolders", lambda: made.dashboards)
-    monkeypatch.setattr(forget, "chosen", lambda **_: made.deployment)
+    monkeypatch.setattr(folders, "EvidenceFolders", lambda: made.pages)
+    monkeypatch.setattr(Where, "deployment", lambda _: made.deployment)
     monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 0)
     with patch("facematch.evidence.write.render", json.dumps):
         yield made
@@ -159,7 +162,7 @@ def test_a_folder_that_is_a_page_no_more_neither_stops_nor_counts(machine: Machi
     (record,) = machine.written_down()
     assert record["deleted"]["dashboards"] == 1
     assert f"{gone} held an evidence page once" in result.output.replace("\n", "")
-    assert machine.dashboards.listed() == []
+    assert machine.pages.listed() == []
 
 
 def test_a_page_that_cannot_be_deleted_is_named_when_all_else_is_deleted(machine: Machine) -> None:
@@ -473,4 +476,4 @@ def test_a_dry_run_says_how_many_would_be_searched_again(machine: Machine) -> No
 
 
 def forgetting(machine: Machine) -> forget.Forgetting:
-    return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.dashboards)
+    return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.pages)

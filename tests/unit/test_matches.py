@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facematch.cli.main import app
+from facematch.cli.options import Where
 from facematch.operations.matches import matches, read_matches
 from facematch.stack.records import Records
 from functions.aws.buckets import ImagesBucket
@@ -145,7 +146,7 @@ def test_without_a_register_the_listing_decides(cloud: Cloud, deployment: Deploy
 
 
 def told(deployment: Deployment, *options: str) -> Result:
-    with patch("facematch.cli.main.chosen", lambda **_: deployment):
+    with patch.object(Where, "deployment", lambda _: deployment):
         return CliRunner().invoke(app, ["matches", "--min", "80", *options])
 
 

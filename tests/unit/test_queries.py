@@ -20,7 +20,9 @@ from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
 from typer.testing import CliRunner
 
+from facematch.cli import query as query_command
 from facematch.cli.main import app
+from facematch.cli.options import Where
 from facematch.cli.query import _shown, write_csv
 from facematch.errors import Unusable
 from facematch.files.spreadsheets import unguarded
@@ -376,8 +378,8 @@ def test_csv_that_cannot_hold_a_name_is_refused_not_changed(
 
 def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     found = command.Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
-    monkeypatch.setattr(command, "chosen", lambda **_: None)
-    monkeypatch.setattr(command, "run", lambda *_: found)
+    monkeypatch.setattr(Where, "deployment", lambda _: None)
+    monkeypatch.setattr(query_command, "run", lambda *_: found)
     shown = CliRunner().invoke(app, ["query", "pairs", "--json"]).stdout
     assert json.loads(shown) == [{"number": None}, {"number": None}, {"number": 1.5}]
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facematch.cli.main import app
+from facematch.cli.options import Where
 from functions.matching.reports import report_key
 from tests.pile import as_version_1
 
@@ -36,7 +37,7 @@ def image(cloud: Cloud) -> UploadedImage:
 def shown(cloud: Cloud, image: UploadedImage) -> str:
     removals = cloud.removal_state_machine_arn
     deployment = deployment_of(cloud, RemovalStateMachineArn=removals)
-    with patch("facematch.cli.links.chosen", lambda **_: deployment):
+    with patch.object(Where, "deployment", lambda _: deployment):
         result = CliRunner().invoke(app, ["show", image.key])
     assert result.exit_code == 0, result.output
     return result.stdout

@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from facematch.cli import links as operate
 from facematch.cli import main as cli
+from facematch.cli.options import Where
 from facematch.errors import Unusable
 from facematch.operations.image_history import story
 
@@ -77,7 +77,7 @@ def test_what_must_not_be_looked_at_is_an_error_and_not_silence(
     bo, _ = found
     cloud.start(bo)  # so that the key needs not be looked up
     denied = as_somebody(cloud, "list_object_versions", "head_object")
-    monkeypatch.setattr(operate, "chosen", lambda **_: denied)
+    monkeypatch.setattr(Where, "deployment", lambda _: denied)
 
     shown = CliRunner().invoke(cli.app, ["show", bo.execution_name])
 

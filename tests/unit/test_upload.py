@@ -15,7 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from facematch.cli import main as cli
+from facematch.cli import upload
+from facematch.cli.main import app
+from facematch.cli.options import Where
 from facematch.files.photographs import FolderFile, LeftOut, left_out_words, listed
 from facematch.operations import upload as module
 from facematch.operations.upload import (
@@ -156,9 +158,9 @@ def test_a_link_is_never_uploaded_and_text_and_json_say_so(
     secret.write_bytes(b"a private key")
     (folder / "Ann_0001.jpg").symlink_to(secret)
     (folder / "more").symlink_to(tmp_path)
-    monkeypatch.setattr(cli, "chosen", lambda **_: deployment)
+    monkeypatch.setattr(Where, "deployment", lambda _: deployment)
 
-    done = CliRunner().invoke(cli.app, ["upload", str(folder), "--json"])
+    done = CliRunner().invoke(app, ["upload", str(folder), "--json"])
 
     assert done.exit_code == 0
     assert {"path": str(folder / "Ann_0001.jpg"), "reason": "LINK"} in json.loads(done.stdout)[
@@ -482,12 +484,12 @@ def test_a_version_that_a_newer_one_replaced_is_neither_rejected_nor_failed(
 def test_what_is_shown_gives_reasons_and_the_next_command(
     deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "chosen", lambda **_: deployment)
+    monkeypatch.setattr(Where, "deployment", lambda _: deployment)
     ended = Outcomes(reported=["a"], superseded=["images/twin.jpg"])
-    monkeypatch.setattr(cli, "wait_for_outcomes", lambda *_, **__: ended)
+    monkeypatch.setattr(upload, "wait_for_outcomes", lambda *_, **__: ended)
 
     def shown() -> tuple[int, str]:
-        result = CliRunner().invoke(cli.app, ["upload", str(folder), "--wait"])
+        result = CliRunner().invoke(app, ["upload", str(folder), "--wait"])
         return result.exit_code, result.stdout
 
     code, text = shown()

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facematch.cli.main import app
+from facematch.cli.options import Where
 from tests.workflow.conftest import eventually
 from tests.workflow.test_way_of_an_image import invoke_failure, states_so_far
 
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
     from tests.workflow.conftest import Workflow
 
-COMMANDS = ("cli", "operate", "audit", "query")
-
 
 @pytest.fixture
 def run(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run a command on the deployed workflow."""
-    for module in COMMANDS:
-        monkeypatch.setattr(f"facematch.{module}.chosen", lambda **_: workflow.deployment)
+    monkeypatch.setattr(Where, "deployment", lambda _: workflow.deployment)
     return lambda *words: CliRunner().invoke(app, list(words), catch_exceptions=False)
 
 
