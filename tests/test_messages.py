@@ -29,7 +29,6 @@ from facematch.cli import main as cli
 from facematch.cli.main import status_of
 from facematch.errors import about_file
 from facematch.evidence import folders
-from facematch.operations import forget
 from facematch.stack.errors import explained
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
@@ -51,7 +50,9 @@ PARTS: Final = {
     "QueryError": "facematch.operations.query adds: mend it as docs/queries.md says",
     "MessageNotUnderstood": "the starter's log adds the message's id, and what to do",
 }
-#: Errors that are not for people, by the module and the class: who catches or says them.
+#: Packages whose modules have their errors in common.
+ROOMS: Final = ("functions", "facematch.cli", "facematch.local.rekognition")
+#: Errors that are not for people, by the module or room and the class: who catches or says them.
 OTHERS: Final = {
     ("functions", "ImageRejected"): "the failure record makes the sentence, out of the reason",
     ("functions", "Unavailable"): "retried; then the failure record has it as its cause",
@@ -62,11 +63,7 @@ OTHERS: Final = {
     ("functions", "ValueError"): "a bug or a broken record; the failure record's cause",
     ("functions", "TypeError"): "caught where a message or an input is read",
     ("workflow.settings", "ValueError"): "what is allowed: SettingError puts it into a sentence",
-    ("facematch.operations.audit", "Exit"): "the report that was printed says it",
-    ("facematch.cli.main", "Exit"): "the lines that were printed say it",
-    ("facematch.operations.consistency", "Exit"): "the disagreements that were printed say it",
-    ("facematch.cli.evidence", "Exit"): "the lines that were printed say it",
-    ("facematch.cli.links", "Exit"): "the results that were printed say it",
+    ("facematch.cli", "Exit"): "the lines that were printed say it",
     ("facematch.stack.deployment", "about"): "explained() with the stack in front",
     (
         "facematch.operations.query",
@@ -84,47 +81,20 @@ OTHERS: Final = {
     ("facematch.images.limits", "ImageTooLargeError"): "each caller has its own words",
     ("facematch.images.limits", "TooCostlyError"): "each caller has its own words",
     ("facematch.images.cropping", "InvalidImageFormatError"): "the picture is left out",
-    (
-        "facematch.local.rekognition.faces",
-        "InvalidImageFormatError",
-    ): "becomes Rekognition's own error",
-    ("facematch.local.rekognition.faces", "ImageTooSmallError"): "becomes Rekognition's own error",
-    (
-        "facematch.local.rekognition.collections",
-        "PageTokenError",
-    ): "becomes Rekognition's own error",
-    ("facematch.local.rekognition.collections", "OtherModelError"): "the endpoint says what to do",
-    (
-        "facematch.local.rekognition.collections",
-        "CollectionExistsError",
-    ): "becomes Rekognition's own error",
-    (
-        "facematch.local.rekognition.collections",
-        "CollectionNotFoundError",
-    ): "becomes Rekognition's own error",
-    (
-        "facematch.local.rekognition.collections",
-        "FaceNotFoundError",
-    ): "becomes Rekognition's own error",
-    (
-        "facematch.local.rekognition.server",
-        "RekognitionError",
-    ): "AWS's own words, as the service answers",
-    ("facematch.local.rekognition.server", "_image_too_large"): "AWS's own words",
-    ("facematch.local.rekognition.server", "_invalid_parameter"): "AWS's own words",
-    ("facematch.local.rekognition.server", "_internal_error"): "AWS's own words",
-    (
-        "facematch.local.rekognition.server",
-        "ValueError",
-    ): "JSON's own rule: becomes AWS's own words",
-    (
-        "facematch.local.rekognition.server",
-        "_invalid_image_format",
-    ): "AWS's own words, and a reason",
-    (
-        "facematch.local.rekognition.server",
-        "ArgumentTypeError",
-    ): "argparse adds the option and the usage",
+    ("facematch.local.rekognition", "InvalidImageFormatError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "ImageTooSmallError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "PageTokenError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "OtherModelError"): "the endpoint says what to do",
+    ("facematch.local.rekognition", "CollectionExistsError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "CollectionNotFoundError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "FaceNotFoundError"): "becomes Rekognition's own error",
+    ("facematch.local.rekognition", "RekognitionError"): "AWS's own words, as the service answers",
+    ("facematch.local.rekognition", "_image_too_large"): "AWS's own words",
+    ("facematch.local.rekognition", "_invalid_parameter"): "AWS's own words",
+    ("facematch.local.rekognition", "_internal_error"): "AWS's own words",
+    ("facematch.local.rekognition", "ValueError"): "JSON's own rule: becomes AWS's own words",
+    ("facematch.local.rekognition", "_invalid_image_format"): "AWS's own words, and a reason",
+    ("facematch.local.rekognition", "ArgumentTypeError"): "argparse adds the option and the usage",
     ("facematch.local.emulator.disk", "OSError"): "becomes S3's own error",
     (
         "facematch.local.emulator.athena",
@@ -284,7 +254,7 @@ def test_every_error_is_a_sentence_or_somebody_says_it_in_one() -> None:
             makes = text_of(node.exc, tree) is not None or kind in _makers(tree)
             if kind in spoken() | SPEAKING | set(PARTS) or makes:
                 continue
-            of = module.partition(".")[0] if module.startswith("functions") else module
+            of = next((room for room in ROOMS if module.startswith(f"{room}.")), module)
             known.add((of, kind))
             if (of, kind) not in OTHERS:
                 unknown.append(f"{module}:{node.lineno} {ast.unparse(node.exc)}")
@@ -671,8 +641,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatc
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # The project's own list of evidence pages is not these tests'; one command at a time has it.
     dashboards = functools.partial(folders.EvidenceFolders, tmp_path / "state")
-    for module in (folders, forget):
-        monkeypatch.setattr(module, "EvidenceFolders", dashboards)
+    monkeypatch.setattr(folders, "EvidenceFolders", dashboards)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 
@@ -725,7 +694,7 @@ COMMANDS: Final = (
     "backfill",
     "backfill --dry-run",
     "query daily",
-    "dashboard --to page",
+    "evidence --to page",
     "destroy",
     "forget --name Ann",
     "upload folder",
@@ -735,7 +704,7 @@ COMMANDS: Final = (
     "evaluate folder --aws --yes --to page",
 )
 #: Those that ask S3 first, and something else when the buckets can be listed.
-AFTER_S3: Final = ("audit", "dashboard --to page", "forget --name Ann", "upload folder")
+AFTER_S3: Final = ("audit", "evidence --to page", "forget --name Ann", "upload folder")
 
 
 @pytest.mark.parametrize(
@@ -784,8 +753,8 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("cost --megabytes inf --json", 2, "--megabytes is inf. Give it a finite number"),
         ("cost --faces-per-image inf", 2, "--faces-per-image is inf. Give it a finite number"),
         ("status --watch --json", 2, "Choose one of --watch and --json"),
-        ("dashboard --delete --to .", 2, "not an evidence page.* --to"),
-        ("dashboard --delete --to /", 2, "/ is the root of the file system.* --to"),
+        ("evidence --delete --to .", 2, "not an evidence page.* --to"),
+        ("evidence --delete --to /", 2, "/ is the root of the file system.* --to"),
         ("evaluate .", 2, "holds no photograph .* Name another folder"),
         ("evaluate . --name-pattern (", 2, "--name-pattern: .* no? ?.*regular expression"),
         ("calibrate --faces 0 --new-per-month 1 --wrong-per-month 1", 2, "Give more faces"),

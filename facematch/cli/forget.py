@@ -14,7 +14,8 @@ from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.errors import Actionable, Unusable
 from facematch.evidence import folders
-from facematch.operations.forget import _QUEUE_PATIENCE_SECONDS, KINDS, Forgetting, Found, Person
+from facematch.operations import forget as operation
+from facematch.operations.forget import KINDS, Forgetting, Found, Person
 from functions.matching.images import UploadedImage
 
 _ROUNDS: Final = 3
@@ -68,7 +69,7 @@ def forget(
 
 def _looked_again(forgetting: Forgetting, images: Iterable[UploadedImage]) -> tuple[Found, int]:
     """What there is when all that may write about them has ended; how many messages wait still."""
-    deadline = time.monotonic() + _QUEUE_PATIENCE_SECONDS
+    deadline = time.monotonic() + operation.QUEUE_PATIENCE_SECONDS
     while True:
         with messages.status("waiting for messages in the queue, which may be about them"):
             forgetting.wait_for_queue(deadline)

@@ -53,7 +53,7 @@ _LISTED_FACES: Final = 4096
 _ATTEMPTS: Final = 5
 _PATIENCE_SECONDS: Final = 900
 #: A queue that holds no more than what this command has caused itself is empty sooner.
-_QUEUE_PATIENCE_SECONDS: Final = 60
+QUEUE_PATIENCE_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.5
 _HISTORY_DAYS: Final = 90
 #: How long a dead letter stays unseen by others, so that each is looked at once.

@@ -25,7 +25,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "local": True,
         "written_at": "2026-11-22T14:00:00Z",
         "folder": "/home/ann/.facematch/dashboards/FaceMatching",
-        "delete_command": "facematch dashboard --delete --local",
+        "delete_command": "facematch evidence --delete --local",
         "decisions_command": "facematch decisions import FILE --local",
         "threshold": 99.0,
         "lowest": 80.0,

@@ -1,11 +1,10 @@
-"""The command `facematch dashboard`: where it writes, what it says, what it deletes."""
+"""The command `facematch evidence`: where it writes, what it says, what it deletes."""
 
 from __future__ import annotations
 
 import functools
 import json
 import shlex
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -13,6 +12,8 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
+from facematch.cli import main
+from facematch.cli.exit_status import ExitStatus
 from facematch.cli.main import app
 from facematch.cli.options import Where
 from facematch.errors import Unusable
@@ -178,15 +179,15 @@ def test_what_is_left_is_named_and_the_command_fails(
 
 
 def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(
-    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("facematch.evidence.")]:
-        if module != "facematch.cli.evidence":
-            monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    def missing() -> None:
+        raise ModuleNotFoundError("No module named 'vl_convert'", name="vl_convert")
 
-    result = run()
+    monkeypatch.setattr(main, "app", missing)
 
-    assert isinstance(result.exception, Unusable)
-    assert "'vl_convert'" in str(result.exception)
-    assert "face-matching[page]" in str(result.exception)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+
+    assert ended.value.code == ExitStatus.UNUSABLE
+    assert "'vl_convert', which is not installed" in capsys.readouterr().err

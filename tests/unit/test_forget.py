@@ -124,7 +124,7 @@ def machine(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     made = Machine(cloud, tmp_path)
     monkeypatch.setattr(folders, "EvidenceFolders", lambda: made.pages)
     monkeypatch.setattr(Where, "deployment", lambda _: made.deployment)
-    monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(forget, "QUEUE_PATIENCE_SECONDS", 0)
     with patch("facematch.evidence.write.render", json.dumps):
         yield made
 
@@ -178,7 +178,7 @@ def test_a_page_that_cannot_be_deleted_is_named_when_all_else_is_deleted(machine
         result = machine.forget("--json")
 
     assert isinstance(result.exception, Actionable)
-    assert f"facematch dashboard --delete --to {stuck}" in str(result.exception)
+    assert f"facematch evidence --delete --to {stuck}" in str(result.exception)
     assert not machine.photographs()
     assert not page.exists()
     assert (stuck / MARKER).exists()
@@ -346,7 +346,7 @@ def test_a_message_that_waits_is_said_and_the_repeated_command_finishes(
 def test_the_queue_is_waited_for_before_the_executions_that_come_out_of_it(
     machine: Machine, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forget, "_QUEUE_PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(forget, "QUEUE_PATIENCE_SECONDS", 60)
     machine.tell(machine.ann)
     queue = machine.deployment.outputs["QueueUrl"]
     started: list[str] = []

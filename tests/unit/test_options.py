@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from facematch.cli import forget
 from facematch.cli.main import app
 from facematch.errors import Unusable
-from facematch.operations import forget as forgetting
 from facematch.stack import deployment as deployments
 from facematch.stack.deployment import DEFAULT_STACK_NAME, Deployment
 
@@ -36,7 +36,7 @@ def run(
     monkeypatch.setattr(
         deployments, "on_aws", lambda **o: replace(here, stack_name=o["stack_name"], local=False)
     )
-    monkeypatch.setattr(forgetting, "Forgetting", reached)
+    monkeypatch.setattr(forget, "Forgetting", reached)
     return lambda *words: (
         CliRunner().invoke(app, ["forget", "--name", "Ann", "--yes", *words]).exception
     )

@@ -103,20 +103,22 @@ def test_json_has_every_text_exactly_and_no_effect(capsys: pytest.CaptureFixture
 #: Modules that print in another way than by `terminal`, and why nothing from outside gets out so.
 PRINTING = {
     "facematch.cli.terminal": "the one place",
-    "facematch.operations.audit": "json_text",
+    "facematch.cli.audit": "json_text",
     "workflow.synthesis": "settings of the person who calls it, and paths in the project",
     "facematch.local.serve": "a log, or sentences through shown()",
     "facematch.local.emulator.disk": "a log",
     "facematch.local.emulator.snapshots": "a log",
     "facematch.local.rekognition.server": "a log",
     "facematch.local.package_index": "a file, to its parent",
-    "facematch.operations.query": "CSV, without control characters on a terminal",
+    "facematch.cli.query": "CSV, without control characters on a terminal",
 }
 
 
 def test_everything_is_printed_in_one_place() -> None:
     found = set()
-    for path in sorted((PROJECT / "facematch").rglob("*.py")):
+    for path in sorted(
+        [*(PROJECT / "facematch").rglob("*.py"), PROJECT / "workflow" / "synthesis.py"]
+    ):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from facematch.cli import upload
+from facematch.cli import upload as command
 from facematch.cli.main import app
 from facematch.cli.options import Where
 from facematch.files.photographs import FolderFile, LeftOut, left_out_words, listed
@@ -486,7 +486,7 @@ def test_what_is_shown_gives_reasons_and_the_next_command(
 ) -> None:
     monkeypatch.setattr(Where, "deployment", lambda _: deployment)
     ended = Outcomes(reported=["a"], superseded=["images/twin.jpg"])
-    monkeypatch.setattr(upload, "wait_for_outcomes", lambda *_, **__: ended)
+    monkeypatch.setattr(command, "wait_for_outcomes", lambda *_, **__: ended)
 
     def shown() -> tuple[int, str]:
         result = CliRunner().invoke(app, ["upload", str(folder), "--wait"])

@@ -1,10 +1,10 @@
-"""Time and peak memory of `facematch dashboard` on synthetic records and generated photographs.
+"""Time and peak memory of `facematch evidence` on synthetic records and generated photographs.
 
 Starts a local cloud of its own, fills its buckets without running the workflow, runs the command
 in a process of its own and measures that process::
 
-    python -m tests.benchmarks.dashboard
-    python -m tests.benchmarks.dashboard --images 500 --matches 1000 --large 0
+    python -m tests.benchmarks.evidence_page
+    python -m tests.benchmarks.evidence_page --images 500 --matches 1000 --large 0
 
 The emulator that serves S3 shares the cores with the command; on AWS it would not.
 """

@@ -28,7 +28,7 @@ def run(workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FACEMATCH_HOME", str(workflow.cloud.home.folder))
     mine = functools.partial(folders.EvidenceFolders, tmp_path / "state")
     monkeypatch.setattr(folders, "EvidenceFolders", mine)
-    return lambda *arguments: CliRunner().invoke(app, ["dashboard", "--local", *arguments])
+    return lambda *arguments: CliRunner().invoke(app, ["evidence", "--local", *arguments])
 
 
 def data(index: Path) -> dict[str, Any]:
