@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
 from functions.aws.ended import ExecutionEnded
+from functions.aws.environment import from_environment
 from functions.aws.executions import Executions
 from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record, lacking
@@ -36,7 +37,7 @@ _COUNTED_AS: Final = {
     FailureStatus.ABORTED: "ExecutionsAborted",
 }
 
-settings = FailureSettings.from_environment()
+settings = from_environment(FailureSettings)
 output = OutputBucket(client("s3"), settings.output_bucket)
 executions = Executions(client("stepfunctions"))
 

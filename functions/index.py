@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection
+from functions.aws.environment import from_environment
 from functions.aws.register import FaceRegisters
 from functions.matching.errors import ImageRejected, Reason, Unavailable
 from functions.matching.images import UploadedImage
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from functions.matching.faces import IndexedFaces
     from functions.matching.register import Register
 
-settings = IndexSettings.from_environment()
+settings = from_environment(IndexSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
 registers = FaceRegisters(s3, settings.output_bucket)

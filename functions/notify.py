@@ -8,6 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.aws.buckets import OutputBucket
 from functions.aws.clients import client
+from functions.aws.environment import from_environment
 from functions.aws.topics import MatchesTopic
 from functions.matching.faces import SearchResult
 from functions.matching.failures import Lacking
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-settings = NotifySettings.from_environment()
+settings = from_environment(NotifySettings)
 topic = MatchesTopic(client("sns"), settings.matches_topic_arn)
 
 

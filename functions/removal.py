@@ -9,6 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection
+from functions.aws.environment import from_environment
 from functions.aws.register import FaceRegisters
 from functions.matching.images import Removal
 from functions.matching.settings import RemovalSettings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from functions.matching.register import Register
 
-settings = RemovalSettings.from_environment()
+settings = from_environment(RemovalSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
 output = OutputBucket(s3, settings.output_bucket)

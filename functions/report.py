@@ -9,6 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
+from functions.aws.environment import from_environment
 from functions.aws.parameters import NotifyThreshold
 from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
 from functions.matching.errors import ImageRejected, Reason
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-settings = ReportSettings.from_environment()
+settings = from_environment(ReportSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
 output = OutputBucket(s3, settings.output_bucket)

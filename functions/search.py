@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection, FaceNotFound
+from functions.aws.environment import from_environment
 from functions.matching.errors import Unavailable
 from functions.matching.faces import IndexedFaces
 from functions.matching.images import UploadedImage, timestamp
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from functions.matching.faces import LookAlikes
 
-settings = SearchSettings.from_environment()
+settings = from_environment(SearchSettings)
 images = ImagesBucket(client("s3"))
 collection = FaceCollection(client("rekognition"), settings.collection_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -13,9 +14,10 @@ from aws_lambda_powertools.utilities.batch import (
 
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
+from functions.aws.environment import from_environment
 from functions.aws.events import MessageNotUnderstood, Road, changed_objects
 from functions.aws.executions import Executions
-from functions.aws.start_slots import SharedTurns
+from functions.aws.start_slots import SharedStartSlots
 from functions.matching.images import Removal
 from functions.matching.pace import Pace
 from functions.matching.settings import StarterSettings
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
 
     from functions.aws.events import ObjectCreated
 
-settings = StarterSettings.from_environment()
+settings = from_environment(StarterSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
 output = OutputBucket(s3, settings.output_bucket)
 executions = Executions(client("stepfunctions"))
-pace = Pace(settings.rate, SharedTurns(client("dynamodb"), settings.pace_table))
+slots = SharedStartSlots(client("dynamodb"), settings.pace_table)
+pace = Pace(settings.rate, slots, clock=time.time, sleep=time.sleep)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

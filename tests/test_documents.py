@@ -14,8 +14,8 @@ from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.reports import match_rows, report
+from workflow.project import PROJECT
 from workflow.settings import SETTINGS
-from workflow.synthesis import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 RECORDS = (PROJECT / "docs" / "records.md").read_text()

@@ -34,8 +34,8 @@ from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from workflow.project import PROJECT
 from workflow.settings import SETTINGS, SettingError, Settings
-from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

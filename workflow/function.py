@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
@@ -15,13 +14,13 @@ from constructs import Construct
 
 from workflow.acknowledge import acknowledge
 from workflow.encryption import needed
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
 
-_PROJECT: Final = Path(__file__).parents[1]
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 #: MB of what every image passes, nearly always warm. With 128 a cold start would take twice its two
 #: seconds and half of the memory were in use; with 512 an image would be 4 % faster, for twice the
@@ -39,7 +38,7 @@ class FunctionCode(Construct):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_.Code.from_asset(
-            str(_PROJECT),
+            str(PROJECT),
             exclude=["*", "!functions", "!functions/**", "**/__pycache__", "**/*.pyc"],
             ignore_mode=cdk.IgnoreMode.GIT,
         )

@@ -13,15 +13,13 @@ import time
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from facematch.errors import Actionable
-from facematch.files.private_folders import STATE_ROOT, private_folder
+from workflow.project import PROJECT, STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROJECT: Final = Path(__file__).parents[1]
 #: npm's aws-cdk 3 refuses assemblies of this aws-cdk-lib, and so do versions before this one.
 CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
 
@@ -30,14 +28,12 @@ _ASSEMBLIES_KEPT: Final = 8
 _INDEX_SECONDS: Final = 60.0
 
 
-class SynthesisError(Actionable):
+class SynthesisError(Exception):
     """The template could not be made; the text says why."""
 
 
 class RefusedSettingError(SynthesisError):
     """A setting is unknown or impossible."""
-
-    exit_code: ClassVar[int] = 2
 
 
 def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path:

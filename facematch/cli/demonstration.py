@@ -14,7 +14,6 @@ from rich.table import Table
 from facematch.cli import evidence as evidence_page
 from facematch.cli.matches import pairs_table
 from facematch.cli.terminal import messages, output, progress, safe, show_left_out
-from facematch.files.private_folders import STATE_ROOT, private_folder
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import Home
@@ -23,6 +22,7 @@ from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_o
 from facematch.stack.deployment import Deployment
 from facematch.stack.records import Records
 from functions.matching.notifications import percent
+from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from facematch.evidence.write import Written

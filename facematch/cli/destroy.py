@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import boto3
 import typer
 
 from facematch.cli.options import Profile, Region, Stack
 from facematch.cli.terminal import messages, output, safe
 from facematch.errors import Unusable
 from facematch.operations.destroy import _KINDS, _THINGS, Destruction
-from facematch.stack.deployment import DEFAULT_STACK_NAME
+from facematch.stack.deployment import DEFAULT_STACK_NAME, clients_on_aws
 
 
 def destroy(
@@ -26,9 +22,7 @@ def destroy(
     Shows first what there is, and asks for the stack's name. The local cloud is emptied by
     `facematch local reset`.
     """
-    session = boto3.session.Session(profile_name=profile, region_name=region)
-    make: Callable[..., Any] = session.client
-    destruction = Destruction(make, stack)
+    destruction = Destruction(clients_on_aws(profile=profile, region=region), stack)
     with messages.status("looking at what there is"):
         stacks = destruction.stack_ids()
         kept = destruction.kept()

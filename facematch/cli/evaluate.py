@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -19,9 +20,10 @@ from facematch.cli.terminal import messages, output, print_json, progress, safe,
 from facematch.errors import Unusable
 from facematch.evaluation.faces import Faces
 from facematch.evaluation.labels import Labelled
-from facematch.files.private_folders import STATE_ROOT, private_folder
+from facematch.planning.prices import cost_of_calls
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
+from workflow.project import STATE_ROOT, private_folder
 
 #: Numbers of faces for which wrong pairs are foretold, and false match rates that are looked for.
 FACES: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -211,7 +213,12 @@ def _on_aws(
 
     client = rekognition_client(profile=profile, region=region)
     count = len(labelled.photographs)
-    for sentence in beforehand(count, max_faces=max_faces, region=client.meta.region_name):
+    for sentence in beforehand(
+        count,
+        max_faces=max_faces,
+        region=client.meta.region_name,
+        cost_of_calls=functools.partial(cost_of_calls, client.meta.region_name),
+    ):
         messages.print(safe(sentence), soft_wrap=True)
     if not yes:
         typer.confirm("Go on?", abort=True, err=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.cli.audit import audit
 from facematch.cli.backfill import backfill
@@ -35,8 +34,9 @@ from facematch.cli.status import status
 from facematch.cli.terminal import fail, messages
 from facematch.cli.upload import upload
 from facematch.errors import Actionable, Unusable, about_file
-from facematch.stack.errors import explained
+from facematch.stack.errors import AWS_ERRORS, explained
 from facematch.text import visible
+from workflow.synthesis import RefusedSettingError, SynthesisError
 
 app = typer.Typer(
     help="Finds the same person under different names in photographs.",
@@ -104,7 +104,10 @@ def main() -> NoReturn:
         app()
     except Actionable as error:
         fail(str(error), status_of(error))
-    except (BotoCoreError, ClientError) as error:
+    except SynthesisError as error:
+        refused = isinstance(error, RefusedSettingError)
+        fail(str(error), ExitStatus.UNUSABLE if refused else ExitStatus.FAILED)
+    except AWS_ERRORS as error:
         said = explained(error)
         fail(str(said), status_of(said))
     except OSError as error:

@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facematch.errors import Actionable
 from facematch.evaluation.faces import NO_FACE, UNREADABLE, Face, Faces
 from facematch.evaluation.scores import Similarities
-from facematch.planning.prices import PriceList, PricesUnusable
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.errors import NEVER_SENT
 from functions.matching.errors import Reason
@@ -53,14 +52,16 @@ def rekognition_client(*, profile: str | None, region: str | None) -> Any:  # no
     return session.client("rekognition", config=_CONFIG)
 
 
-def beforehand(photographs: int, *, max_faces: int, region: str) -> list[str]:
+def beforehand(
+    photographs: int, *, max_faces: int, region: str, cost_of_calls: Callable[[int], str]
+) -> list[str]:
     """What a person must know before it begins: calls, money, time, and what will not be seen."""
     calls = photographs * (1 + max_faces)
     minutes = calls / _per_second(region) / 60
     said = [
         f"{photographs:,} photographs are sent to Amazon Rekognition in {region}, each up to 5 MB, "
         "into a temporary collection that is deleted in the end. At most "
-        f"{calls:,} calls (IndexFaces, SearchFaces): about {_cost(calls, region)}. At the default "
+        f"{calls:,} calls (IndexFaces, SearchFaces): about {cost_of_calls(calls)}. At the default "
         f"quota it takes {minutes:,.0f} minutes or more.",
     ]
     if photographs * max_faces > MOST_LOOK_ALIKES:
@@ -71,23 +72,11 @@ def beforehand(photographs: int, *, max_faces: int, region: str) -> list[str]:
     return said
 
 
-def _cost(calls: int, region: str) -> str:
-    try:
-        prices = PriceList.load(region)
-    except PricesUnusable:  # no price of this region is known
-        prices = PriceList.load("us-east-1")
-    cost = prices.of("rekognition_call", calls)
-    return (
-        f"{cost:,.2f} {prices.currency} by the prices in {prices.region} of {prices.date} (check "
-        "them)"
-    )
-
-
 def _per_second(region: str) -> float:
     return paced(REKOGNITION_QUOTA.get(region, OTHER_REGIONS_QUOTA), 1)
 
 
-class _Turns:
+class _StartSlots:
     """The line of `Pace`, within one process."""
 
     def __init__(self) -> None:
@@ -219,7 +208,7 @@ class _Work:
     ) -> None:
         self._client, self._collection = client, collection
         self._max_faces, self._quality_filter = max_faces, quality_filter
-        self._pace = Pace(per_second, _Turns())
+        self._pace = Pace(per_second, _StartSlots(), clock=time.time, sleep=time.sleep)
 
     def each(
         self,

@@ -13,10 +13,10 @@ from facematch.errors import Unusable
 from facematch.evaluation.page import rendered
 from facematch.evaluation.plot import drawn
 from facematch.files.own_folders import Layout, OwnFolders
-from facematch.files.private_folders import STATE_ROOT
 from facematch.images.cropping import cropper
 from facematch.images.limits import DEADLINE_SECONDS
 from facematch.images.workers import Workers
+from workflow.project import STATE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable, Unusable
 from facematch.files.own_folders import Layout, OwnFolders, beside, in_words
-from facematch.files.private_folders import STATE_ROOT, private_folder
+from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

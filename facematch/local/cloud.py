@@ -28,7 +28,8 @@ from facematch.local.errors import LocalCloudError
 from facematch.local.events import Kind
 from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.state_folder import Home, Running
-from workflow.synthesis import PROJECT, SynthesisError, synthesised
+from workflow.project import PROJECT
+from workflow.synthesis import SynthesisError, synthesised
 
 if TYPE_CHECKING:
     import socket

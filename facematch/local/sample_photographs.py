@@ -15,8 +15,8 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable
-from facematch.files.private_folders import STATE_ROOT, private_folder
 from facematch.local.package_index import NotFetched, fetch
+from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

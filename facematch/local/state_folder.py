@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from facematch.errors import Unusable
-from facematch.files.private_folders import STATE_ROOT, private_folder
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Events
+from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     import socket

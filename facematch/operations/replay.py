@@ -191,7 +191,12 @@ class Replayer:
         done
             Told of each result as soon as it is known.
         """
-        pace = Pace(self._deployment.starts_per_second, _OwnTurns())
+        pace = Pace(
+            self._deployment.starts_per_second,
+            _OwnStartSlots(),
+            clock=time.time,
+            sleep=time.sleep,
+        )
         results, running = [], []
         for replay in plan.replays:
             pace.wait()
@@ -373,8 +378,8 @@ class Replayer:
         return still
 
 
-class _OwnTurns:
-    """The turns of this process alone; the starters' own line is not joined."""
+class _OwnStartSlots:
+    """The slots of this process alone; those of the starters are not taken."""
 
     def __init__(self) -> None:
         self._next = 0.0

@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.errors import Actionable, Unusable, about_file
 from facematch.files.photographs import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
-from facematch.local.free_space import BESIDE_A_PHOTOGRAPH, shortage
 from facematch.stack.deliveries import DELIVERY_FAILURES, Deliveries
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.errors import explained
@@ -130,7 +129,6 @@ class Uploader:
         self._deployment = deployment
         self._s3 = deployment.make_client("s3")
         self._bucket = deployment.images_bucket
-        self._kept_in = deployment.kept_in
 
     def plan(self, folder: Path) -> Plan:
         """Compare the folder with the bucket.
@@ -210,10 +208,8 @@ class Uploader:
 
     def _shortage(self, *paths: Path) -> str | None:
         """Tell that the disk of the local cloud has no room for the files."""
-        if self._kept_in is None or not paths:
-            return None
-        sizes = (path.stat().st_size for path in paths if path.exists())
-        return shortage(self._kept_in, sum(sizes) + len(paths) * BESIDE_A_PHOTOGRAPH)
+        sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
+        return self._deployment.shortage(sizes)
 
     def _collect(
         self,

@@ -149,3 +149,16 @@ def _number(value: Any) -> float:  # noqa: ANN401 - of a file that somebody wrot
     if not isfinite(value) or value < 0:
         raise ValueError(value)
     return float(value)
+
+
+def cost_of_calls(region: str, calls: int) -> str:
+    """What so many calls of Rekognition cost, as words with the source of the price."""
+    try:
+        prices = PriceList.load(region)
+    except PricesUnusable:  # no price of this region is known
+        prices = PriceList.load("us-east-1")
+    cost = prices.of("rekognition_call", calls)
+    return (
+        f"{cost:,.2f} {prices.currency} by the prices in {prices.region} of {prices.date} (check "
+        "them)"
+    )

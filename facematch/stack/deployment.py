@@ -17,7 +17,7 @@ from functions.matching.settings import regional_starts_per_second
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from facematch.local.keys import AccessKey
@@ -78,6 +78,17 @@ class Deployment:
         if not self.local and self.stack_name != DEFAULT_STACK_NAME:
             place += ["--stack", self.stack_name]
         return shlex.join(["facematch", *words, *place])
+
+    def shortage(self, sizes: Sequence[int]) -> str | None:
+        """Tell that photographs of these sizes, bytes, do not fit; None when they do.
+
+        Only the disk of a local cloud ever gets full.
+        """
+        if self.kept_in is None or not sizes:
+            return None
+        from facematch.local.free_space import BESIDE_A_PHOTOGRAPH, shortage  # noqa: PLC0415 - as in on_this_machine
+
+        return shortage(self.kept_in, sum(sizes) + len(sizes) * BESIDE_A_PHOTOGRAPH)
 
     @property
     def images_bucket(self) -> str:
@@ -166,6 +177,14 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
             for word in (option, value)
         ),
     )
+
+
+def clients_on_aws(*, profile: str | None, region: str | None) -> Callable[[str], Any]:
+    """Makes clients with the user's credentials, where a stack need not exist any more."""
+    client: Callable[..., Any] = boto3.session.Session(
+        profile_name=profile, region_name=region
+    ).client
+    return client
 
 
 def on_this_machine() -> Deployment:

@@ -27,6 +27,8 @@ from botocore.exceptions import (
 from facematch.errors import Actionable, Unusable
 from functions.aws.clients import error_code, is_transient
 
+#: What a client of AWS raises; `explained` makes a sentence of each.
+AWS_ERRORS: Final = (BotoCoreError, ClientError)
 #: What AWS calls its reasons, and what to do; the first that fits counts. S3 and the services that
 #: speak JSON, XML or Query each have names of their own for the same.
 _REMEDIES: Final = (

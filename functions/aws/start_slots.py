@@ -1,4 +1,4 @@
-"""The line of turns that all starters share: one item of a table."""
+"""The start slots that all starters share: one item of a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ KEY_NAME: Final = "line"
 _KEY: Final = {KEY_NAME: {"S": "starts"}}
 
 
-class SharedTurns:
-    """Gives away turns one by one, each by a conditional write: no two callers get the same.
+class SharedStartSlots:
+    """Gives away slots one by one, each by a conditional write: no two callers get the same.
 
     One write for each start: at most 50 a second, where one item takes 1,000 (Amazon DynamoDB
     Developer Guide, Quotas); for a million images, a dollar or two.
@@ -26,7 +26,7 @@ class SharedTurns:
         self._table = table
 
     def take(self, now: float, interval: float) -> float:
-        """The caller's turn, at `now` or later; the next one's is `interval` after it.
+        """The caller's slot, at `now` or later; the next one's is `interval` after it.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class SharedTurns:
                 return after - interval
 
     def _advance(self, next_turn: str, condition: str, **seconds: float) -> float | None:
-        """The next turn after the write; None when the condition does not hold."""
+        """The next slot after the write; None when the condition does not hold."""
         try:
             with availability():
                 answer = self._dynamodb.update_item(

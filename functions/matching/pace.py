@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Turns(Protocol):
-    """What all starters share: a line in which each turn is given away once."""
+class StartSlots(Protocol):
+    """What all starters share: moments to start at, each given away once."""
 
     def take(self, now: float, interval: float) -> float:
-        """The caller's turn, at `now` or later; the next one's is `interval` after it.
+        """The caller's slot, at `now` or later; the next one's is `interval` after it.
 
         All three are in seconds; the times are of the wall clock, since 1970.
         """
@@ -37,27 +36,27 @@ class Pace:
     def __init__(
         self,
         per_second: float,
-        turns: Turns,
+        slots: StartSlots,
         *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self._interval = 1.0 / per_second
-        self._turns = turns
+        self._slots = slots
         self._clock = clock
         self._sleep = sleep
 
-    def wait(self, turns: int = 1) -> None:
+    def wait(self, slots: int = 1) -> None:
         """Return when the next call may be made.
 
         Parameters
         ----------
-        turns
+        slots
             How many of the others it counts for.
         """
         if not self._interval:
             return
-        turn = self._turns.take(self._clock(), turns * self._interval)
-        left = turn - self._clock()
+        slot = self._slots.take(self._clock(), slots * self._interval)
+        left = slot - self._clock()
         if left > 0:
             self._sleep(left)

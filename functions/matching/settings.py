@@ -1,14 +1,16 @@
-"""Settings of the functions, read from the environment that the deployment gives them."""
+"""Settings of the functions, out of the variables that the deployment gives them."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
 
 from functions.matching.keys import compiled_name_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: IndexFaces and SearchFaces calls per second and account; 5 elsewhere
 #: (Guidelines and quotas in Amazon Rekognition).
@@ -22,11 +24,11 @@ QUOTA_SHARE: Final = 0.96
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _FromEnvironment:
+class FunctionSettings:
     """Each field is the environment variable of the same name in capitals."""
 
     @classmethod
-    def from_environment(cls) -> Self:
+    def read(cls, variables: Mapping[str, str]) -> Self:
         """Read the settings.
 
         Raises
@@ -38,7 +40,7 @@ class _FromEnvironment:
         values: dict[str, Any] = {}
         for setting in fields(cls):
             variable = setting.name.upper()
-            text = os.environ.get(variable)
+            text = variables.get(variable)
             if text is None or (not text and not setting.metadata.get("may_be_empty")):
                 raise ValueError(
                     f"the environment variable {variable} is missing: deploy the stack again"
@@ -53,7 +55,7 @@ class _FromEnvironment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StarterSettings(_FromEnvironment):
+class StarterSettings(FunctionSettings):
     """Of the starters, which share one rate: `starts_per_second`, or the region's if "auto"."""
 
     images_bucket: str
@@ -80,7 +82,7 @@ class StarterSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IndexSettings(_FromEnvironment):
+class IndexSettings(FunctionSettings):
     """Of the index step."""
 
     collection_id: str
@@ -91,7 +93,7 @@ class IndexSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RemovalSettings(_FromEnvironment):
+class RemovalSettings(FunctionSettings):
     """Of the removal step."""
 
     output_bucket: str
@@ -99,7 +101,7 @@ class RemovalSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SearchSettings(_FromEnvironment):
+class SearchSettings(FunctionSettings):
     """Of the search step; the threshold is in %."""
 
     collection_id: str
@@ -109,7 +111,7 @@ class SearchSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReportSettings(_FromEnvironment):
+class ReportSettings(FunctionSettings):
     """Of the report step; `notify_threshold_parameter` names the SSM parameter."""
 
     output_bucket: str
@@ -119,7 +121,7 @@ class ReportSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NotifySettings(_FromEnvironment):
+class NotifySettings(FunctionSettings):
     """Of the notify step."""
 
     matches_topic_arn: str
@@ -128,7 +130,7 @@ class NotifySettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FailureSettings(_FromEnvironment):
+class FailureSettings(FunctionSettings):
     """Of the failure function."""
 
     output_bucket: str

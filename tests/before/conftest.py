@@ -25,7 +25,7 @@ from facematch.stack.deployment import Deployment, on_this_machine
 from facematch.stack.executions import Executions
 from tests.before import kept
 from tests.workflow.conftest import WAIT_SCALE, eventually
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -50,7 +50,8 @@ from tests.page.conftest import FLAGS, decide, exported
 from tests.workflow.conftest import WAIT_SCALE, Workflow, eventually
 from tests.workflow.faults import FaultyRekognition
 from tests.workflow.test_audit import lose_messages, messages_in, starter_paused
-from workflow.synthesis import PROJECT, synthesised
+from workflow.project import PROJECT
+from workflow.synthesis import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,8 +21,8 @@ from facematch.evidence.folders import EvidenceFolders
 from facematch.stack.records import Records
 from tests.before import kept
 from tests.before.conftest import RAN, facematch, run
-from tests.workflow.test_dashboard import data
-from workflow.synthesis import PROJECT
+from tests.workflow.test_evidence_page import data
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

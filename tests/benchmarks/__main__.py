@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.benchmarks import photographs, tables
 from tests.benchmarks.conditions import end_in_order, say
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 PARTS: Final = {
     "engine": [],

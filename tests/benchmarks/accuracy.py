@@ -24,7 +24,7 @@ from facematch.evaluation.wording import best_rows, expected_rows, sentences, th
 from facematch.local.rekognition.faces import QualityFilter
 from functions.matching.keys import DEFAULT_NAME_PATTERN
 from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

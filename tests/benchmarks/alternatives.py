@@ -33,7 +33,7 @@ from facematch.images.limits import UnusableImageError
 from facematch.local.rekognition.faces import EMBEDDING_SIZE, FaceEngine, QualityFilter, similarity
 from tests.benchmarks import photographs, throughput
 from tests.benchmarks.conditions import conditions, end_in_order, say, write
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -32,7 +32,8 @@ from facematch.planning.template import Stack
 from facematch.planning.usage import Usage, Way
 from tests.benchmarks.conditions import conditions, say, spread, write
 from tests.benchmarks.environment import ENVIRONMENT
-from workflow.synthesis import PROJECT, synthesised
+from workflow.project import PROJECT
+from workflow.synthesis import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

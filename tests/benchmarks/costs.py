@@ -25,7 +25,8 @@ from tests.benchmarks import pace
 from tests.benchmarks.conditions import _rounded, conditions, say, write
 from tests.benchmarks.designs import DESIGNS, OTHERS
 from tests.pile import Photograph, Pile
-from workflow.synthesis import PROJECT, synthesised
+from workflow.project import PROJECT
+from workflow.synthesis import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

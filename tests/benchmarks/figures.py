@@ -16,7 +16,7 @@ import vl_convert
 
 from facematch.evaluation import plot
 from tests.benchmarks.alternatives import OURS
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
 from facematch.local.state_folder import Running
 from tests.benchmarks.conditions import conditions, end_in_order, percentiles, say, write
 from tests.benchmarks.ways.clocked import peak_mb
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

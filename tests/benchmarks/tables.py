@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.benchmarks.alternatives import OURS
 from tests.benchmarks.conditions import spread
 from tests.benchmarks.search import THROUGH_HTTP
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

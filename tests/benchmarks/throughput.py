@@ -47,7 +47,7 @@ from tests.benchmarks.conditions import (
     write,
 )
 from tests.benchmarks.processes import CLIENT, Watch
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

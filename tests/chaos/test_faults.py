@@ -22,7 +22,7 @@ from facematch.local.faults import (
 from facematch.local.rekognition.collections import CollectionFace, CollectionStore
 from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
 from tests.chaos.__main__ import PLANS
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

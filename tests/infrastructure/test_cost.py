@@ -15,7 +15,7 @@ from facematch.planning.template import Stack
 from facematch.planning.usage import Usage, Way
 from tests.benchmarks import conditions, costs, pace
 from tests.unit.test_cost import STACK
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

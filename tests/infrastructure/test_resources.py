@@ -11,7 +11,7 @@ import pytest
 from facematch.planning.template import Starters
 from functions.matching import settings as function_settings
 from functions.matching.settings import REKOGNITION_QUOTA, paced, turns_of_a_removal
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ import pytest
 from facematch.local.emulator import process as emulator
 from facematch.local.state_folder import Home
 from tests.local.conftest import KEYS_FILE
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

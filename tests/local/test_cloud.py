@@ -34,7 +34,7 @@ from tests.local.processes import (
     needs_proc,
     processes_of,
 )
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.folder import DOCUMENT, INDEX
 from facematch.evaluation.labels import labelled_photographs
 from facematch.local.rekognition.faces import QualityFilter
+from facematch.planning.prices import cost_of_calls
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from tests.crafted import with_scans
 from tests.local.conftest import KEYS, KEYS_FILE
@@ -228,10 +230,17 @@ def test_what_is_too_large_to_send_is_not_sent_and_counted(
 
 
 def test_before_it_begins_calls_money_and_what_is_not_seen_are_said() -> None:
-    (said,) = beforehand(1000, max_faces=1, region="us-east-1")
+    (said,) = beforehand(
+        1000, max_faces=1, region="us-east-1", cost_of_calls=partial(cost_of_calls, "us-east-1")
+    )
     assert "2,000 calls" in said
     assert "2.00 USD" in said
-    said, unseen = beforehand(5000, max_faces=1, region="eu-nowhere-1")
+    said, unseen = beforehand(
+        5000,
+        max_faces=1,
+        region="eu-nowhere-1",
+        cost_of_calls=partial(cost_of_calls, "eu-nowhere-1"),
+    )
     assert "35 minutes" in said  # 10,000 calls at 4.8 a second
     assert "4,096 most similar" in unseen
 

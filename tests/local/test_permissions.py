@@ -38,7 +38,7 @@ from functions.matching.images import Removal, UploadedImage
 from functions.matching.register import register_key
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.workflow.conftest import WAIT_SCALE, eventually, workflow_on
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

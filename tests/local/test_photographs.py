@@ -20,7 +20,7 @@ import pytest
 from facematch.local import package_index
 from facematch.local import sample_photographs as photographs
 from facematch.local.sample_photographs import PhotographsUnavailable, fetch_photographs
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks import cold_start
 from tests.benchmarks.cold_start import HANDLERS, MOST, fresh, imported
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 #: The SDK without boto3, what it stands on (certifi where there is one), the layer, and ourselves.
 PACKAGES = {

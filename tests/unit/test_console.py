@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 #: Ctrl-C at the moment when the command line is about to be imported.
 INTERRUPTED_AT_ONCE = """

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from functions.matching.schema import MATCHES
 from tests.pile import Photograph, Pile
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from facematch.errors import Unusable
 from facematch.evaluation.calibrate import by_evaluation, by_reference
 from facematch.evaluation.reference import Reference
 from facematch.local.rekognition.faces import similarity
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

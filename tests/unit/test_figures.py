@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.benchmarks import figures
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 PAGE = (PROJECT / "docs" / "measured.md").read_text()
 MADE = figures.specifications()

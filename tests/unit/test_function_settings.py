@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from functions.aws.environment import from_environment
 from functions.matching.settings import (
     QUOTA_SHARE,
     FailureSettings,
@@ -53,7 +54,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("settings", ALL)
 def test_settings_have_the_types_that_they_promise(settings: Any) -> None:
-    read = settings.from_environment()
+    read = from_environment(settings)
     kinds: dict[str, type] = {"max_faces": int, "max_matches": int}
     kinds |= {"search_threshold": float, "name_pattern": re.Pattern}
     for name in settings.__dataclass_fields__:
@@ -74,12 +75,12 @@ def test_a_missing_variable_is_named(
 ) -> None:
     monkeypatch.delenv(variable)
     with pytest.raises(ValueError, match=variable):
-        settings.from_environment()
+        from_environment(settings)
 
 
 def test_no_image_prefix_means_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGE_PREFIX", "")
-    assert StarterSettings.from_environment().image_prefix == ""
+    assert from_environment(StarterSettings).image_prefix == ""
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_an_impossible_variable_is_named(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValueError, match=variable):
-        settings.from_environment()
+        from_environment(settings)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_the_rate_of_the_starters_is_what_is_set_or_else_the_regions(
     setting: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARTS_PER_SECOND", setting)
-    assert StarterSettings.from_environment().rate == pytest.approx(rate)
+    assert from_environment(StarterSettings).rate == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(("rate", "turns"), [("48", 10), ("4.8", 1), ("0.5", 1), ("inf", 1)])
@@ -126,7 +127,7 @@ def test_removals_keep_within_the_quota_of_deletefaces(
     rate: str, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARTS_PER_SECOND", rate)
-    assert StarterSettings.from_environment().turns_of_a_removal == turns
+    assert from_environment(StarterSettings).turns_of_a_removal == turns
 
 
 @given(value=st.floats(80, 100))

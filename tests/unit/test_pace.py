@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.aws.start_slots import SharedTurns
+from functions.aws.start_slots import SharedStartSlots
 from functions.matching.pace import Pace
 from tests.examples import examples
 
@@ -35,7 +35,7 @@ class FakeTime:
 
 
 @dataclass
-class TurnsInMemory:
+class StartSlotsInMemory:
     next_turn: float = 0.0
 
     def take(self, now: float, interval: float) -> float:
@@ -55,7 +55,7 @@ def gaps(calls: list[float]) -> list[float]:
 def test_calls_of_all_starters_are_never_closer_than_the_pace(
     per_second: float, work: list[tuple[int, float]]
 ) -> None:
-    turns = TurnsInMemory()
+    turns = StartSlotsInMemory()
     starters = [FakeTime() for _ in range(5)]
     calls = []
     for which, seconds in work:
@@ -68,7 +68,7 @@ def test_calls_of_all_starters_are_never_closer_than_the_pace(
 
 @pytest.mark.parametrize("starters", [1, 2, 5])
 def test_the_whole_rate_is_used_however_many_starters_share_it(starters: int) -> None:
-    turns = TurnsInMemory()
+    turns = StartSlotsInMemory()
     times = [FakeTime() for _ in range(starters)]
     calls = []
     for _ in range(100):
@@ -81,7 +81,7 @@ def test_the_whole_rate_is_used_however_many_starters_share_it(starters: int) ->
 
 def test_an_idle_hour_saves_nothing_up_for_a_burst() -> None:
     time = FakeTime()
-    pace = Pace(4, TurnsInMemory(), clock=time.clock, sleep=time.sleep)
+    pace = Pace(4, StartSlotsInMemory(), clock=time.clock, sleep=time.sleep)
     pace.wait()
     time.now += 3600
     started = time.now
@@ -92,12 +92,12 @@ def test_an_idle_hour_saves_nothing_up_for_a_burst() -> None:
 
 def test_the_first_call_does_not_wait() -> None:
     time = FakeTime()
-    Pace(0.1, TurnsInMemory(), clock=time.clock, sleep=time.sleep).wait()
+    Pace(0.1, StartSlotsInMemory(), clock=time.clock, sleep=time.sleep).wait()
     assert time.now == START
 
 
 def test_without_a_limit_nobody_stands_in_line() -> None:
-    time, turns = FakeTime(), TurnsInMemory()
+    time, turns = FakeTime(), StartSlotsInMemory()
     Pace(float("inf"), turns, clock=time.clock, sleep=time.sleep).wait()
     assert (time.now, turns.next_turn) == (START, 0.0)
 
@@ -113,7 +113,7 @@ def test_the_shared_line_gives_the_turns_that_one_in_memory_would(
     waits: list[float],
 ) -> None:
     own_client("dynamodb").delete_item(TableName=PACE_TABLE, Key={"line": {"S": "starts"}})
-    shared, expected = SharedTurns(own_client("dynamodb"), PACE_TABLE), TurnsInMemory()
+    shared, expected = SharedStartSlots(own_client("dynamodb"), PACE_TABLE), StartSlotsInMemory()
     now = START
     for seconds in waits:
         assert shared.take(now, interval) == pytest.approx(expected.take(now, interval), abs=1e-3)
@@ -124,10 +124,10 @@ def test_who_is_overtaken_between_two_looks_gets_the_turn_behind(
     cloud: Cloud,  # noqa: ARG001 - for what it does
 ) -> None:
     client = own_client("dynamodb")
-    line = SharedTurns(client, PACE_TABLE)
+    line = SharedStartSlots(client, PACE_TABLE)
     overtaken: list[Any] = []
 
-    class Overtaken(SharedTurns):
+    class Overtaken(SharedStartSlots):
         def _advance(self, next_turn: str, condition: str, **seconds: float) -> float | None:
             if next_turn == ":after" and not overtaken:
                 overtaken.append(line.take(START, 2))

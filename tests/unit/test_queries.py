@@ -30,8 +30,8 @@ from facematch.local.emulator import athena as local_athena
 from facematch.operations import query as command
 from facematch.stack.deployment import Deployment
 from functions.matching.schema import TABLES
+from workflow.project import PROJECT
 from workflow.queries import Parameter, Query, QueryError, queries, read_query
-from workflow.synthesis import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

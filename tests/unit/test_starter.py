@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from time import sleep
+from time import time as clock
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.aws.start_slots import SharedTurns
+from functions.aws.start_slots import SharedStartSlots
 from functions.matching.images import UploadedImage
 from functions.matching.pace import Pace
 from tests.examples import examples
@@ -202,7 +204,7 @@ def test_any_body_either_succeeds_or_comes_again(
 def test_executions_are_started_no_faster_than_the_pace_over_all_batches(cloud: Cloud) -> None:
     starter = cloud.handler("starter", STARTS_PER_SECOND="4")
     time = FakeTime()
-    turns = SharedTurns(own_client("dynamodb"), PACE_TABLE)
+    turns = SharedStartSlots(own_client("dynamodb"), PACE_TABLE)
     starter.pace = Pace(starter.settings.rate, turns, clock=time.clock, sleep=time.sleep)
     begin = time.now
     images = [cloud.upload(f"images/Ann_{n}.jpg", PHOTO) for n in range(7)]
@@ -218,7 +220,8 @@ def test_a_starter_that_is_new_goes_on_at_the_pace_of_the_one_before(cloud: Clou
     images = [cloud.upload(f"images/Ann_{n}.jpg", PHOTO) for n in range(4)]
     begin = datetime.now(UTC)
     for image in images:
-        starter.pace = Pace(20, SharedTurns(own_client("dynamodb"), PACE_TABLE))
+        slots = SharedStartSlots(own_client("dynamodb"), PACE_TABLE)
+        starter.pace = Pace(20, slots, clock=clock, sleep=sleep)
         run(cloud, put_body(image))
     assert (datetime.now(UTC) - begin).total_seconds() >= 3 / 20
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from facematch.cli import main as cli
 from facematch.cli import terminal
 from facematch.cli.terminal import fail, json_text, messages, output, print_json, progress, safe
-from workflow.synthesis import PROJECT
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import multiprocessing
 import sqlite3
 import threading
@@ -40,12 +41,13 @@ from facematch.local.rekognition.protocol import (
     _invalid_image_format,
     _invalid_parameter,
 )
-from facematch.local.rekognition.server import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facematch.local.rekognition.workers import FaceWorkers, S3Images
+
+logger = logging.getLogger("facematch.rekognition")
 
 _PAGE_SIZE = 4096
 _DEFAULT_MATCHES = 80
@@ -102,7 +104,7 @@ class Rekognition:
                 "InvalidPaginationTokenException", "Invalid pagination token"
             ) from None
         except sqlite3.Error as error:  # a full disk: nothing of the call was kept
-            logger.error("%s: the database of faces: %s", call.operation, error)
+            logger.error("%s: the database of faces: %s", call.operation, error)  # noqa: TRY400 - the traceback would quote rows
             raise _internal_error() from None
 
     def health(self) -> dict[str, Any]:

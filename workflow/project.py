@@ -1,6 +1,6 @@
-"""Folders of this project's own on this machine, closed to its other users.
+"""The checkout, and its folder for everything that is written without being told where.
 
-Photographs of people, their faces and their names lie in them.
+Photographs of people, their faces and their names lie in that folder: it is closed to other users.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+PROJECT: Final = Path(__file__).parents[1]
 #: Everything that a command writes without being told where.
-STATE_ROOT: Final = Path(__file__).parents[1] / ".facematch"
+STATE_ROOT: Final = PROJECT / ".facematch"
 _OTHERS: Final = 0o077
 
 
