@@ -324,7 +324,7 @@ class LocalCloud:
         keys = ("--keys", str(self.home.keys))
         self._spawn(
             _EMULATOR,
-            "emulator",
+            "emulator.process",
             environment,
             gateway,
             *("--events", str(self.home.events.file), *keys),
@@ -332,7 +332,7 @@ class LocalCloud:
         )
         self._spawn(
             _ENGINE,
-            "rekognition",
+            "rekognition.server",
             environment,
             rekognition,
             *("--s3-endpoint", machine.endpoint, *keys),

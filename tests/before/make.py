@@ -37,12 +37,13 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
-from facematch.cli.main import app
+from facematch.cli import app
+from facematch.deployment import Deployment
 from facematch.evidence import page
+from facematch.executions import Executions
 from facematch.local.cloud import LocalCloud
-from facematch.local.state_folder import STATE_ROOT, Home
-from facematch.stack.deployment import Deployment
-from facematch.stack.executions import Executions
+from facematch.local.home import STATE_ROOT, Home
+from facematch.toolkit import PROJECT, synthesised
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import external_image_id
 from tests.before.drawn import jpeg, person
@@ -50,8 +51,6 @@ from tests.page.conftest import FLAGS, decide, exported
 from tests.workflow.conftest import WAIT_SCALE, Workflow, eventually
 from tests.workflow.faults import FaultyRekognition
 from tests.workflow.test_audit import lose_messages, messages_in, starter_paused
-from workflow.project import PROJECT
-from workflow.synthesis import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
