@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.environment import from_environment
-from functions.aws.events import MessageNotUnderstood, Road, changed_objects
+from functions.aws.events import MessageNotUnderstood, Origin, changed_objects
 from functions.aws.executions import Executions
 from functions.aws.start_slots import SharedStartSlots
 from functions.matching.images import Removal
@@ -81,15 +81,15 @@ def start_executions(record: SQSRecord) -> None:
 
 
 def start_matching(created: ObjectCreated) -> None:
-    """Start the execution of a new object version, whichever road its message came by."""
+    """Start the execution of a new object version, wherever its message came from."""
     image = images.version(created.bucket, created.key, created.version_id) or created.as_gone()
     working_on(image)
-    if created.road is Road.BACKFILL and output.has_report(image):
+    if created.origin is Origin.BACKFILL and output.has_report(image):
         metrics.add_metric("AlreadyReported", MetricUnit.Count, 1)
         logger.info("has a report already")
         return
     pace.wait()
-    begin = executions.start_again if created.road is Road.AGAIN else executions.start
+    begin = executions.start_again if created.origin is Origin.AGAIN else executions.start
     count_start(started=begin(image, settings.state_machine_arn))
 
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_athena as athena
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
+from functions.matching.places import Place
 from functions.matching.schema import TABLES
 from workflow.queries import queries
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from workflow.queries import Query
 
 #: Where in the output bucket Athena writes results, and for how long they stay.
-RESULTS_PREFIX: Final = "athena-results/"
 RESULTS_KEPT: Final = cdk.Duration.days(30)
 #: A query that would read more is stopped. At 5 USD for a terabyte, as far as we know, that is
 #: 0.05 USD; an image has some 2 kB of records, and a query reads them at most twice: so it is room
@@ -86,7 +86,7 @@ class Analytics(Construct):
             if not query.parameters:
                 self._view(query)
         output.add_lifecycle_rule(
-            id="AthenaResults", prefix=RESULTS_PREFIX, expiration=RESULTS_KEPT
+            id="AthenaResults", prefix=Place.QUERY_RESULTS, expiration=RESULTS_KEPT
         )
 
     def _workgroup(self) -> athena.CfnWorkGroup:
@@ -108,7 +108,7 @@ class Analytics(Construct):
                     selected_engine_version="Athena engine version 3"
                 ),
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
-                    output_location=self._output.s3_url_for_object(RESULTS_PREFIX),
+                    output_location=self._output.s3_url_for_object(Place.QUERY_RESULTS),
                     encryption_configuration=encrypted,
                 ),
             ),

@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from functions.matching.places import Place
 from workflow.acknowledge import acknowledge
 from workflow.encryption import needed
 from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
@@ -19,10 +20,6 @@ from workflow.machine import LOG_AND_TRACE_ACTIONS, logged_machine
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_sqs as sqs
-
-#: Where in the output bucket inventories are delivered, and what came of each backfill is noted.
-INVENTORY_PREFIX: Final = "inventory/"
-RESULTS_PREFIX: Final = "backfill/"
 
 #: Messages sent at a time. Each takes some 0.1 s, so a few hundred go out in a second: faster than
 #: any pace drains the queue, and far below the quotas of Express workflows and of SQS.
@@ -104,7 +101,7 @@ class Backfill(Construct):
 
     - ``prefix``: of the keys; by default the image prefix.
     - ``inventory``: key of an S3 Inventory's ``manifest.json`` in the output bucket, below
-      `INVENTORY_PREFIX`, instead of a prefix.
+      `Place.INVENTORIES`, instead of a prefix.
     - ``again``: true to process what has a report, too.
 
     A single message that cannot be sent, after its retries, fails the execution: Redrive then goes
@@ -156,8 +153,8 @@ class Backfill(Construct):
         self._deliver_inventories()
         # An inventory lists keys, and so names: it stays no longer than somebody needs it.
         for rule, prefix in {
-            "BackfillResults": RESULTS_PREFIX,
-            "Inventories": INVENTORY_PREFIX,
+            "BackfillResults": Place.BACKFILL_RESULTS,
+            "Inventories": Place.INVENTORIES,
         }.items():
             output.add_lifecycle_rule(id=rule, prefix=prefix, expiration=cdk.Duration.days(30))
         self.state_machine = self._state_machine(name, start)
@@ -179,7 +176,7 @@ class Backfill(Construct):
             # no key.
             result_writer_v2=sfn.ResultWriterV2(
                 bucket=self._output,
-                prefix=RESULTS_PREFIX,
+                prefix=Place.BACKFILL_RESULTS,
                 writer_config=sfn.WriterConfig(
                     output_type=sfn.OutputType.JSONL, transformation=sfn.Transformation.COMPACT
                 ),
@@ -226,7 +223,7 @@ class Backfill(Construct):
                 sid="DeliverInventories",
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],
                 actions=["s3:PutObject"],
-                resources=[self._output.arn_for_objects(f"{INVENTORY_PREFIX}*")],
+                resources=[self._output.arn_for_objects(f"{Place.INVENTORIES}*")],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account},
                     "ArnLike": {"aws:SourceArn": self._images.bucket_arn},
@@ -265,8 +262,8 @@ class Backfill(Construct):
                 *(("execution", f"{name}/{label}:*") for label in _LABELS),
             )
         )
-        inventories = self._output.arn_for_objects(f"{INVENTORY_PREFIX}*")
-        results = self._output.arn_for_objects(f"{RESULTS_PREFIX}*")
+        inventories = self._output.arn_for_objects(f"{Place.INVENTORIES}*")
+        results = self._output.arn_for_objects(f"{Place.BACKFILL_RESULTS}*")
         role = iam.Role(
             self,
             "Role",
@@ -300,11 +297,11 @@ class Backfill(Construct):
         output = stack.get_logical_id(self._output.node.default_child)  # type: ignore[arg-type] # an L2 bucket's child is its CfnBucket
         for rule, reason in (
             (
-                f"<{output}.Arn>/{INVENTORY_PREFIX}*",
+                f"<{output}.Arn>/{Place.INVENTORIES}*",
                 "Any inventory that is delivered there: each has keys of its own.",
             ),
             (
-                f"<{output}.Arn>/{RESULTS_PREFIX}*",
+                f"<{output}.Arn>/{Place.BACKFILL_RESULTS}*",
                 "What came of each run is kept below it, in files that Step Functions names.",
             ),
             *(

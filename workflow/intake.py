@@ -15,6 +15,7 @@ from constructs import Construct
 
 from functions.aws.start_slots import KEY_NAME
 from functions.matching.settings import (
+    MESSAGES_KEPT,
     OTHER_REGIONS_QUOTA,
     REKOGNITION_QUOTA,
     paced,
@@ -66,7 +67,7 @@ class Intake(Construct):
         super().__init__(scope, construct_id)
         self._settings = settings
         self._key = key
-        self.retention = cdk.Duration.days(10)
+        self.retention = cdk.Duration.days(MESSAGES_KEPT.days)
         draining = _Draining(settings)
         self.dead_letters = sqs.Queue(
             self,

@@ -19,6 +19,7 @@ from workflow.failures import Failures
 from workflow.function import MEMORY, Function, FunctionCode
 from workflow.intake import Intake
 from workflow.matching import Matching
+from workflow.outputs import Output
 from workflow.removal import Removals
 from workflow.topics import Topics
 
@@ -339,25 +340,25 @@ class FaceMatchingStack(cdk.Stack):
     def _outputs(self) -> None:
         """Everything that the command line needs of a deployed stack."""
         outputs = {
-            "ImagesBucket": self.intake.images.bucket_name,
-            "ImagePrefix": self._settings.image_prefix or "/",
-            "NamePattern": self._settings.name_pattern,
-            "MaxFaces": str(self._settings.max_faces),
-            "StartsPerSecond": f"{self._settings.starts_per_second or 'auto'}",
-            "OutputBucket": self.output.bucket_name,
-            "StateMachineArn": self.matching.state_machine.state_machine_arn,
-            "RemovalStateMachineArn": self.removals.state_machine.state_machine_arn,
-            "BackfillStateMachineArn": self.backfill.state_machine.state_machine_arn,
-            "QueueUrl": self.intake.queue.queue_url,
-            "DeadLetterQueueUrl": self.intake.dead_letters.queue_url,
-            "CollectionId": self.collection.collection_id,
-            "MatchesTopicArn": self.topics.matches.topic_arn,
-            "FailuresTopicArn": self.topics.failures.topic_arn,
-            "AlarmTopicArn": self.topics.alarms.topic_arn,
-            "PaceTable": self.intake.pace.table_name,
-            "NotifyThresholdParameter": self.threshold.parameter_name,
-            "AnalyticsDatabase": self.analytics.database.ref,
-            "AnalyticsWorkgroup": self.analytics.workgroup.ref,
+            Output.IMAGES_BUCKET: self.intake.images.bucket_name,
+            Output.IMAGE_PREFIX: self._settings.image_prefix or "/",
+            Output.NAME_PATTERN: self._settings.name_pattern,
+            Output.MAX_FACES: str(self._settings.max_faces),
+            Output.STARTS_PER_SECOND: f"{self._settings.starts_per_second or 'auto'}",
+            Output.OUTPUT_BUCKET: self.output.bucket_name,
+            Output.STATE_MACHINE: self.matching.state_machine.state_machine_arn,
+            Output.REMOVAL_STATE_MACHINE: self.removals.state_machine.state_machine_arn,
+            Output.BACKFILL_STATE_MACHINE: self.backfill.state_machine.state_machine_arn,
+            Output.QUEUE: self.intake.queue.queue_url,
+            Output.DEAD_LETTER_QUEUE: self.intake.dead_letters.queue_url,
+            Output.COLLECTION: self.collection.collection_id,
+            Output.MATCHES_TOPIC: self.topics.matches.topic_arn,
+            Output.FAILURES_TOPIC: self.topics.failures.topic_arn,
+            Output.ALARM_TOPIC: self.topics.alarms.topic_arn,
+            Output.PACE_TABLE: self.intake.pace.table_name,
+            Output.NOTIFY_THRESHOLD: self.threshold.parameter_name,
+            Output.ANALYTICS_DATABASE: self.analytics.database.ref,
+            Output.ANALYTICS_WORKGROUP: self.analytics.workgroup.ref,
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

@@ -12,7 +12,6 @@ from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, progress, safe
 from facematch.errors import Unusable
 from facematch.operations.backfill import (
-    _QUEUE_KEEPS,
     Backfiller,
     BackfillFailed,
     NothingListed,
@@ -21,6 +20,7 @@ from facematch.operations.backfill import (
 )
 from facematch.operations.ledger import image_prefix
 from facematch.stack.deployment import Deployment
+from functions.matching.settings import MESSAGES_KEPT
 
 
 @on_stack
@@ -87,9 +87,9 @@ def previewed(
         output.print(
             f"{starts:,} executions at {deployment.starts_per_second:g} a second take {takes}."
         )
-        if takes > _QUEUE_KEEPS:
+        if takes > MESSAGES_KEPT:
             output.print(
-                f"The queue keeps a message for {_QUEUE_KEEPS.days} days: go by smaller prefixes."
+                f"The queue keeps a message for {MESSAGES_KEPT.days} days: go by smaller prefixes."
             )
     return found
 

@@ -22,6 +22,7 @@ from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_o
 from facematch.stack.deployment import Deployment
 from facematch.stack.records import Records
 from functions.matching.notifications import percent
+from functions.matching.places import Place
 from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
     return DemoResult(
         image_prefix=deployment.image_prefix,
         records=list(
-            records.read([key for kind in ("reports", "failures") for key in records.keys(kind)])
+            records.read(
+                [key for place in (Place.REPORTS, Place.FAILURES) for key in records.keys(place)]
+            )
         ),
         pairs=matches(deployment, minimum=threshold),
         threshold=threshold,

@@ -15,6 +15,7 @@ from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
 from functions.matching.matches import each_first
+from functions.matching.places import Place
 from functions.matching.reports import Outcome, match_rows, names_left_out
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     records = Records(deployment)
     best = _Best(limit)
     endings: dict[str, _Ending] = {}
-    for batch in _batches(records, "reports"):
+    for batch in _batches(records, Place.REPORTS):
         rows: list[dict[str, Any]] = []
         for record in batch:
             _keep_newest(endings, record, current)
@@ -149,7 +150,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
             rows += (row for row in match_rows(record) if row["similarity"] >= minimum)
         for row in present.shown(rows):
             best.add(row)
-    for batch in _batches(records, "failures"):
+    for batch in _batches(records, Place.FAILURES):
         for record in batch:
             _keep_newest(endings, record, current)
     matches = best.matches()
@@ -169,8 +170,8 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     return evidence
 
 
-def _batches(records: Records, kind: str) -> Iterator[Iterator[dict[str, Any]]]:
-    keys = records.keys(kind)
+def _batches(records: Records, place: Place) -> Iterator[Iterator[dict[str, Any]]]:
+    keys = records.keys(place)
     while batch := list(islice(keys, _BATCH)):
         yield records.read(batch)
 

@@ -11,21 +11,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
-
-from botocore.exceptions import ClientError
 
 from facematch.errors import Actionable
 from facematch.operations.ledger import _CHUNK, Found, Ledger, _chunks, image_prefix
-from facematch.stack.deliveries import DELIVERY_FAILURES, Deliveries
+from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
+from facematch.stack.executions import LOOKED_AHEAD, Executions
 from facematch.stack.objects import is_current
-from facematch.stack.queues import oldest_message_seconds
+from facematch.stack.queues import depth, oldest_message_seconds
 from facematch.stack.records import Records, digest_of, image_listed
-from functions.aws.events import ObjectCreated, Road, created_message
+from functions.aws.events import ObjectCreated, Origin, created_message
 from functions.matching.failures import FailureStatus
-from functions.matching.keys import is_folder_marker, replay_name
+from functions.matching.keys import is_folder_marker
+from functions.matching.places import Place
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
 if TYPE_CHECKING:
@@ -119,6 +118,7 @@ class Auditor:
         self._s3 = deployment.make_client("s3")
         self._sqs = deployment.make_client("sqs")
         self._stepfunctions = deployment.make_client("stepfunctions")
+        self._executions = Executions(deployment)
         self._records = Records(deployment)
         self._deliveries = Deliveries(deployment)
         usual = _S3_TELLS_WITHIN_LOCALLY if deployment.local else _S3_TELLS_WITHIN
@@ -142,12 +142,12 @@ class Auditor:
             ledger.add_markers(markers)
             listed("object versions", len(images))
         ledger.add_known(self._running(), Found.RUNNING)
-        for kind, found in (
-            ("failures", Found.FAILED),
-            (DELIVERY_FAILURES, Found.UNDELIVERED),
-            ("reports", Found.REPORTED),
+        for place, found in (
+            (Place.FAILURES, Found.FAILED),
+            (Place.DELIVERY_FAILURES, Found.UNDELIVERED),
+            (Place.REPORTS, Found.REPORTED),
         ):
-            for keys in _chunks(self._records.keys(kind), _CHUNK):
+            for keys in _chunks(self._records.keys(place), _CHUNK):
                 ledger.add_known(map(digest_of, keys), found)
                 listed("records", len(keys))
         ledger.join(Found.REPORTED, Found.RUNNING, Found.FAILED)
@@ -178,12 +178,12 @@ class Auditor:
             entries = [
                 {
                     "Id": str(number),
-                    "MessageBody": created_message(ObjectCreated.of(image, road=Road.BACKFILL)),
+                    "MessageBody": created_message(ObjectCreated.of(image, origin=Origin.BACKFILL)),
                 }
                 for number, image in enumerate(batch)
             ]
             answer = self._sqs.send_message_batch(
-                QueueUrl=self._deployment.outputs["QueueUrl"], Entries=entries
+                QueueUrl=self._deployment.queue_url, Entries=entries
             )
             for failed in answer.get("Failed", []):
                 why = failed.get("Message") or failed["Code"]
@@ -224,27 +224,19 @@ class Auditor:
 
     def queues(self) -> Queues:
         """How full the queues are, and since when a version may wait in them."""
-        outputs = self._deployment.outputs
-        attributes = self._attributes(outputs["QueueUrl"])
-        dead = self._attributes(outputs["DeadLetterQueueUrl"])
-        queued, now = _messages(attributes), datetime.now(UTC)
+        intake = depth(self._deployment, self._deployment.queue_url)
+        dead = depth(self._deployment, self._deployment.dead_letter_queue_url)
+        queued, now = intake.total, datetime.now(UTC)
         waits, why = self._s3_tells_within, "the queue is empty, but S3 may not have told it yet"
         if queued:
             age = oldest_message_seconds(self._deployment)
             if age is None:
-                waits = timedelta(seconds=int(attributes["MessageRetentionPeriod"]))
+                waits = intake.kept
                 why = "the age of the oldest message is not known, so it may be any in the queue"
             else:
                 waits = max(waits, timedelta(seconds=age) + _CLOUDWATCH_BEHIND)
                 why = "the oldest message in the queue may be that old"
-        return Queues(
-            queued=queued, dead_letters=_messages(dead), waiting_since=now - waits, why=why
-        )
-
-    def _attributes(self, queue_url: str) -> dict[str, str]:
-        answer = self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
-        attributes: dict[str, str] = answer["Attributes"]
-        return attributes
+        return Queues(queued=queued, dead_letters=dead.total, waiting_since=now - waits, why=why)
 
     def _look_up(
         self,
@@ -254,7 +246,8 @@ class Auditor:
         listed: Callable[[str, int], None],
     ) -> None:
         """Look for the executions of versions, no faster than Step Functions answers."""
-        seconds = 0.0 if self._deployment.local else _LOOKUPS_AT_ONCE / _LOOKUPS_PER_SECOND
+        calls = LOOKED_AHEAD * _LOOKUPS_AT_ONCE
+        seconds = 0.0 if self._deployment.local else calls / _LOOKUPS_PER_SECOND
         with ThreadPoolExecutor(PARALLEL) as pool:
             for chunk in _chunks(versions, _LOOKUPS_AT_ONCE):
                 started = time.monotonic()
@@ -266,10 +259,10 @@ class Auditor:
 
     def _found(self, image: UploadedImage) -> Found:
         """What became of a version that had no record when records were listed."""
-        statuses = list(self._execution_statuses(image))
+        statuses = list(self._executions.statuses(image.execution_name))
         if "RUNNING" in statuses:
             return Found.RUNNING
-        if self._exists(report_key(image)):
+        if self._records.exists(report_key(image)):
             return Found.REPORTED
         for record in self._records.read([failure_key(image)]):
             return _recorded(record)
@@ -281,35 +274,9 @@ class Auditor:
         """What became of the notification of a version that has a report, and a failed attempt."""
         for report in self._records.read([report_key(image)]):
             if self._deliveries.failure(report):
-                told = self._exists(delivery_failure_key(image))
+                told = self._records.exists(delivery_failure_key(image))
                 return Found.UNDELIVERED if told else Found.REPLAY
         return Found.REPORTED
-
-    def _execution_statuses(self, image: UploadedImage) -> Iterator[str]:
-        """Of the version's execution and of its replays, `-r1` and on."""
-        executions = self._deployment.state_machine_arn.replace(":stateMachine:", ":execution:")
-        name = image.execution_name
-        for each in (replay_name(name, attempt) for attempt in count()):
-            try:
-                yield self._stepfunctions.describe_execution(executionArn=f"{executions}:{each}")[
-                    "status"
-                ]
-            except self._stepfunctions.exceptions.ExecutionDoesNotExist:
-                return
-
-    def _exists(self, key: str) -> bool:
-        try:
-            self._s3.head_object(Bucket=self._deployment.output_bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return False
-            raise
-        return True
-
-
-def _messages(attributes: dict[str, str]) -> int:
-    names = ("", "NotVisible", "Delayed")
-    return sum(int(attributes.get(f"ApproximateNumberOfMessages{name}", 0)) for name in names)
 
 
 def _recorded(record: dict[str, Any]) -> Found:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable, Unusable
@@ -14,6 +14,7 @@ from facematch.operations.ledger import Found, Ledger, image_prefix
 from facematch.stack.objects import current_versions
 from facematch.stack.records import Records, digest_of, image_listed
 from functions.matching.keys import is_folder_marker
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
 
 
-#: Below it, in the output bucket, the state machine may read inventories (workflow/backfill.py).
-INVENTORY_PREFIX: Final = "inventory/"
-#: As long as the intake queue keeps a message (workflow/intake.py).
-_QUEUE_KEEPS: Final = timedelta(days=10)
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
@@ -101,7 +98,7 @@ class Backfiller:
             else {"prefix": image_prefix(self._deployment, prefix)}
         )
         started = self._stepfunctions.start_execution(
-            stateMachineArn=self._deployment.outputs["BackfillStateMachineArn"],
+            stateMachineArn=self._deployment.backfill_state_machine_arn,
             name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
             input=json.dumps({**what, "again": again}),
         )
@@ -159,7 +156,7 @@ class Backfiller:
                 for item in current_versions(s3, bucket, below)
                 if not is_folder_marker(item["Key"], item["Size"])
             )
-            reports = Records(self._deployment).keys("reports")
+            reports = Records(self._deployment).keys(Place.REPORTS)
             ledger.add_known((digest_of(each(key)) for key in reports), Found.REPORTED)
             ledger.join(Found.REPORTED)
             objects, reported = ledger.total(), ledger.counts()[Found.REPORTED]
@@ -175,7 +172,7 @@ class Backfiller:
 
     def _inventory_key(self, url: str) -> str:
         """Key of the manifest, looked into: the state machine would fail later and say less."""
-        place = f"s3://{self._deployment.output_bucket}/{INVENTORY_PREFIX}"
+        place = f"s3://{self._deployment.output_bucket}/{Place.INVENTORIES}"
         if not (url.startswith(place) and url.endswith("/manifest.json")):
             raise Unusable(
                 f"{url} is not a manifest.json below {place}, where the state machine may read. "

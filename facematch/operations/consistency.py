@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from facematch.stack.executions import Executions
+from facematch.stack.faces import listed_faces
 from facematch.stack.objects import current_versions
+from facematch.stack.queues import send_again
 from facematch.stack.records import Records, digest_of, image_listed
 from functions.aws.collection import FaceCollection
-from functions.aws.events import ObjectCreated, Road, created_message
 from functions.aws.register import FaceRegisters
-from functions.matching.keys import key_of, replay_name
+from functions.matching.places import Place
 from functions.matching.register import Register, register_key
 from functions.matching.reports import failure_key, report_key
 
@@ -68,7 +68,7 @@ class CollectionCheck:
         self._deployment = deployment
         self._s3 = deployment.make_client("s3")
         self._rekognition = deployment.make_client("rekognition")
-        self._collection_id = deployment.outputs["CollectionId"]
+        self._collection_id = deployment.collection_id
         self._executions = Executions(deployment)
         self._records = Records(deployment)
         self._registers = FaceRegisters(self._s3, deployment.output_bucket)
@@ -109,30 +109,22 @@ class CollectionCheck:
     def mend(self, found: Disagreements) -> None:
         """Take orphans out, and send images without their face through the queue again."""
         FaceCollection(self._rekognition, self._collection_id).remove(sorted(found.orphans))
-        sqs = self._deployment.make_client("sqs")
         for image in found.faceless.values():
-            sqs.send_message(
-                QueueUrl=self._deployment.outputs["QueueUrl"],
-                MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
-            )
+            send_again(self._deployment, image)
 
     def _faces(self, found: Disagreements) -> Iterator[tuple[str, str]]:
-        pages = self._rekognition.get_paginator("list_faces").paginate(
-            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
-        )
-        for page in pages:
-            for face in page["Faces"]:
-                found.faces += 1
-                try:
-                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
-                except ValueError:
-                    found.foreign += 1
+        for face in listed_faces(self._deployment):
+            found.faces += 1
+            if face.key is None:
+                found.foreign += 1
+            else:
+                yield face.face_id, face.key
 
     def _registered(self) -> dict[str, frozenset[str]]:
         """Faces that each version was given, by its digest."""
         return {
             digest: frozenset(entry.face_ids)
-            for record in self._records.read(list(self._records.keys("indexed")))
+            for record in self._records.read(list(self._records.keys(Place.REGISTERS)))
             for digest, entry in Register.from_record(record).entries.items()
         }
 
@@ -147,8 +139,8 @@ class CollectionCheck:
         """
         digests = {image.digest: key for key, image in current.items()}
         reported, failed = (
-            digests.keys() & map(digest_of, self._records.keys(kind))
-            for kind in ("reports", "failures")
+            digests.keys() & map(digest_of, self._records.keys(place))
+            for place in (Place.REPORTS, Place.FAILURES)
         )
         bare = [current[digests[digest]] for digest in reported if not registered.get(digest)]
         reports = self._records.read(report_key(image) for image in bare)
@@ -156,10 +148,12 @@ class CollectionCheck:
         # Whoever has been here has left a register; of the many that wait, nobody asks.
         without = (current[digests[each]] for each in digests.keys() - reported - failed)
         by_register = {register_key(image.bucket, image.key): image for image in without}
-        for register in by_register.keys() & self._records.keys("indexed"):
+        for register in by_register.keys() & self._records.keys(Place.REGISTERS):
             image = by_register[register]
             # The report again, and after the execution, which may have written it just now.
-            if "SUCCEEDED" in self._statuses(image) and not self._has_outcome(image):
+            if "SUCCEEDED" in self._executions.statuses(
+                image.execution_name
+            ) and not self._has_outcome(image):
                 back.add(image.key)
         return back
 
@@ -179,7 +173,7 @@ class CollectionCheck:
             It has been through the workflow, so that it does not wait.
         """
         has_outcome = came_back or self._has_outcome(image)
-        if "RUNNING" in self._statuses(image):
+        if "RUNNING" in self._executions.statuses(image.execution_name):
             return True
         entry = self._registers.read(image).entries.get(image.digest)
         if entry is None and not has_outcome:
@@ -188,13 +182,3 @@ class CollectionCheck:
 
     def _has_outcome(self, image: UploadedImage) -> bool:
         return any(self._records.read([report_key(image), failure_key(image)]))
-
-    def _statuses(self, image: UploadedImage) -> Iterator[str]:
-        """Of its execution, and of the replays of it."""
-        for attempt in count():
-            name = replay_name(image.execution_name, attempt)
-            described = self._executions.described(self._executions.arn(name))
-            if described:
-                yield described["status"]
-            elif attempt:  # Step Functions may have forgotten the first one, and not its replay
-                return

@@ -14,6 +14,7 @@ from facematch.errors import Actionable, Unusable
 from facematch.files.spreadsheets import unguarded
 from facematch.stack.records import Records
 from functions.matching.decisions import Decision, decision_key
+from functions.matching.places import Place
 from functions.matching.reports import json_lines
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
     """
     records = Records(deployment)
     found = {}
-    for record in records.read(list(records.keys("decisions"))):
+    for record in records.read(list(records.keys(Place.DECISIONS))):
         try:
             decision = Decision.from_record(record)
         except ValueError as error:

@@ -22,17 +22,18 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from facematch.errors import Actionable, Unusable
-from facematch.stack.deliveries import DELIVERY_FAILURES
 from facematch.stack.executions import Executions
+from facematch.stack.faces import listed_faces
 from facematch.stack.objects import delete_versions, is_current
+from facematch.stack.queues import depth, send_again
 from facematch.stack.records import Record, Records, image_listed, image_recorded
 from functions.aws.clients import error_code
 from functions.aws.collection import FaceCollection
-from functions.aws.events import ObjectCreated, Road, created_message
 from functions.aws.register import ABSENT, OVERTAKEN
 from functions.matching.errors import Unavailable
 from functions.matching.images import timestamp
-from functions.matching.keys import key_of, name_in
+from functions.matching.keys import name_in
+from functions.matching.places import MAY_NAME_ANYBODY, Place
 from functions.matching.register import register_key
 from functions.matching.reports import is_above_threshold, is_cut, json_lines, without_matches
 
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
-#: Where results of queries and inventories lie, either of which may name anybody.
-_MAY_NAME_ANYBODY: Final = ("athena-results/", "inventory/")
-#: Where it is written down that somebody was forgotten, and not who.
-AUDIT_PREFIX: Final = "forgotten/"
 _LISTED_FACES: Final = 4096
 _ATTEMPTS: Final = 5
 _PATIENCE_SECONDS: Final = 900
@@ -192,7 +189,7 @@ class Forgetting:
         self._s3 = deployment.make_client("s3")
         self._sqs = deployment.make_client("sqs")
         self._rekognition = deployment.make_client("rekognition")
-        self._collection_id = deployment.outputs["CollectionId"]
+        self._collection_id = deployment.collection_id
         self._records = Records(deployment)
         self._executions = Executions(deployment)
         self._pages = pages
@@ -216,7 +213,7 @@ class Forgetting:
             for key in (register_key(bucket, key) for key in sorted(found.keys))
             if self._exists(key)
         ]
-        for prefix in _MAY_NAME_ANYBODY:
+        for prefix in MAY_NAME_ANYBODY:
             found.results += list(self._listed(prefix))
         self._find_dead_letters(found)
         found.dashboards = self._pages.listed_of(
@@ -245,7 +242,7 @@ class Forgetting:
             deleted[kind] = len(keys)
         for handle in found.dead_letters:
             self._sqs.delete_message(
-                QueueUrl=self._deployment.outputs["DeadLetterQueueUrl"], ReceiptHandle=handle
+                QueueUrl=self._deployment.dead_letter_queue_url, ReceiptHandle=handle
             )
         deleted["dead_letters"] = len(found.dead_letters)
         deleted["dashboards"] = self._delete_pages(found.dashboards)
@@ -259,15 +256,12 @@ class Forgetting:
         """
         emptied = [key for key, record in found.mentions.items() if not record.lines]
         delete_versions(self._s3, self._deployment.output_bucket, [{"Key": key} for key in emptied])
-        reports = {key for key in found.mentions if key.startswith("reports/")}
+        reports = {key for key in found.mentions if key.startswith(Place.REPORTS)}
         rest = found.mentions.keys() - reports - set(emptied)
         changed = [self._rewrite(found.mentions[key]) for key in rest]
         for image in found.cut:
             if is_current(self._s3, image):
-                self._sqs.send_message(
-                    QueueUrl=self._deployment.outputs["QueueUrl"],
-                    MessageBody=created_message(ObjectCreated.of(image, road=Road.AGAIN)),
-                )
+                send_again(self._deployment, image)
                 self.searched_again.add(image.digest)
         changed += [self._rewrite(found.mentions[key]) for key in reports]
         return len(emptied) + sum(changed)
@@ -297,12 +291,7 @@ class Forgetting:
 
     def queued(self) -> int:
         """How many messages are in the intake queue, those in flight included: about, says SQS."""
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self._deployment.outputs["QueueUrl"], AttributeNames=["All"]
-        )["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"]) + int(
-            attributes["ApproximateNumberOfMessagesNotVisible"]
-        )
+        return depth(self._deployment, self._deployment.queue_url).total
 
     def wait_for_queue(self, deadline: float) -> None:
         """Wait until no message is left, or until then by `time.monotonic`."""
@@ -369,7 +358,7 @@ class Forgetting:
             "what": "name" if self._person.name is not None else "key",
             "deleted": dict(deleted),
         }
-        key = f"{AUDIT_PREFIX}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
+        key = f"{Place.FORGOTTEN}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
         self._s3.put_object(
             Bucket=self._deployment.output_bucket, Key=key, Body=json_lines([record])
         )
@@ -391,46 +380,40 @@ class Forgetting:
 
     def _faces(self) -> Iterator[tuple[str, str]]:
         """Id and key of every face that this project has put into the collection."""
-        pages = self._rekognition.get_paginator("list_faces").paginate(
-            CollectionId=self._collection_id, PaginationConfig={"PageSize": _LISTED_FACES}
-        )
-        for page in pages:
-            for face in page["Faces"]:
-                try:
-                    yield face["FaceId"], key_of(face.get("ExternalImageId", ""))
-                except ValueError:
-                    continue
+        for face in listed_faces(self._deployment):
+            if face.key is not None:
+                yield face.face_id, face.key
 
     def _find_records(self, found: Found) -> None:
-        for kind in ("reports", "matches", "failures", DELIVERY_FAILURES):
-            keys = list(self._records.keys(kind))
+        for place in (Place.REPORTS, Place.MATCHES, Place.FAILURES, Place.DELIVERY_FAILURES):
+            keys = list(self._records.keys(place))
             for record in self._records.read_each(keys):
                 lines = record.lines
                 if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
                     found.records.append(record.key)
                     found.keys.update(line["key"] for line in lines)
-                elif kind in {"reports", "matches"}:
-                    left = [self._without(kind, line) for line in lines]
+                elif place in {Place.REPORTS, Place.MATCHES}:
+                    left = [self._without(place, line) for line in lines]
                     changed = [line for line in left if line is not None]
                     if changed != lines:
                         found.mentions[record.key] = record._replace(lines=changed)
-                        if kind == "reports":
+                        if place == Place.REPORTS:
                             found.cut += [image_recorded(line) for line in lines if is_cut(line)]
-                elif kind == DELIVERY_FAILURES:
-                    report = found.mentions.get(record.key.replace(kind, "reports", 1))
+                elif place == Place.DELIVERY_FAILURES:
+                    report = found.mentions.get(record.key.replace(place, Place.REPORTS, 1))
                     if report and not any(map(is_above_threshold, report.lines)):
                         found.mentions[record.key] = record._replace(lines=[])
 
-    def _without(self, kind: str, line: dict[str, Any]) -> dict[str, Any] | None:
+    def _without(self, place: Place, line: dict[str, Any]) -> dict[str, Any] | None:
         """What of somebody else's record is left; None: nothing."""
-        if kind == "matches":
+        if place == Place.MATCHES:
             meant = self._person.is_meant(line["matched_key"], line["matched_name"])
             return None if meant else line
         return without_matches(line, self._person.is_meant, forgotten_name=self._person.name)
 
     def _find_decisions(self, found: Found) -> None:
         faces = set(found.faces)
-        for record in self._records.read_each(list(self._records.keys("decisions"))):
+        for record in self._records.read_each(list(self._records.keys(Place.DECISIONS))):
             for line in record.lines:
                 if self._person.name in {line["name_a"], line["name_b"]}:
                     found.decisions.append(record.key)
@@ -448,7 +431,7 @@ class Forgetting:
         Only a key that can be read out of a letter decides: part of a name in its text may be
         somebody else's.
         """
-        queue = self._deployment.outputs["DeadLetterQueueUrl"]
+        queue = self._deployment.dead_letter_queue_url
         others = []
         while received := self._sqs.receive_message(
             QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=_LOOKED_AT_SECONDS

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.errors import Unusable
 from facematch.operations.matches import Present
-from facematch.stack.deliveries import DELIVERY_FAILURES
 from facematch.stack.executions import Executions, input_of
 from facematch.stack.objects import current_version
 from facematch.stack.records import Records, digest_of, image_listed
 from functions.matching.images import UploadedImage
-from functions.matching.keys import replay_name
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,16 +77,16 @@ def story(deployment: Deployment, name_or_key: str) -> Story:
     else:
         image = _current_version(deployment, name_or_key)
         version_name = image.execution_name
-    attempts = list(_attempts(executions, version_name))
+    attempts = list(executions.attempts(version_name))
     newest = attempts[-1] if attempts else None
     records = Records(deployment)
     return Story(
         image=image,
         executions=attempts,
         steps=steps(executions.history(newest["executionArn"])) if newest else [],
-        report=_record(records, "reports", image),
-        failure=_record(records, "failures", image),
-        delivery_failure=_record(records, DELIVERY_FAILURES, image),
+        report=_record(records, Place.REPORTS, image),
+        failure=_record(records, Place.FAILURES, image),
+        delivery_failure=_record(records, Place.DELIVERY_FAILURES, image),
         seen_by_others=_seen_by_others(deployment, records, image) if image else [],
     )
 
@@ -98,7 +97,7 @@ def _seen_by_others(
     """Match rows of other images that found this one, as far as both are in the bucket now."""
     rows = [
         row
-        for row in records.read(list(records.keys("matches")))
+        for row in records.read(list(records.keys(Place.MATCHES)))
         if row["matched_key"] == image.key
     ]
     s3, current = deployment.make_client("s3"), {}
@@ -141,19 +140,8 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
     )
 
 
-def _attempts(executions: Executions, version_name: str) -> Iterator[dict[str, Any]]:
-    attempt = 0
-    while True:
-        found = executions.described(executions.arn(replay_name(version_name, attempt)))
-        if found:
-            yield found
-        elif attempt:
-            return
-        attempt += 1
-
-
-def _record(records: Records, kind: str, image: UploadedImage | None) -> dict[str, Any] | None:
+def _record(records: Records, place: Place, image: UploadedImage | None) -> dict[str, Any] | None:
     if image is None:
         return None
-    keys = [key for key in records.keys(kind, image.day) if digest_of(key) == image.digest]
+    keys = [key for key in records.keys(place, image.day) if digest_of(key) == image.digest]
     return next(records.read(keys), None)

@@ -14,6 +14,7 @@ from facematch.stack.records import Records, image_listed
 from functions.aws.register import FaceRegisters
 from functions.matching.decisions import NewEvidence, Standing, standing
 from functions.matching.images import timestamp
+from functions.matching.places import Place
 from functions.matching.reports import names_left_out
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def read_matches(deployment: Deployment, *, minimum: float) -> Matches:
     lacking: dict[str, NamesLeftOut] = {}
 
     def strong_enough() -> Iterator[dict[str, Any]]:
-        for row in records.read(list(records.keys("matches"))):
+        for row in records.read(list(records.keys(Place.MATCHES))):
             left_out = names_left_out(row)
             if left_out.any and is_newest(row, present.current):
                 lacking[row["key"]] = left_out

@@ -190,10 +190,10 @@ def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Resul
     athena = deployment.make_client("athena")
     request: dict[str, Any] = {
         "QueryString": sql,
-        "WorkGroup": deployment.outputs["AnalyticsWorkgroup"],
+        "WorkGroup": deployment.analytics_workgroup,
         "QueryExecutionContext": {
             "Catalog": "AwsDataCatalog",
-            "Database": deployment.outputs["AnalyticsDatabase"],
+            "Database": deployment.analytics_database,
         },
     }
     if literals:

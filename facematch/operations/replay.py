@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from facematch.errors import Unusable
-from facematch.stack.deliveries import DELIVERY_FAILURES
 from facematch.stack.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
+from facematch.stack.queues import depth
 from facematch.stack.records import Records
 from functions.matching.images import Removal, UploadedImage
 from functions.matching.keys import replay_name
 from functions.matching.pace import Pace
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -216,7 +217,9 @@ class Replayer:
         if selection.names:
             yield from map(self._named, selection.names)
             return
-        undelivered = {record["execution_arn"] for record in self._recorded(DELIVERY_FAILURES)}
+        undelivered = {
+            record["execution_arn"] for record in self._recorded(Place.DELIVERY_FAILURES)
+        }
         for attempts in self._attempts():
             newest = max(attempts, key=lambda execution: execution.attempt)
             ended_badly = [e for e in attempts if e.status in ENDED_BADLY]
@@ -288,7 +291,7 @@ class Replayer:
     def _plan_forgotten(self, selection: Selection, plan: Plan) -> None:
         """Executions that Step Functions has forgotten, from their failure records."""
         planned = {replay.arn for replay in plan.replays}
-        for record in (*self._recorded("failures"), *self._recorded(DELIVERY_FAILURES)):
+        for record in (*self._recorded(Place.FAILURES), *self._recorded(Place.DELIVERY_FAILURES)):
             arn = record["execution_arn"]
             if arn in planned or not _is_selected_record(selection, record):
                 continue
@@ -321,12 +324,12 @@ class Replayer:
                 )
             )
 
-    def _recorded(self, kind: str) -> Iterator[dict[str, Any]]:
-        return self._records.read(list(self._records.keys(kind)))
+    def _recorded(self, place: Place) -> Iterator[dict[str, Any]]:
+        return self._records.read(list(self._records.keys(place)))
 
-    def _has_other_attempt(self, image: UploadedImage) -> bool:
-        found = self._executions.described(self._executions.arn(image.execution_name))
-        return found is not None
+    def _has_other_attempt(self, image: UploadedImage | Removal) -> bool:
+        """Whether Step Functions knows one; each that ended badly is planned by itself."""
+        return any(self._executions.attempts(image.execution_name))
 
     def _replay(self, replay: Replay) -> Result:
         if replay.how is How.REDRIVE:
@@ -404,17 +407,14 @@ class DeadLetters:
     """The dead-letter queue of the intake."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._sqs = deployment.make_client("sqs")
-        self._local = deployment.local
-        self._dead = deployment.outputs["DeadLetterQueueUrl"]
-        self._queue = deployment.outputs["QueueUrl"]
+        self._dead = deployment.dead_letter_queue_url
+        self._queue = deployment.queue_url
 
     def count(self) -> int:
         """How many there are, as far as SQS knows."""
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self._dead, AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+        return depth(self._deployment, self._dead).total
 
     def shown(self, most: int = 10) -> list[DeadLetter]:
         """Some of them, which stay where they are and can be seen again a second later."""
@@ -436,7 +436,7 @@ class DeadLetters:
     def move_back(self) -> int:
         """Send all of them through the intake queue again; returns how many, about."""
         count = self.count()
-        if self._local:
+        if self._deployment.local:
             return self._move_one_by_one()
         arn = self._sqs.get_queue_attributes(QueueUrl=self._dead, AttributeNames=["QueueArn"])
         self._sqs.start_message_move_task(SourceArn=arn["Attributes"]["QueueArn"])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.stack.deliveries import DELIVERY_FAILURES
 from facematch.stack.executions import Executions
-from facematch.stack.queues import _depth, oldest_message_seconds
+from facematch.stack.queues import depth, oldest_message_seconds
 from facematch.stack.records import Records
 from functions.matching.failures import Lacking
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,24 +64,23 @@ def standing(deployment: Deployment, *, since: datetime) -> Standing:
         for n in range((now.date() - since.astimezone(UTC).date()).days + 1)
     ]
 
-    def read(kind: str) -> Iterator[dict[str, Any]]:
-        return records.read([key for day in days for key in records.keys(kind, day)])
+    def read(place: Place) -> Iterator[dict[str, Any]]:
+        return records.read([key for day in days for key in records.keys(place, day)])
 
-    def reasons(kind: str) -> dict[str, int]:
-        return dict(Counter(f"{record['status']} {record['reason']}" for record in read(kind)))
+    def reasons(place: Place) -> dict[str, int]:
+        return dict(Counter(f"{record['status']} {record['reason']}" for record in read(place)))
 
-    waiting, in_flight = _depth(deployment, "QueueUrl")
-    dead, dead_in_flight = _depth(deployment, "DeadLetterQueueUrl")
+    intake = depth(deployment, deployment.queue_url)
     return Standing(
         since=since,
-        waiting=waiting,
-        in_flight=in_flight,
-        oldest_seconds=oldest_message_seconds(deployment) if waiting + in_flight else 0.0,
-        dead_letters=dead + dead_in_flight,
+        waiting=intake.waiting + intake.delayed,
+        in_flight=intake.in_flight,
+        oldest_seconds=oldest_message_seconds(deployment) if intake.total else 0.0,
+        dead_letters=depth(deployment, deployment.dead_letter_queue_url).total,
         running=running,
-        finished=dict(Counter(record["status"] for record in read("reports"))),
-        failed=reasons("failures"),
-        undelivered=reasons(DELIVERY_FAILURES),
+        finished=dict(Counter(record["status"] for record in read(Place.REPORTS))),
+        failed=reasons(Place.FAILURES),
+        undelivered=reasons(Place.DELIVERY_FAILURES),
         started_per_second=lately / _RATE_SECONDS,
     )
 
@@ -109,8 +108,11 @@ def failure_groups(deployment: Deployment) -> list[FailureGroup]:
     """Failures by reason, the most frequent first."""
     records = Records(deployment)
     groups: dict[tuple[Lacking, str], list[dict[str, Any]]] = {}
-    for lacks, kind in ((Lacking.OUTCOME, "failures"), (Lacking.DELIVERY, DELIVERY_FAILURES)):
-        for record in records.read(list(records.keys(kind))):
+    for lacks, place in (
+        (Lacking.OUTCOME, Place.FAILURES),
+        (Lacking.DELIVERY, Place.DELIVERY_FAILURES),
+    ):
+        for record in records.read(list(records.keys(place))):
             groups.setdefault((lacks, record["reason"]), []).append(record)
     return sorted(
         (

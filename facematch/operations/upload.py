@@ -19,15 +19,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.errors import Actionable, Unusable, about_file
 from facematch.files.photographs import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
-from facematch.stack.deliveries import DELIVERY_FAILURES, Deliveries
+from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.errors import explained
+from facematch.stack.executions import ENDED_BADLY, Executions
 from facematch.stack.objects import current_versions
 from facematch.stack.records import Records, digest_of, image_listed
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.images import version_id_of
 from functions.matching.keys import execution_name, version_digest
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -330,8 +332,7 @@ class _Waiting:
     def __init__(self, deployment: Deployment, versions: list[Version]) -> None:
         self._records = Records(deployment)
         self._deliveries = Deliveries(deployment)
-        self._stepfunctions = deployment.make_client("stepfunctions")
-        self._state_machine_arn = deployment.state_machine_arn
+        self._executions = Executions(deployment)
         self._versions = versions
         self.pending = {version.digest: version for version in versions}
         self._names = {execution_name(v.key, v.digest) for v in versions}
@@ -345,11 +346,11 @@ class _Waiting:
         """Take out of `pending` what has an outcome."""
         before = len(self.pending)
         for day in sorted({day for v in self.pending.values() for day in v.days}):
-            for key in self._records.keys("reports", day):
+            for key in self._records.keys(Place.REPORTS, day):
                 if version := self.pending.pop(digest_of(key), None):
                     self._outcomes.reported.append(version.key)
                     self._reports[version.digest] = key
-            for key in self._records.keys("failures", day):
+            for key in self._records.keys(Place.FAILURES, day):
                 if version := self.pending.pop(digest_of(key), None):
                     self._failed[key] = version
         now = time.monotonic()
@@ -361,10 +362,8 @@ class _Waiting:
 
     def running(self) -> bool:
         """Whether one of the versions' executions still runs."""
-        pages = self._stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING"
-        )
-        return any(item["name"] in self._names for page in pages for item in page["executions"])
+        running = self._executions.listed(statuses=("RUNNING",), removals=False)
+        return any(execution.name in self._names for execution in running)
 
     def outcomes(self) -> Outcomes:
         """The outcomes, once nothing is pending."""
@@ -393,7 +392,7 @@ class _Waiting:
         if not self._reports:
             return
         days = sorted({day for version in self._versions for day in version.days})
-        listed = (key for day in days for key in self._records.keys(DELIVERY_FAILURES, day))
+        listed = (key for day in days for key in self._records.keys(Place.DELIVERY_FAILURES, day))
         keys = {digest_of(key): key for key in listed}
         told = keys.keys() & self._reports.keys()
         for record in self._records.read(keys[digest] for digest in sorted(told)):
@@ -406,19 +405,13 @@ class _Waiting:
 
     def _look_up_executions(self) -> None:
         """Find executions that ended badly although no event of it has arrived."""
-        executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
         for version in list(self.pending.values())[:_LOOKUPS_AT_ONCE]:
             name = execution_name(version.key, version.digest)
-            try:
-                status = self._stepfunctions.describe_execution(
-                    executionArn=f"{executions}:{name}"
-                )["status"]
-            except self._stepfunctions.exceptions.ExecutionDoesNotExist:
-                continue
-            if status in {"FAILED", "TIMED_OUT", "ABORTED"}:
+            found = self._executions.described(self._executions.arn(name))
+            if found and found["status"] in ENDED_BADLY:
                 del self.pending[version.digest]
                 self._outcomes.failed.append(version.key)
-                self._outcomes.reasons[version.key] = status
+                self._outcomes.reasons[version.key] = str(found["status"])
 
 
 def _unfit(file: FolderFile, key: str) -> LeftOut | None:

@@ -6,7 +6,7 @@ effort. So what has just ended, and what must be certain, is asked of Step Funct
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from facematch.stack.executions import ENDED_BADLY, Executions
 from functions.matching.reports import is_above_threshold
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from facematch.stack.deployment import Deployment
-
-#: The kind of the records.
-DELIVERY_FAILURES: Final = "delivery_failures"
 
 
 class Deliveries:

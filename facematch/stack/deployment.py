@@ -14,6 +14,7 @@ from facematch.errors import Actionable, Unusable
 from facematch.stack.errors import explained
 from functions.matching.keys import compiled_name_pattern
 from functions.matching.settings import regional_starts_per_second
+from workflow.outputs import Output
 
 if TYPE_CHECKING:
     import re
@@ -56,7 +57,7 @@ class Deployment:
     Attributes
     ----------
     outputs
-        Of the CloudFormation stack, by name; workflow/stack.py says which there are.
+        Of the CloudFormation stack, by name (`workflow.outputs`).
     make_client
         A client of an AWS service, for this deployment's place and credentials.
     options
@@ -93,48 +94,78 @@ class Deployment:
     @property
     def images_bucket(self) -> str:
         """Where photographs are uploaded."""
-        return self.outputs["ImagesBucket"]
+        return self.outputs[Output.IMAGES_BUCKET]
 
     @property
     def image_prefix(self) -> str:
         """Only keys below it start the workflow."""
-        return self.outputs["ImagePrefix"].removeprefix("/")
+        return self.outputs[Output.IMAGE_PREFIX].removeprefix("/")
 
     @property
     def output_bucket(self) -> str:
         """Where reports, match rows and failure records are."""
-        return self.outputs["OutputBucket"]
+        return self.outputs[Output.OUTPUT_BUCKET]
 
     @property
     def state_machine_arn(self) -> str:
         """Of the workflow."""
-        return self.outputs["StateMachineArn"]
+        return self.outputs[Output.STATE_MACHINE]
 
     @property
     def removal_state_machine_arn(self) -> str:
         """Of the state machine that takes out what left the bucket."""
-        return self.outputs["RemovalStateMachineArn"]
+        return self.outputs[Output.REMOVAL_STATE_MACHINE]
+
+    @property
+    def backfill_state_machine_arn(self) -> str:
+        """Of the state machine that sends what the bucket held already."""
+        return self.outputs[Output.BACKFILL_STATE_MACHINE]
+
+    @property
+    def queue_url(self) -> str:
+        """Of the intake queue, from which executions are started."""
+        return self.outputs[Output.QUEUE]
+
+    @property
+    def dead_letter_queue_url(self) -> str:
+        """Of the queue for messages that could not be understood."""
+        return self.outputs[Output.DEAD_LETTER_QUEUE]
+
+    @property
+    def collection_id(self) -> str:
+        """Of the face collection."""
+        return self.outputs[Output.COLLECTION]
+
+    @property
+    def analytics_database(self) -> str:
+        """Of Athena's tables, in the Glue Data Catalog."""
+        return self.outputs[Output.ANALYTICS_DATABASE]
+
+    @property
+    def analytics_workgroup(self) -> str:
+        """Athena's workgroup, which says where results go and what a query may cost."""
+        return self.outputs[Output.ANALYTICS_WORKGROUP]
 
     @property
     def name_pattern(self) -> re.Pattern[str]:
         """Finds a person's name in a key."""
-        return compiled_name_pattern(self.outputs["NamePattern"])
+        return compiled_name_pattern(self.outputs[Output.NAME_PATTERN])
 
     @property
     def starts_per_second(self) -> float:
         """At which executions are started, and replays with them."""
-        text = self.outputs["StartsPerSecond"]
+        text = self.outputs[Output.STARTS_PER_SECOND]
         if text != "auto":
             return float(text)
         if self.local:
             return _LOCAL_STARTS_PER_SECOND
         region = self.state_machine_arn.split(":")[3]
-        return regional_starts_per_second(region, int(self.outputs["MaxFaces"]))
+        return regional_starts_per_second(region, int(self.outputs[Output.MAX_FACES]))
 
     def notify_threshold(self) -> float:
         """The threshold as it is now, %."""
         parameter = self.make_client("ssm").get_parameter(
-            Name=self.outputs["NotifyThresholdParameter"]
+            Name=self.outputs[Output.NOTIFY_THRESHOLD]
         )
         text = parameter["Parameter"]["Value"]
         try:

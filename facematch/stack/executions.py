@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching.errors import ImageRejected
+from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 STATUSES: Final = ("RUNNING", "SUCCEEDED", *ENDED_BADLY)
 
+#: Names that are asked for before a version counts as one without an execution.
+LOOKED_AHEAD: Final = 3
 #: In an answer of ListExecutions, at most (AWS Step Functions API Reference).
 _LISTED: Final = 1000
 _NAME: Final = re.compile(
@@ -131,6 +134,25 @@ class Executions:
         except self.client.exceptions.ExecutionDoesNotExist:
             return None
         return found
+
+    def attempts(self, version_name: str) -> Iterator[dict[str, Any]]:
+        """What DescribeExecution says of the execution of a version and of its replays, in order.
+
+        Step Functions forgets an execution 90 days after it ended, and the first attempt ended
+        first: what follows those that are forgotten is looked for `LOOKED_AHEAD` names on.
+        """
+        unknown = 0
+        for attempt in itertools.count():
+            found = self.described(self.arn(replay_name(version_name, attempt)))
+            if found:
+                yield found
+                unknown = LOOKED_AHEAD  # the attempts that are left have names in a row
+            elif (unknown := unknown + 1) >= LOOKED_AHEAD:
+                return
+
+    def statuses(self, version_name: str) -> Iterator[str]:
+        """How each of the attempts stands."""
+        return (attempt["status"] for attempt in self.attempts(version_name))
 
     def history(self, arn: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         """The events of the execution."""

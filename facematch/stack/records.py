@@ -8,14 +8,19 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from facematch.errors import Actionable
 from facematch.stack.deployment import PARALLEL
+from functions.aws.clients import error_code
+from functions.aws.register import ABSENT
 from functions.matching.images import UploadedImage, version_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facematch.stack.deployment import Deployment
+    from functions.matching.places import Place
 
 
 class Record(NamedTuple):
@@ -39,15 +44,25 @@ class Records:
         self._s3 = deployment.make_client("s3")
         self._bucket = deployment.output_bucket
 
-    def keys(self, kind: str, day: str | None = None) -> Iterator[str]:
-        """Keys of the records of a kind (reports, matches, failures), of one day or of all."""
-        prefix = f"{kind}/dt={day}/" if day else f"{kind}/"
+    def keys(self, place: Place, day: str | None = None) -> Iterator[str]:
+        """Keys of the records of one kind, of one day or of all."""
+        prefix = f"{place}dt={day}/" if day else place
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix
         )
         for page in pages:
             for found in page.get("Contents", []):
                 yield found["Key"]
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a record of that key."""
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in ABSENT:
+                return False
+            raise
+        return True
 
     def read(self, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
         """The lines of these records; one that has been deleted meanwhile is left out."""

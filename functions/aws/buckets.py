@@ -12,6 +12,7 @@ from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
 from functions.matching.images import UploadedImage, version_id_of
+from functions.matching.places import Place
 from functions.matching.reports import (
     delivery_failure_key,
     failure_key,
@@ -143,8 +144,8 @@ class OutputBucket:
 
     def delete_report(self, day: str, digest: str) -> None:
         """Delete the report of a version, with its match rows and its delivery failure."""
-        for kind in ("matches", "delivery_failures", "reports"):
-            self._delete(record_key(kind, day, digest))
+        for place in (Place.MATCHES, Place.DELIVERY_FAILURES, Place.REPORTS):
+            self._delete(record_key(place, day, digest))
 
     def put_failure(
         self, image: UploadedImage, record: dict[str, Any], lacking: Lacking = Lacking.OUTCOME

@@ -35,8 +35,8 @@ _LARGEST_NUMBER: Final = 2**63 - 1
 _REMOVALS: Final = frozenset({"ObjectRemoved", "LifecycleExpiration"})
 
 
-class Road(StrEnum):
-    """By which road a message came, and so what is done about a version that is known already.
+class Origin(StrEnum):
+    """Where a message came from, and so what is done about a version that is known already.
 
     UPLOAD: S3 told of a new object; its execution's name keeps a second one from starting.
     BACKFILL: somebody went through the bucket; what has a report is skipped, since names stay
@@ -64,10 +64,10 @@ class ObjectCreated:
     etag: str
     size: int
     event_time: datetime
-    road: Road = Road.UPLOAD
+    origin: Origin = Origin.UPLOAD
 
     @classmethod
-    def of(cls, image: UploadedImage, *, road: Road) -> ObjectCreated:
+    def of(cls, image: UploadedImage, *, origin: Origin) -> ObjectCreated:
         """What an event would say of a version that is in the bucket."""
         return cls(
             bucket=image.bucket,
@@ -76,7 +76,7 @@ class ObjectCreated:
             etag=image.etag,
             size=image.size,
             event_time=image.last_modified,
-            road=road,
+            origin=origin,
         )
 
     def as_gone(self) -> UploadedImage:
@@ -112,9 +112,9 @@ def changed_objects(body: str, *, bucket: str, prefix: str) -> Iterator[ObjectCr
         return
     if not isinstance(event.get("Records"), list) or not event["Records"]:
         raise MessageNotUnderstood("it is not an S3 event: there are no Records in it")
-    road = _road(event)
+    origin = _origin(event)
     for record in S3Event(event).records:
-        changed = _changed_object(record, road)
+        changed = _changed_object(record, origin)
         if changed is None:
             continue
         if changed.bucket != bucket or not changed.key.startswith(prefix):
@@ -148,24 +148,24 @@ def created_message(created: ObjectCreated) -> str:
             }
         ]
     }
-    if created.road is not Road.UPLOAD:
-        event["facematch"] = {"backfill": True, "again": created.road is Road.AGAIN}
+    if created.origin is not Origin.UPLOAD:
+        event["facematch"] = {"backfill": True, "again": created.origin is Origin.AGAIN}
     return json.dumps(event)
 
 
-def _road(event: dict[str, Any]) -> Road:
+def _origin(event: dict[str, Any]) -> Origin:
     """Read our own mark beside the Records; S3 sets none."""
     mark = event.get("facematch")
     if mark is None:
-        return Road.UPLOAD
+        return Origin.UPLOAD
     if mark == {"backfill": True, "again": True}:
-        return Road.AGAIN
+        return Origin.AGAIN
     if mark == {"backfill": True, "again": False}:
-        return Road.BACKFILL
+        return Origin.BACKFILL
     raise MessageNotUnderstood("it is marked as ours, but not as a backfill marks it")
 
 
-def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Removal | None:
+def _changed_object(record: S3EventRecord, origin: Origin) -> ObjectCreated | Removal | None:
     try:
         family = record.event_name.partition(":")[0]
         if family not in {"ObjectCreated", *_REMOVALS}:
@@ -192,7 +192,7 @@ def _changed_object(record: S3EventRecord, road: Road) -> ObjectCreated | Remova
             etag=_text(described.etag),
             size=_size(described.size),
             event_time=datetime.fromisoformat(record.event_time).astimezone(UTC),
-            road=road,
+            origin=origin,
         )
     except KeyError as error:
         raise MessageNotUnderstood(f"it is an S3 event that lacks the field {error}") from None

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.images import timestamp
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -190,7 +191,7 @@ class Judgement:
 
 def decision_key(name: str, other_name: str) -> str:
     """Of the pair's decision in the output bucket, whichever name comes first."""
-    return f"decisions/{names_digest(name, other_name)}.json"
+    return f"{Place.DECISIONS}{names_digest(name, other_name)}.json"
 
 
 def names_digest(name: str, other_name: str) -> str:

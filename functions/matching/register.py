@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.errors import Unavailable
 from functions.matching.keys import version_digest
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -148,4 +149,4 @@ class Register:
 
 def register_key(bucket: str, key: str) -> str:
     """Of the key's register in the output bucket."""
-    return f"indexed/{version_digest(bucket, key, 'register')}.json"
+    return f"{Place.REGISTERS}{version_digest(bucket, key, 'register')}.json"

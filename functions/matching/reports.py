@@ -15,6 +15,7 @@ from functions.matching.decisions import Judgement, Reopened
 from functions.matching.faces import NamesLeftOut
 from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,22 +86,22 @@ class Verdict:
 
 def report_key(image: UploadedImage) -> str:
     """Of the version's report in the output bucket."""
-    return record_key("reports", image.day, image.digest)
+    return record_key(Place.REPORTS, image.day, image.digest)
 
 
 def matches_key(image: UploadedImage) -> str:
     """Of the version's match rows in the output bucket."""
-    return record_key("matches", image.day, image.digest)
+    return record_key(Place.MATCHES, image.day, image.digest)
 
 
 def failure_key(image: UploadedImage) -> str:
     """Of the version's failure record in the output bucket."""
-    return record_key("failures", image.day, image.digest)
+    return record_key(Place.FAILURES, image.day, image.digest)
 
 
 def delivery_failure_key(image: UploadedImage) -> str:
     """Return the key of the record that the version's notification failed."""
-    return record_key("delivery_failures", image.day, image.digest)
+    return record_key(Place.DELIVERY_FAILURES, image.day, image.digest)
 
 
 def outcome(indexed: IndexedFaces, searched: SearchResult) -> Outcome:
@@ -297,9 +298,9 @@ def image_columns(image: UploadedImage) -> dict[str, Any]:
     }
 
 
-def record_key(kind: str, day: str, digest: str) -> str:
-    """Return the key of a version's record: reports, matches, failures or delivery_failures."""
-    return f"{kind}/dt={day}/{digest}.json"
+def record_key(place: Place, day: str, digest: str) -> str:
+    """Return the key of a version's record: a report, match rows, or a failure of either kind."""
+    return f"{place}dt={day}/{digest}.json"
 
 
 def _above_threshold_in(report: Mapping[str, Any]) -> str:

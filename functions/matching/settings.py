@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
 
 from functions.matching.keys import compiled_name_pattern
@@ -18,6 +19,8 @@ REKOGNITION_QUOTA: Final = {"us-east-1": 50.0, "us-west-2": 50.0, "eu-west-1": 5
 OTHER_REGIONS_QUOTA: Final = 5.0
 #: DeleteFaces calls per second and account, in every region.
 DELETE_FACES_QUOTA: Final = 5.0
+#: In the intake queue, while executions are started at the pace.
+MESSAGES_KEPT: Final = timedelta(days=10)
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.
 #: By measurement: docs/pace.md.
 QUOTA_SHARE: Final = 0.96

@@ -33,17 +33,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
+from facematch.deployment import Deployment
+from facematch.executions import Executions
+from facematch.local.home import STATE_ROOT, Home
+from facematch.toolkit import PROJECT, synthesised
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from facematch.cli import app
-from facematch.deployment import Deployment
 from facematch.evidence import page
-from facematch.executions import Executions
 from facematch.local.cloud import LocalCloud
-from facematch.local.home import STATE_ROOT, Home
-from facematch.toolkit import PROJECT, synthesised
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.keys import external_image_id
 from tests.before.drawn import jpeg, person

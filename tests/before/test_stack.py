@@ -19,6 +19,7 @@ import typer
 from facematch.cli.main import app
 from facematch.evidence.folders import EvidenceFolders
 from facematch.stack.records import Records
+from functions.matching.places import Place
 from tests.before import kept
 from tests.before.conftest import RAN, facematch, run
 from tests.workflow.test_evidence_page import data
@@ -500,7 +501,7 @@ def test_everything_written_anew_says_the_same(updated: Stack) -> None:
 
 def reports(stack: Stack) -> list[dict[str, Any]]:
     records = Records(stack.deployment)
-    return list(records.read(list(records.keys("reports"))))
+    return list(records.read(list(records.keys(Place.REPORTS))))
 
 
 def test_after_a_restart_everything_is_there(updated: Stack) -> None:
@@ -522,7 +523,7 @@ def test_a_person_is_forgotten_in_records_of_either_age(updated: Stack) -> None:
     assert not page.exists()
     records = Records(updated.deployment)
     for kind in kept.KINDS:
-        lines = list(records.read(list(records.keys(kind))))
+        lines = list(records.read(list(records.keys(Place(f"{kind}/")))))
         assert ZOE not in json.dumps(lines, ensure_ascii=False)
     decided = {(d["name_a"], d["name_b"]) for d in updated.json("decisions", "list")}
     assert decided == {names for names in DECISIONS | EXPORTED if ZOE not in names}

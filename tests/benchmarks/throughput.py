@@ -37,6 +37,7 @@ from facematch.stack.deployment import PARALLEL, Deployment, Outputs
 from facematch.stack.objects import current_versions
 from facematch.stack.records import Records, digest_of
 from functions.matching.keys import execution_name, version_digest
+from functions.matching.places import Place
 from tests.benchmarks import engine, photographs
 from tests.benchmarks.conditions import (
     conditions,
@@ -278,7 +279,7 @@ def _executions(deployment: Deployment, since: float) -> list[Ran]:
 
 def _matched(deployment: Deployment, digests: set[str]) -> int:
     """How many of these versions' reports list a match under another name."""
-    return len(digests & {digest_of(key) for key in Records(deployment).keys("matches")})
+    return len(digests & {digest_of(key) for key in Records(deployment).keys(Place.MATCHES)})
 
 
 def tenths(stopped: Sequence[float], started: float) -> list[float]:

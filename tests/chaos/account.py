@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.stack.records import Records
 from functions.matching.keys import key_of, version_digest
+from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,16 +106,16 @@ def account(
     )
     of_digest = {digest: version for version, digest in made.digests.items()}
     keys = {key for key, _ in versions}
-    for report in records.read(list(records.keys("reports"))):
+    for report in records.read(list(records.keys(Place.REPORTS))):
         if version := of_digest.get(report["digest"]):
             no_face = report["status"] == "NO_FACE"
             made.outcomes[version].append("NO_FACE" if no_face else "REPORTED")
             made.search_threshold = report["search_threshold"]
             assert not report["matches_left_out"], "max_matches is too small to compare runs"
-    for record in records.read(list(records.keys("failures"))):
+    for record in records.read(list(records.keys(Place.FAILURES))):
         if version := of_digest.get(record["digest"]):
             made.outcomes[version].append(f"{record['status']} {record['reason']}")
-    failed_deliveries = records.read(list(records.keys("delivery_failures")))
+    failed_deliveries = records.read(list(records.keys(Place.DELIVERY_FAILURES)))
     found = {of_digest.get(record["digest"]) for record in failed_deliveries}
     made.undelivered = {version for version in found if version}
     listed = _read_pairs(made, records, of_digest)
@@ -130,7 +131,7 @@ def _read_pairs(
 ) -> dict[str, set[str]]:
     """Read the match rows; what passes the notify threshold, by digest, is returned."""
     passing: dict[str, set[str]] = {}
-    for row in records.read(list(records.keys("matches"))):
+    for row in records.read(list(records.keys(Place.MATCHES))):
         if row["digest"] in of_digest:
             first, second = sorted((row["key"], row["matched_key"]))
             made.pairs[row["pair_id"]] = Pair((first, second), row["similarity"])

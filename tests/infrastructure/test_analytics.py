@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from functions.matching.places import Place
 from functions.matching.schema import TABLES
-from workflow.analytics import MOST_SCANNED_BYTES, RESULTS_PREFIX, database_name
+from workflow.analytics import MOST_SCANNED_BYTES, database_name
 from workflow.queries import queries
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_results_are_deleted_after_a_month_and_records_are_not(template: Templat
     rules = template.properties("AWS::S3::Bucket", "Output")["LifecycleConfiguration"]["Rules"]
     expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
 
-    assert expiring[RESULTS_PREFIX] == 30
+    assert expiring[Place.QUERY_RESULTS] == 30
     assert not [prefix for prefix in expiring if prefix.rstrip("/") in {"", *TABLES}]
 
 

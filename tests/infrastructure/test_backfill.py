@@ -11,8 +11,8 @@ import jsonata
 import pytest
 from hypothesis import given, settings
 
-from facematch.operations import backfill as command
-from functions.aws.events import ObjectCreated, Road, changed_objects
+from functions.aws.events import ObjectCreated, Origin, changed_objects
+from functions.matching.places import Place
 from tests.examples import examples
 from tests.infrastructure.test_rights import (
     IMAGES,
@@ -163,11 +163,11 @@ def test_every_key_of_an_inventory_survives(template: Template, key: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given_input", "road"),
-    [({}, Road.BACKFILL), ({"again": False}, Road.BACKFILL), ({"again": True}, Road.AGAIN)],
+    ("given_input", "origin"),
+    [({}, Origin.BACKFILL), ({"again": False}, Origin.BACKFILL), ({"again": True}, Origin.AGAIN)],
 )
 def test_a_message_of_the_listing_names_no_version_and_is_marked(
-    template: Template, given_input: dict[str, Any], road: Road
+    template: Template, given_input: dict[str, Any], origin: Origin
 ) -> None:
     created = message(template, "Listing", listed("images/Ann_1.jpg"), **given_input)
 
@@ -180,7 +180,7 @@ def test_a_message_of_the_listing_names_no_version_and_is_marked(
         etag="d41d8cd98f00b204e9800998ecf8427e",
         size=184_320,
         event_time=created.event_time,
-        road=road,
+        origin=origin,
     )
 
 
@@ -253,7 +253,7 @@ def test_s3_delivers_inventories_of_the_images_where_they_are_read(template: Tem
 
     assert delivery["Principal"] == {"Service": "s3.amazonaws.com"}
     assert delivery["Action"] == "s3:PutObject"
-    assert template.text(delivery["Resource"]) == f"{OUTPUT}/{command.INVENTORY_PREFIX}*"
+    assert template.text(delivery["Resource"]) == f"{OUTPUT}/{Place.INVENTORIES}*"
     assert delivery["Condition"]["ArnLike"] == {
         "aws:SourceArn": {"Fn::GetAtt": ["IntakeImages13CC7F5D", "Arn"]}
     }

@@ -33,7 +33,7 @@ from facematch.local.emulator.addresses import Loopback
 from facematch.local.keys import AccessKeys
 from facematch.local.rekognition.protocol import OPERATIONS
 from facematch.local.state_folder import Home
-from functions.aws.events import ObjectCreated, Road, created_message
+from functions.aws.events import ObjectCreated, Origin, created_message
 from functions.matching.images import Removal, UploadedImage
 from functions.matching.register import register_key
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
@@ -374,7 +374,7 @@ Step: TypeAlias = "Callable[[], str]"
 Situation: TypeAlias = "Callable[[Stage], Step]"
 
 
-def message(of: str, *, version: bool = False, road: Road = Road.UPLOAD) -> Situation:
+def message(of: str, *, version: bool = False, origin: Origin = Origin.UPLOAD) -> Situation:
     """The starter gets a message about an image."""
 
     def prepare(stage: Stage) -> Step:
@@ -387,7 +387,7 @@ def message(of: str, *, version: bool = False, road: Road = Road.UPLOAD) -> Situ
                 etag=image.etag,
                 size=image.size,
                 event_time=image.last_modified,
-                road=road,
+                origin=origin,
             )
         )
         return lambda: stage.start(body)
@@ -641,8 +641,8 @@ PROOFS: dict[Right, Situation] = {
         "starter s3:GetObjectVersion <images>/images/*": message("ann", version=True),
         "starter s3:ListBucket <images>": message("gone"),
         "starter s3:ListBucketVersions <images>": message("deleted", version=True),
-        "starter s3:GetObject <output>/reports/*": message("ann", road=Road.BACKFILL),
-        "starter s3:ListBucket <output>": message("gone", road=Road.BACKFILL),
+        "starter s3:GetObject <output>/reports/*": message("ann", origin=Origin.BACKFILL),
+        "starter s3:ListBucket <output>": message("gone", origin=Origin.BACKFILL),
         "starter dynamodb:UpdateItem table/<pace>": message("ann"),
         "starter states:StartExecution stateMachine:FaceMatching": message("ann"),
         "starter states:StartExecution stateMachine:FaceMatching-removal": removal_message,

@@ -24,7 +24,7 @@ from facematch.stack.deployment import Deployment
 from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.start_slots import KEY_NAME
-from functions.matching.keys import DEFAULT_NAME_PATTERN
+from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
 from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
 
 from .fake_rekognition import FakeRekognition
@@ -353,11 +353,11 @@ class Cloud:
             for execution in page["executions"]
         ]
 
-    def start(self, image: UploadedImage) -> str:
-        """Start the image's execution, as the starter does; its ARN."""
+    def start(self, image: UploadedImage, *, replay: int = 0) -> str:
+        """Start the image's execution, as the starter does, or a replay of it; its ARN."""
         started = self.stepfunctions.start_execution(
             stateMachineArn=self.state_machine_arn,
-            name=image.execution_name,
+            name=replay_name(image.execution_name, replay),
             input=image.execution_input,
         )
         return str(started["executionArn"])

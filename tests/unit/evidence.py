@@ -97,6 +97,7 @@ class Album:
         error: str | None = None,
         *,
         reason: Reason = Reason.NOT_JPEG_OR_PNG,
+        execution_arn: str = "arn",
     ) -> None:
         rejected = status is FailureStatus.REJECTED
         failure = Failure(
@@ -104,7 +105,7 @@ class Album:
             step="IndexFaces",
             error=error,
             cause=json.dumps({"errorMessage": reason}) if rejected else None,
-            execution_arn="arn",
+            execution_arn=execution_arn,
             failed_at=datetime.now(UTC),
         )
         self.cloud.write(

@@ -17,7 +17,8 @@ from facematch.errors import Unusable
 from facematch.operations import audit as module
 from facematch.operations.audit import Auditor, QueueHoldsMessages
 from facematch.operations.ledger import Found, Ledger
-from functions.aws.events import ObjectCreated, Road, changed_objects
+from facematch.stack.executions import Executions
+from functions.aws.events import ObjectCreated, Origin, changed_objects
 from functions.matching.images import UploadedImage
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 
@@ -173,16 +174,16 @@ def processed(cloud: Cloud, name: str) -> UploadedImage:
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Keys of the versions whose executions were looked up."""
-    keys: list[str] = []
-    statuses = Auditor._execution_statuses
+    """Names of the versions whose executions were looked up."""
+    names: list[str] = []
+    statuses = Executions.statuses
 
-    def look(auditor: Auditor, image: UploadedImage) -> Iterator[str]:
-        keys.append(image.key)
-        return statuses(auditor, image)
+    def look(executions: Executions, version_name: str) -> Iterator[str]:
+        names.append(version_name)
+        return statuses(executions, version_name)
 
-    monkeypatch.setattr(Auditor, "_execution_statuses", look)
-    return keys
+    monkeypatch.setattr(Executions, "statuses", look)
+    return names
 
 
 def test_what_was_deleted_with_its_records_lacks_nothing_and_is_not_looked_up(
@@ -273,7 +274,7 @@ def test_a_marker_counts_on_whichever_page_it_is_listed(
         Found.DELETED: ["images/A.jpg"] * 2 + ["images/C.jpg"] * 2,
         Found.MISSING: ["images/B.jpg"] * 2,
     }
-    assert set(looked_up) == {"images/B.jpg"}
+    assert {name.rpartition("-")[0] for name in looked_up} == {"B"}
 
 
 def test_a_version_that_came_after_a_marker_needs_an_outcome(
@@ -288,7 +289,7 @@ def test_a_version_that_came_after_a_marker_needs_an_outcome(
     listing.dates |= {marker: moment, str(again.version_id): moment}
 
     assert found(deployment) == {Found.DELETED: [before.key], Found.MISSING: [again.key]}
-    assert looked_up == [again.key]
+    assert looked_up == [again.execution_name]
 
 
 def test_an_overwritten_version_that_succeeded_is_not_for_a_replay_and_one_that_failed_is(
@@ -511,7 +512,7 @@ def sent(cloud: Cloud, deployment: Deployment) -> list[tuple[str, str | None]]:
             if message["Body"].startswith("{"):
                 (created,) = changed_objects(message["Body"], bucket=IMAGES, prefix="images/")
                 assert isinstance(created, ObjectCreated)
-                assert created.road is Road.BACKFILL
+                assert created.origin is Origin.BACKFILL
                 read.append((created.key, created.version_id))
     return read
 
@@ -550,3 +551,15 @@ def test_a_report_that_must_not_be_looked_at_is_not_taken_for_absent(
     with pytest.raises(ClientError, match="403"):
         found(denied)
     assert found(deployment) == {Found.MISSING: [image.key]}
+
+
+@pytest.mark.parametrize("forgotten", [1, 2])
+def test_a_replay_that_runs_is_seen_after_the_first_attempts_are_forgotten(
+    cloud: Cloud, deployment: Deployment, forgotten: int
+) -> None:
+    """Step Functions keeps an execution for 90 days after it ended."""
+    image = put(cloud, "Ann.jpg")
+    cloud.start(image, replay=forgotten)
+
+    assert found(deployment) == {Found.RUNNING: [image.key]}
+    assert list(Executions(deployment).statuses(image.execution_name)) == ["RUNNING"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from functions.aws.events import (
     MessageNotUnderstood,
     ObjectCreated,
-    Road,
+    Origin,
     changed_objects,
     created_message,
 )
@@ -36,7 +36,7 @@ objects = st.builds(
     etag=st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
     size=st.integers(0, 5 * 2**40),
     event_time=moments(),
-    road=st.sampled_from(Road),
+    origin=st.sampled_from(Origin),
 )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.operations.consistency import CollectionCheck, Disagreements
-from functions.aws.events import ObjectCreated, Road, changed_objects
+from facematch.stack.executions import Executions
+from functions.aws.events import ObjectCreated, Origin, changed_objects
 from functions.matching.images import Removal
 from functions.matching.reports import failure_key, report_key
 
@@ -78,7 +79,7 @@ def when_faces_are_listed(
     monkeypatch.setattr(cloud.rekognition, "list_faces", listed)
 
 
-def sent(cloud: Cloud) -> list[tuple[str, str | None, Road]]:
+def sent(cloud: Cloud) -> list[tuple[str, str | None, Origin]]:
     url = cloud.sqs.get_queue_url(QueueName="QueueUrl")["QueueUrl"]
     read = []
     for message in cloud.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
@@ -86,7 +87,7 @@ def sent(cloud: Cloud) -> list[tuple[str, str | None, Road]]:
     ):
         (created,) = changed_objects(message["Body"], bucket=IMAGES, prefix="images/")
         assert isinstance(created, ObjectCreated)
-        read.append((created.key, created.version_id, created.road))
+        read.append((created.key, created.version_id, created.origin))
     return read
 
 
@@ -111,7 +112,7 @@ def test_a_lost_face_and_an_orphan_are_named_and_mended(
     assert list(found.faceless) == [lost.key]
     assert list(found.orphans.values()) == [gone.key]
     assert not cloud.rekognition.collections[COLLECTION]
-    assert sent(cloud) == [(lost.key, lost.version_id, Road.AGAIN)]
+    assert sent(cloud) == [(lost.key, lost.version_id, Origin.AGAIN)]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -174,13 +175,13 @@ def test_a_version_whose_execution_ends_while_it_is_asked_about_keeps_its_face(
     """Of the same bytes as the version before, and so with the same face."""
     processed(cloud, 0)
     image = cloud.upload(KEY, photograph(0))
-    statuses = CollectionCheck._statuses
+    statuses = Executions.statuses
 
-    def ends(check: CollectionCheck, asked: UploadedImage) -> Iterator[str]:
+    def ends(executions: Executions, asked: str) -> Iterator[str]:
         process(cloud, image)
-        return statuses(check, asked)
+        return statuses(executions, asked)
 
-    monkeypatch.setattr(CollectionCheck, "_statuses", ends)
+    monkeypatch.setattr(Executions, "statuses", ends)
 
     assert check.compare() == Disagreements(faces=1, on_their_way=1)
 
@@ -216,7 +217,7 @@ def test_a_photograph_whose_delete_marker_is_deleted_is_processed_again(
     check.mend(found)
 
     assert list(found.faceless) == [KEY]
-    assert sent(cloud) == [(KEY, image.version_id, Road.AGAIN)]
+    assert sent(cloud) == [(KEY, image.version_id, Origin.AGAIN)]
     time.sleep(0.3)  # more than clocks may be apart; until then a retry would index it
     process(cloud, image)
     assert not check.compare().any
@@ -235,7 +236,7 @@ def test_a_photograph_whose_next_version_is_deleted_is_processed_again(
 
     assert cloud.report(first)
     assert found == Disagreements(faceless={KEY: first})
-    assert sent(cloud) == [(KEY, first.version_id, Road.AGAIN)]
+    assert sent(cloud) == [(KEY, first.version_id, Origin.AGAIN)]
 
 
 def test_a_photograph_that_comes_back_is_left_alone_while_it_is_processed_again(
@@ -296,13 +297,13 @@ def test_an_image_without_a_face_whose_execution_ends_meanwhile_has_lost_nothing
     image = cloud.upload(KEY, photograph())
     indexed = cloud.report_event(image)
     execution = cloud.start(image)
-    statuses = CollectionCheck._statuses
+    statuses = Executions.statuses
 
-    def ends(check: CollectionCheck, asked: UploadedImage) -> Iterator[str]:
+    def ends(executions: Executions, asked: str) -> Iterator[str]:
         cloud.run("report", indexed)
         cloud.end(execution, "SUCCEEDED")
-        return statuses(check, asked)
+        return statuses(executions, asked)
 
-    monkeypatch.setattr(CollectionCheck, "_statuses", ends)
+    monkeypatch.setattr(Executions, "statuses", ends)
 
     assert not check.compare().any

@@ -24,6 +24,7 @@ from facematch.operations import forget
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
+from functions.matching.places import Place
 from functions.matching.reports import delivery_failure_key
 
 from .cloud import ACCOUNT, IMAGES, OUTPUT, REGION, deployment_of, own_client, put_body, sqs_event
@@ -108,7 +109,7 @@ class Machine:
         return list(listed.get("Versions", []))
 
     def written_down(self) -> list[dict[str, Any]]:
-        listed = self.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=forget.AUDIT_PREFIX)
+        listed = self.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=Place.FORGOTTEN)
         return [
             json.loads(self.cloud.s3.get_object(Bucket=OUTPUT, Key=item["Key"])["Body"].read())
             for item in listed.get("Contents", [])

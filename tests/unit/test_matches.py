@@ -17,6 +17,7 @@ from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import ImageRejected
 from functions.matching.faces import NamesLeftOut
 from functions.matching.images import Removal, version_id_of
+from functions.matching.places import Place
 from functions.matching.register import register_key
 from functions.matching.reports import matches_key
 from tests.pile import NEW_IN_VERSION_2
@@ -62,7 +63,7 @@ def test_an_older_versions_face_found_while_the_newer_one_waits_is_no_evidence(
     newer = cloud.upload(ANN, photograph(90))  # somebody else, and it waits
     processed(cloud, cloud.upload(BEA, photograph(0)))
 
-    assert list(Records(deployment).keys("matches"))
+    assert list(Records(deployment).keys(Place.MATCHES))
     assert names(deployment) == set()
     processed(cloud, newer)
     assert names(deployment) == set()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
+    from functions.matching.places import Place
 
     from .cloud import Cloud
 
@@ -668,9 +669,9 @@ def test_a_look_that_takes_long_is_followed_by_a_long_rest(
     waits: list[float] = []
     keys = Records.keys
 
-    def slow(self: Records, kind: str, day: str | None = None) -> Any:
+    def slow(self: Records, place: Place, day: str | None = None) -> Any:
         story.now += 2
-        return keys(self, kind, day)
+        return keys(self, place, day)
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)

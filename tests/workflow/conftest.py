@@ -18,6 +18,7 @@ from facematch.local.state_folder import Home
 from facematch.stack.deployment import Deployment
 from facematch.stack.records import Records
 from functions.matching.images import UploadedImage
+from functions.matching.places import Place
 from tests.workflow.faults import FaultyRekognition
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Workflow:
 
     def records(self, kind: str, image: UploadedImage) -> list[dict[str, Any]]:
         records = Records(self.deployment)
-        keys = [key for key in records.keys(kind, image.day) if image.digest in key]
+        keys = [key for key in records.keys(Place(f"{kind}/"), image.day) if image.digest in key]
         return list(records.read(keys))
 
     def report(self, image: UploadedImage) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from facematch.evidence.folders import EvidenceFolders
-from facematch.operations.forget import AUDIT_PREFIX, Forgetting, Person
+from facematch.operations.forget import Forgetting, Person
 from facematch.operations.query import run
 from functions.matching.keys import external_image_id
+from functions.matching.places import Place
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_everything_about_a_person_goes_and_nothing_about_others(
     assert not forgotten.find().is_about_them()
 
     line = forgotten.write_audit_line(deleted)
-    assert line.startswith(AUDIT_PREFIX)
+    assert line.startswith(Place.FORGOTTEN)
     assert _without(NAME, everything(workflow))
     workflow.s3.delete_object(Bucket=workflow.deployment.output_bucket, Key="decisions/VW.json")
 
