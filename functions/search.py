@@ -14,7 +14,7 @@ from functions.aws.environment import from_environment
 from functions.matching.errors import Unavailable
 from functions.matching.faces import IndexedFaces
 from functions.matching.images import UploadedImage, timestamp
-from functions.matching.matches import judged
+from functions.matching.matches import evidence_among
 from functions.matching.settings import SearchSettings
 from functions.observability import logger, metrics, working_on
 
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
     indexed = IndexedFaces.from_payload(event["index"])
-    searched = judged(
+    searched = evidence_among(
         look_alikes(image, indexed),
         own_key=image.key,
         name_pattern=settings.name_pattern,

@@ -16,7 +16,7 @@ from facematch.cli.matches import pairs_table
 from facematch.cli.terminal import messages, output, progress, safe, show_left_out
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.operations.matches import NamePair, matches
 from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
 from facematch.stack.deployment import Deployment
@@ -28,7 +28,7 @@ from workflow.project import STATE_ROOT, private_folder
 if TYPE_CHECKING:
     from facematch.evidence.write import Written
 
-HOME: Final = Home(STATE_ROOT / "demo")
+HOME: Final = StateFolder(STATE_ROOT / "demo")
 _ROWS: Final = 30
 _HORIZON: Final = 0.6
 #: One man under three names, another under his own. The invented names are examples.
@@ -179,7 +179,7 @@ def _show_next(rows: list[dict[str, Any]]) -> None:
         lines.append(f"  .venv/bin/facematch {command:<28} {meaning}")
     if example:
         name = example["key"].rpartition("/")[2]
-        lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole story")
+        lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole history")
     lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
     output.print("\n".join(lines), soft_wrap=True)
 

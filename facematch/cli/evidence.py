@@ -11,7 +11,7 @@ import typer
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import Where, on_stack, require_local_name, require_no_place
 from facematch.cli.terminal import messages, output, progress, safe
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -94,16 +94,16 @@ def write_page(
 def default_folder(folders: EvidenceFolders, deployment: Deployment) -> Path:
     """Where the page of a deployment is written unless another folder is named."""
     if deployment.local:
-        return local_folder(Home.default())
+        return local_folder(StateFolder.default())
     return folders.default_folder(deployment)
 
 
-def local_folder(home: Home) -> Path:
+def local_folder(home: StateFolder) -> Path:
     """Of the page of a local cloud."""
     return home.folder / "dashboard"
 
 
-def delete_local_page(home: Home) -> None:
+def delete_local_page(home: StateFolder) -> None:
     """Delete the page of a local cloud; what else stands in its place is left and named."""
     from facematch.evidence.folders import EvidenceFolders, NotAPage  # noqa: PLC0415 - needs the extra `page`
 
@@ -145,7 +145,7 @@ def show(written: Written) -> None:
 
 def _default_folders(folders: EvidenceFolders, where: Where) -> list[Path]:
     if where.local:
-        folder = local_folder(Home.default())
+        folder = local_folder(StateFolder.default())
         for page in folders.listed():
             if page["folder"] == str(folder):
                 require_local_name(where.stack, page["stack"])

@@ -25,7 +25,7 @@ from facematch.text import shown
 
 if TYPE_CHECKING:
     from facematch.local.events import Event
-    from facematch.local.state_folder import Home
+    from facematch.local.state_folder import StateFolder
 
 
 local_app = typer.Typer(
@@ -45,10 +45,10 @@ def local_start(
     context: Context = None,
 ) -> None:
     """Start the local cloud; what it held before is there again."""
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
     os.umask(0o077)  # whatever is written from now on holds photographs, faces or names
-    home = Home.default()
+    home = StateFolder.default()
     lock = _claimed(home)
     if lock is None:
         if context:
@@ -89,7 +89,7 @@ def local_start(
     _show_local()
 
 
-def _claimed(home: Home) -> IO[str] | None:
+def _claimed(home: StateFolder) -> IO[str] | None:
     """Claim the folder as soon as no other process starts or stops there; None when one runs."""
     from facematch.local.errors import LocalCloudError  # noqa: PLC0415
 
@@ -108,7 +108,7 @@ def _claimed(home: Home) -> IO[str] | None:
     return None
 
 
-def _did_not_start(home: Home, returncode: int, log: Path) -> None:
+def _did_not_start(home: StateFolder, returncode: int, log: Path) -> None:
     if returncode in {0, -signal.SIGTERM}:
         fail(
             f"The local cloud in {home.folder} was stopped while it started. Start it again with: "
@@ -125,9 +125,9 @@ def _did_not_start(home: Home, returncode: int, log: Path) -> None:
 @local_app.command("stop")
 def local_stop(*, quiet: Quiet = False) -> None:
     """Stop the local cloud, also while it starts; it keeps everything for the next start."""
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
-    home = Home.default()
+    home = StateFolder.default()
     if not home.is_claimed():
         if not quiet:
             messages.print(f"No local cloud is running in {home.folder}.")
@@ -167,9 +167,9 @@ def local_status(*, as_json: AsJson = False) -> None:
 
     Exit code 1 when it does not run.
     """
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
-    home = Home.default()
+    home = StateFolder.default()
     if home.running() is not None:
         _show_local(as_json=as_json)
         return
@@ -205,9 +205,9 @@ def local_env() -> None:
 def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete everything that the local cloud has kept: images, faces, reports, executions."""
     from facematch.local.cloud import reset  # noqa: PLC0415
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
-    home = Home.default()
+    home = StateFolder.default()
     if not home.holds_local_cloud():
         messages.print(f"{home.folder} holds no local cloud: nothing was deleted.")
         return
@@ -243,9 +243,9 @@ def local_differences(*, as_json: AsJson = False) -> None:
 
 
 def _show_local(*, as_json: bool = False) -> None:
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
-    home = Home.default()
+    home = StateFolder.default()
     running = home.running()
     deployment = deployments.on_this_machine()
     if as_json:

@@ -15,7 +15,7 @@ from rich.text import Text
 from facematch.cli.links import colored, show_links
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
-from facematch.operations.image_history import Story, story
+from facematch.operations.image_history import ImageHistory, image_history
 from facematch.operations.matches import SEARCH_AGAIN
 from functions.matching.failures import Replay
 from functions.matching.notifications import percent
@@ -32,10 +32,10 @@ def show(
     as_json: AsJson = False,
     where: Where,
 ) -> None:
-    """Tell an image's whole story: event, steps, faces, matches from both sides, failure."""
+    """Tell an image's whole history: event, steps, faces, matches from both sides, failure."""
     deployment = where.deployment()
     with messages.status("reading"):
-        told = story(deployment, what)
+        told = image_history(deployment, what)
     if as_json:
         document = asdict(told)
         document["image"] = told.image.to_payload() if told.image else None
@@ -49,7 +49,7 @@ def show(
         show_links(deployment, execution["executionArn"])
 
 
-def _replayable(told: Story) -> set[str]:
+def _replayable(told: ImageHistory) -> set[str]:
     """ARNs of the executions whose replay repairs what failed."""
     records = [record for record in (told.failure, told.delivery_failure) if record]
     arns = {r["execution_arn"] for r in records if r["replay"] == Replay.REDRIVE}
@@ -58,7 +58,7 @@ def _replayable(told: Story) -> set[str]:
     return arns
 
 
-def _told(told: Story) -> list[Any]:
+def _told(told: ImageHistory) -> list[Any]:
     parts: list[Any] = []
     if told.image:
         image = told.image
@@ -94,7 +94,7 @@ def _told(told: Story) -> list[Any]:
     return parts
 
 
-def _told_report(told: Story) -> list[Text]:
+def _told_report(told: ImageHistory) -> list[Text]:
     report = told.report or {}
     line = Text(f"report {report['status']}, searched {report['searched_at']}, notification: ")
     lines = [line.append(_delivery(report, told.executions))]
@@ -134,7 +134,7 @@ def _delivery(report: dict[str, Any], executions: list[dict[str, Any]]) -> str:
     return "unknown, since Step Functions has forgotten the execution"
 
 
-def _steps_table(told: Story) -> Table:
+def _steps_table(told: ImageHistory) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
     for column in ("Step", "Entered (UTC)", "Seconds", "Failed attempts"):
         table.add_column(column)

@@ -18,7 +18,7 @@ from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import output, print_json, safe
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
-from facematch.operations.status import Standing, standing
+from facematch.operations.status import StackStatus, stack_status
 
 _REFRESH_SECONDS: Final = 2
 
@@ -36,8 +36,8 @@ def status(
         raise Unusable("Choose one of --watch and --json.")
     deployment = where.deployment()
 
-    def now() -> Standing:
-        return standing(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
+    def now() -> StackStatus:
+        return stack_status(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
 
     why = deployment.command("failures")
     troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
@@ -45,12 +45,12 @@ def status(
         document = asdict(now())
         print_json({**document, "since": document["since"].isoformat(), "troubles": troubles})
     elif watch:
-        with Live(_standing_table(now(), why), console=output, auto_refresh=False) as live:
+        with Live(_status_table(now(), why), console=output, auto_refresh=False) as live:
             while True:
                 time.sleep(_REFRESH_SECONDS)
-                live.update(_standing_table(now(), why), refresh=True)
+                live.update(_status_table(now(), why), refresh=True)
     else:
-        output.print(_standing_table(now(), why))
+        output.print(_status_table(now(), why))
         for trouble in troubles:
             output.print(safe(trouble, "red"), soft_wrap=True)
         show_links(deployment)
@@ -59,16 +59,16 @@ def status(
 def local_troubles(folder: Path) -> list[str]:
     """What a person should know of the local cloud in the folder: its disk, and what failed."""
     from facematch.local.free_space import shortage  # noqa: PLC0415
-    from facematch.local.state_folder import Home  # noqa: PLC0415 - what is on AWS needs none of it
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415 - what is on AWS needs none of it
 
     full = shortage(folder)
     return [
         *([f"{full}. Free up space."] if full else []),
-        *(event.told for event in Home(folder).events.since_start() if event.is_trouble),
+        *(event.told for event in StateFolder(folder).events.since_start() if event.is_trouble),
     ]
 
 
-def _standing_table(found: Standing, why: str) -> Table:
+def _status_table(found: StackStatus, why: str) -> Table:
     table = Table(show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()

@@ -27,7 +27,7 @@ from facematch.local.emulator.snapshots import STATE_DAMAGED
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Kind
 from facematch.local.keys import AccessKey, AccessKeys
-from facematch.local.state_folder import Home, Running
+from facematch.local.state_folder import Running, StateFolder
 from workflow.project import PROJECT
 from workflow.synthesis import SynthesisError, synthesised
 
@@ -131,7 +131,7 @@ class LocalCloud:
 
     def __init__(
         self,
-        home: Home,
+        home: StateFolder,
         *,
         lock: IO[str] | None = None,
         overrides: Mapping[str, Any] | None = None,
@@ -404,7 +404,7 @@ class LocalCloud:
         return self.home.logs / f"{module}.log"
 
 
-def reset(home: Home) -> None:
+def reset(home: StateFolder) -> None:
     """Delete everything that a local cloud has kept: images, faces, reports, executions."""
     with home.lock():
         home.events.forget()

@@ -14,7 +14,7 @@ from pathlib import Path
 from facematch.errors import about_file
 from facematch.local.cloud import LocalCloud
 from facematch.local.errors import LocalCloudError
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.text import shown
 
 
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.set_inheritable(options.lock, False)  # noqa: FBT003 - the function's own interface
     lock = os.fdopen(options.lock, "r+")
     try:
-        cloud = LocalCloud(Home(options.home), lock=lock, overrides=overrides, say=_say)
+        cloud = LocalCloud(StateFolder(options.home), lock=lock, overrides=overrides, say=_say)
         with cloud:
             starting = False
             running = cloud.running

@@ -53,7 +53,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class StateFolder:
     """A local cloud's folder.
 
     Everything lies below it: the objects of the buckets, the faces, the state of the services,

@@ -1,4 +1,4 @@
-"""An image's whole story, and how a deployment stands: gathered, not yet printed."""
+"""An image's whole history, and how a deployment stands: gathered, not yet printed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Story:
+class ImageHistory:
     """Everything about one object version.
 
     Attributes
@@ -61,8 +61,8 @@ class Story:
     seen_by_others: list[dict[str, Any]]
 
 
-def story(deployment: Deployment, name_or_key: str) -> Story:
-    """Tell the story of an execution (name or ARN), or of a key's current version.
+def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
+    """Tell the history of an execution (name or ARN), or of a key's current version.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def story(deployment: Deployment, name_or_key: str) -> Story:
     attempts = list(executions.attempts(version_name))
     newest = attempts[-1] if attempts else None
     records = Records(deployment)
-    return Story(
+    return ImageHistory(
         image=image,
         executions=attempts,
         steps=steps(executions.history(newest["executionArn"])) if newest else [],

@@ -23,7 +23,7 @@ _RATE_SECONDS: Final = 60
 
 
 @dataclass(slots=True)
-class Standing:
+class StackStatus:
     """How a deployment stands.
 
     Attributes
@@ -52,7 +52,7 @@ class Standing:
     started_per_second: float
 
 
-def standing(deployment: Deployment, *, since: datetime) -> Standing:
+def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
     """Ask the queues, Step Functions and the output bucket."""
     now = datetime.now(UTC)
     executions = Executions(deployment)
@@ -71,7 +71,7 @@ def standing(deployment: Deployment, *, since: datetime) -> Standing:
         return dict(Counter(f"{record['status']} {record['reason']}" for record in read(place)))
 
     intake = depth(deployment, deployment.queue_url)
-    return Standing(
+    return StackStatus(
         since=since,
         waiting=intake.waiting + intake.delayed,
         in_flight=intake.in_flight,

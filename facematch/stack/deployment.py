@@ -228,7 +228,7 @@ def on_this_machine() -> Deployment:
     """
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
     from facematch.local.cloud import local_client  # noqa: PLC0415
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
     running, key = running_here()
     return Deployment(
@@ -238,7 +238,7 @@ def on_this_machine() -> Deployment:
         make_client=lambda service: local_client(
             running, key, service, max_pool_connections=PARALLEL
         ),
-        kept_in=Home.default().folder,
+        kept_in=StateFolder.default().folder,
     )
 
 
@@ -251,9 +251,9 @@ def running_here() -> tuple[Running, AccessKey]:
         When none runs.
     """
     from facematch.local.keys import AccessKeys  # noqa: PLC0415
-    from facematch.local.state_folder import Home  # noqa: PLC0415
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
-    home = Home.default()
+    home = StateFolder.default()
     running = home.running()
     if running is None:
         raise DeploymentNotFound(

@@ -22,7 +22,7 @@ T = TypeVar("T")
 MATCHES_LIMIT_BYTES: Final = 120_000
 
 
-def judged(
+def evidence_among(
     found: Mapping[str, LookAlikes],
     *,
     own_key: str,

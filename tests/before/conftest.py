@@ -19,7 +19,7 @@ from facematch.evidence import page
 from facematch.evidence.folders import EvidenceFolders
 from facematch.local.cloud import LocalCloud, local_client
 from facematch.local.deploy import deploy
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.operations.audit import Auditor
 from facematch.stack.deployment import Deployment, on_this_machine
 from facematch.stack.executions import Executions
@@ -53,7 +53,7 @@ class Stack:
         The folder that is .facematch elsewhere.
     """
 
-    def __init__(self, root: Path, home: Home) -> None:
+    def __init__(self, root: Path, home: StateFolder) -> None:
         self.root = root
         self.home = home
         self.cloud = LocalCloud(home, wait_scale=WAIT_SCALE)
@@ -143,7 +143,7 @@ def stack(
 ) -> Iterator[Stack]:
     """The stack as it was deployed; its list of evidence pages is its own."""
     root = tmp_path_factory.mktemp("before")
-    made = Stack(root, Home(kept.restore(root)))
+    made = Stack(root, StateFolder(kept.restore(root)))
     monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
     monkeypatch_module.setattr(EvidenceFolders.__init__, "__defaults__", (root,))
     # Clients, and the command line out of its signatures, are made once and not for each command.

@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from facematch.local.cloud import LocalCloud
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.stack.objects import current_versions
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.images import UploadedImage
@@ -176,7 +176,7 @@ def report_of(image: UploadedImage, matches: Iterable[Match]) -> dict[str, Any]:
     )
 
 
-def measured(arguments: list[str], home: Home) -> Measured:
+def measured(arguments: list[str], home: StateFolder) -> Measured:
     """Run the command line in a process of its own."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "facematch.cli.main", *arguments]
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        home = Home(Path(temporary) / "home")
+        home = StateFolder(Path(temporary) / "home")
         with LocalCloud(home) as cloud:
             started = time.perf_counter()
             fill(cloud, options.images, options.matches, options.large)

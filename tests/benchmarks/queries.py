@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.emulator.addresses import ACCOUNT
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.operations import query as command
 from facematch.stack.deployment import Deployment
 from functions.matching.decisions import Decided
@@ -106,7 +106,7 @@ def measured(images: int) -> None:
     """Print a line for each query."""
     pile = made(images)
     with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
+        home = StateFolder(Path(folder))
         with LocalCloud(home) as cloud:
             bucket = deployed(cloud).output_bucket
         lay(home.state, bucket, pile.objects)

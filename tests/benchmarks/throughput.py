@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.local.cloud import local_client
 from facematch.local.keys import AccessKeys
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import PARALLEL, Deployment, Outputs
 from facematch.stack.objects import current_versions
 from facematch.stack.records import Records, digest_of
@@ -98,7 +98,7 @@ def run(pile: photographs.Pile, warm_up: Path, homes: Path) -> dict[str, Any]:
     """
     images = len(pile.people)
     home = Path(tempfile.mkdtemp(prefix="throughput-", dir=homes))
-    with _local_cloud(Home(home)) as (holder, deployment), _client(home) as client:
+    with _local_cloud(StateFolder(home)) as (holder, deployment), _client(home) as client:
         client.ask(warm_up, seconds=_START_SECONDS)
         _at_rest(deployment)
         with Watch([holder, client.pid]) as watch:
@@ -139,7 +139,7 @@ def run(pile: photographs.Pile, warm_up: Path, homes: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _local_cloud(home: Home) -> Iterator[tuple[int, Deployment]]:
+def _local_cloud(home: StateFolder) -> Iterator[tuple[int, Deployment]]:
     """A local cloud, and the process that holds it; both are gone afterwards."""
     log = home.folder / "holder.log"
     with log.open("wb") as output:

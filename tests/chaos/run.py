@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.faults import Messages
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.operations.replay import DeadLetters, Replayer, Selection
 from facematch.stack.deployment import PARALLEL, Deployment
 from functions.matching.images import timestamp
@@ -83,7 +83,7 @@ def local_cloud(
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         LocalCloud(
-            Home(Path(folder)), overrides=settings, wait_scale=wait_scale, faults=plan
+            StateFolder(Path(folder)), overrides=settings, wait_scale=wait_scale, faults=plan
         ) as cloud,
     ):
         assert cloud.running

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facematch.local.emulator import process as emulator
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from tests.local.conftest import KEYS_FILE
 from workflow.project import PROJECT
 
@@ -82,7 +82,7 @@ def process_of(home: Path, part: str) -> int:
     found: list[int] = []
 
     def look() -> bool:
-        running = Home(home).running()
+        running = StateFolder(home).running()
         holder = running.pid if running else os.getpid()
         for process in {holder, *children_of(holder)}:
             with contextlib.suppress(OSError):

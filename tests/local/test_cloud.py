@@ -23,7 +23,7 @@ from facematch.local.cloud import LocalCloud, _empty, reset
 from facematch.local.errors import LocalCloudError
 from facematch.local.keys import AccessKeys
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home, Running
+from facematch.local.state_folder import Running, StateFolder
 from tests.local.conftest import with_own_ports
 from tests.local.processes import (
     PATIENCE_SECONDS,
@@ -103,7 +103,7 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     assert stopped.returncode == 0
     assert eventually(lambda: not processes_of(home))
     assert list((home / "state" / "tmp").iterdir()) == []
-    Home(home).keys.unlink()  # as in a state from before there were any
+    StateFolder(home).keys.unlink()  # as in a state from before there were any
     assert facematch(home, "local", "start").returncode == 0
     again = facematch(home, "upload", str(folder), "--local", "--wait", "--json")
     assert json.loads(again.stdout)["uploaded"] == 0
@@ -191,7 +191,7 @@ def an_sdk_works_with_the_exports_of_the_shell(home: Path) -> None:
 
 def no_key_is_seen_from_outside(home: Path) -> None:
     """In no command line, no log, and no message; and a function has its own key only."""
-    file = Home(home).keys
+    file = StateFolder(home).keys
     keys = AccessKeys.read(file)
     secrets = [keys.user.id, keys.user.secret, keys.functions.id, keys.functions.secret]
     assert file.stat().st_mode & 0o777 == 0o600
@@ -246,7 +246,7 @@ def see_what_an_operator_sees(home: Path) -> None:
 def test_killing_the_local_cloud_ends_every_process_of_it(home: Path, tmp_path: Path) -> None:
     facematch(home, "local", "start")
     facematch(home, "upload", str(people(tmp_path / "people")), "--local", "--wait")
-    running = Home(home).running()
+    running = StateFolder(home).running()
     assert running
     # Itself, the emulator, the endpoint, its two face workers, and functions.
     assert len(processes_of(home)) >= 6
@@ -254,7 +254,7 @@ def test_killing_the_local_cloud_ends_every_process_of_it(home: Path, tmp_path: 
     os.kill(running.pid, signal.SIGKILL)
 
     assert eventually(lambda: not processes_of(home)), processes_of(home)
-    assert Home(home).running() is None
+    assert StateFolder(home).running() is None
 
 
 @needs_proc
@@ -270,7 +270,7 @@ def test_a_local_cloud_in_the_foreground_ends_cleanly_with_its_terminal(
         text=True,
         start_new_session=True,
     )
-    assert eventually(lambda: Home(home).running() is not None)
+    assert eventually(lambda: StateFolder(home).running() is not None)
 
     os.killpg(process.pid, number)  # as Ctrl-C does: every process of the terminal
 
@@ -279,7 +279,7 @@ def test_a_local_cloud_in_the_foreground_ends_cleanly_with_its_terminal(
 
 
 def test_two_local_clouds_cannot_share_a_folder(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     with home.lock(), pytest.raises(LocalCloudError, match="running"):
         LocalCloud(home).start()
     with home.lock(), pytest.raises(LocalCloudError, match="running"):
@@ -290,7 +290,7 @@ def test_two_local_clouds_cannot_share_a_folder(tmp_path: Path) -> None:
 def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left_running(
     tmp_path: Path,
 ) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.database.mkdir(parents=True)  # where the endpoint wants to keep its faces
 
     with pytest.raises(LocalCloudError, match="rekognition") as raised:
@@ -368,7 +368,7 @@ def test_a_damaged_state_is_said_and_left_as_it_is(
 ) -> None:
     """A start without it would lose all executions, and write that down."""
     monkeypatch.setattr("facematch.local.cloud.synthesised", lambda _settings: tmp_path)
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     file = home.state / "services" / f"{service}.json"
     file.parent.mkdir(parents=True)
     file.write_text(text)
@@ -383,7 +383,7 @@ def test_a_damaged_state_is_said_and_left_as_it_is(
 
 
 def test_settings_for_a_local_cloud_that_runs_already_are_not_ignored(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     with home.lock(), home.hold():
         home.is_running(Running(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "Stack"))
         without = facematch(tmp_path, "local", "start")
@@ -413,7 +413,7 @@ def test_a_start_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> N
 
     assert process.wait(PATIENCE_SECONDS) == 130
     assert eventually(lambda: not processes_of(home)), processes_of(home)
-    assert Home(home).running() is None
+    assert StateFolder(home).running() is None
     assert process.stderr
     assert "Traceback" not in process.stderr.read() + (home / "logs" / "local.log").read_text()
 
@@ -430,7 +430,7 @@ def test_a_reset_deletes_nothing_of_others_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_reset_deletes_what_was_kept_and_leaves_the_rest(tmp_path: Path) -> None:
-    for listener in Home(tmp_path).listeners():
+    for listener in StateFolder(tmp_path).listeners():
         listener.close()
     mine = {tmp_path / name for name in ("notes.txt", "logs/notes.txt", "dashboard/index.html")}
     for path in (*mine, tmp_path / "logs" / "emulator.log"):
@@ -454,7 +454,7 @@ def test_a_reset_deletes_the_evidence_page_that_was_written_there(
     page = tmp_path / "home" / "dashboard"
     with own.replacing(page, {}) as new:
         (new / "index.html").write_text("Ann")
-    for listener in Home(tmp_path / "home").listeners():
+    for listener in StateFolder(tmp_path / "home").listeners():
         listener.close()
     monkeypatch.setenv("FACEMATCH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(
@@ -469,7 +469,7 @@ def test_a_reset_deletes_the_evidence_page_that_was_written_there(
 
 def test_a_reset_that_cannot_delete_everything_does_not_say_that_it_did(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    for listener in Home(tmp_path / "other").listeners():
+    for listener in StateFolder(tmp_path / "other").listeners():
         listener.close()
     (tmp_path / "other" / "state").rename(elsewhere)
     home = tmp_path / "home"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import on_this_machine
 from facematch.stack.executions import Executions
 from tests.local.conftest import with_own_ports
@@ -66,7 +66,7 @@ def test_a_killed_process_loses_no_image(home: Path, people: Path, part: str) ->
 
     os.kill(process_of(home, part), signal.SIGKILL)
     uploading.communicate(timeout=60)
-    assert eventually(lambda: not Home(home).is_claimed())
+    assert eventually(lambda: not StateFolder(home).is_claimed())
     told = facematch(home, "local", "status")
     assert told.returncode == 1
     if part == "facematch.local.emulator.process":

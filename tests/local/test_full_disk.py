@@ -24,7 +24,7 @@ from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.rekognition.collections import CollectionFace, CollectionStore
 from facematch.local.rekognition.faces import EMBEDDING_SIZE, Box
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from tests.local.conftest import KEYS
 from tests.local.processes import emulating, eventually, facematch
 
@@ -245,7 +245,7 @@ def test_a_local_cloud_on_a_disk_that_gets_full_stops_uploads_in_time_and_says_s
             # So it is for every other client.
             told = json.loads(facematch(home, "local", "status", "--json").stdout)
             with pytest.raises(ClientError, match="takes no photographs"):
-                s3_at(told["endpoint"], AccessKeys.read(Home(home).keys).user).put_object(
+                s3_at(told["endpoint"], AccessKeys.read(StateFolder(home).keys).user).put_object(
                     Bucket=told["outputs"]["ImagesBucket"], Key="images/Cy_1.jpg", Body=b"x"
                 )
             filler.unlink()

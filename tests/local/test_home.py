@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from facematch.evidence.folders import EvidenceFolders
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
-from facematch.local.state_folder import Home, Running
+from facematch.local.state_folder import Running, StateFolder
 from tests.examples import examples
 
 
@@ -41,19 +41,19 @@ def taken(port: int) -> socket.socket:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> StateFolder:
+    return StateFolder(tmp_path / "home")
 
 
 # --- Closed to others -------------------------------------------------------------------------
 
 
-def test_a_new_folder_is_readable_by_its_owner_only(home: Home) -> None:
+def test_a_new_folder_is_readable_by_its_owner_only(home: StateFolder) -> None:
     with home.lock():
         assert [mode(path) for path in (home.folder, home.state, home.logs)] == [0o700] * 3
 
 
-def test_a_folder_of_before_is_closed(home: Home) -> None:
+def test_a_folder_of_before_is_closed(home: StateFolder) -> None:
     for folder in (home.folder, home.state, home.logs):
         folder.mkdir(mode=0o755)
         folder.chmod(0o755)
@@ -65,7 +65,7 @@ def test_a_folder_of_before_is_closed(home: Home) -> None:
 
 
 def test_a_folder_with_something_else_in_it_keeps_its_mode_and_what_is_ours_is_closed(
-    home: Home,
+    home: StateFolder,
 ) -> None:
     home.folder.mkdir()
     home.folder.chmod(0o755)
@@ -84,7 +84,7 @@ def test_the_projects_folder_is_closed_with_everything_below_it(
     root.chmod(0o755)
     monkeypatch.setattr("facematch.local.state_folder.STATE_ROOT", root)
 
-    with Home(root / "local").lock():
+    with StateFolder(root / "local").lock():
         assert mode(root) == 0o700
 
 
@@ -101,10 +101,10 @@ def test_looking_for_evidence_pages_closes_the_folder_of_their_list(tmp_path: Pa
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may change the mode of everybody's folders")
 def test_a_folder_of_another_user_is_refused() -> None:
     with pytest.raises(LocalCloudError, match="FACEMATCH_HOME"):
-        Home(Path("/")).lock()
+        StateFolder(Path("/")).lock()
 
 
-def test_a_lock_that_is_a_link_is_not_followed(home: Home, tmp_path: Path) -> None:
+def test_a_lock_that_is_a_link_is_not_followed(home: StateFolder, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("theirs")
     home.folder.mkdir()
@@ -119,7 +119,7 @@ def test_a_lock_that_is_a_link_is_not_followed(home: Home, tmp_path: Path) -> No
 # --- Held by one ------------------------------------------------------------------------------
 
 
-def test_who_only_looks_keeps_nobody_from_claiming(home: Home) -> None:
+def test_who_only_looks_keeps_nobody_from_claiming(home: StateFolder) -> None:
     home.lock().close()
     looking = threading.Event()
 
@@ -139,13 +139,13 @@ def test_who_only_looks_keeps_nobody_from_claiming(home: Home) -> None:
             thread.join()
 
 
-def test_looking_makes_no_folder(home: Home) -> None:
+def test_looking_makes_no_folder(home: StateFolder) -> None:
     assert not home.is_claimed()
     assert home.running() is None
     assert not home.folder.exists()
 
 
-def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: Home) -> None:
+def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: StateFolder) -> None:
     with home.lock() as lock:
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.fileno()]
@@ -157,11 +157,11 @@ def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: Home
     assert not home.is_claimed()
 
 
-def test_the_holder_is_told_while_it_lives_and_never_after(home: Home) -> None:
+def test_the_holder_is_told_while_it_lives_and_never_after(home: StateFolder) -> None:
     """By then its id may be another process's, which a stop would end."""
     wait = (
-        "import sys; from pathlib import Path; from facematch.local.state_folder import Home; "
-        "file = Home(Path(sys.argv[1])).hold(); print('held', flush=True); input()"
+        "import sys; from pathlib import Path; from facematch.local.state_folder import StateFolder; "
+        "file = StateFolder(Path(sys.argv[1])).hold(); print('held', flush=True); input()"
     )
     with home.lock():
         child = subprocess.Popen(
@@ -183,7 +183,7 @@ def test_the_holder_is_told_while_it_lives_and_never_after(home: Home) -> None:
         assert home.holder() is None
 
 
-def test_a_local_cloud_whose_holder_was_killed_does_not_run(home: Home) -> None:
+def test_a_local_cloud_whose_holder_was_killed_does_not_run(home: StateFolder) -> None:
     with home.lock():
         with home.hold():
             home.is_running(Running(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "S"))
@@ -195,7 +195,7 @@ def test_a_local_cloud_whose_holder_was_killed_does_not_run(home: Home) -> None:
 # --- Ports ------------------------------------------------------------------------------------
 
 
-def test_a_busy_port_is_passed_over(home: Home) -> None:
+def test_a_busy_port_is_passed_over(home: StateFolder) -> None:
     with taken(closed(home.listeners())[0]) as other:
         (home.state / "ports.json").unlink()
 
@@ -205,12 +205,12 @@ def test_a_busy_port_is_passed_over(home: Home) -> None:
     assert len({*found, 0}) == 3
 
 
-def test_the_ports_stay(home: Home) -> None:
+def test_the_ports_stay(home: StateFolder) -> None:
     assert closed(home.listeners()) == closed(home.listeners())
 
 
 def test_two_that_choose_at_once_choose_different_ports(tmp_path: Path) -> None:
-    homes = [Home(tmp_path / str(number)) for number in range(8)]
+    homes = [StateFolder(tmp_path / str(number)) for number in range(8)]
     found: list[tuple[socket.socket, socket.socket]] = []
     threads = [
         threading.Thread(target=lambda home=home: found.append(home.listeners())) for home in homes
@@ -229,7 +229,7 @@ def test_two_that_choose_at_once_choose_different_ports(tmp_path: Path) -> None:
     "text",
     ["[]", "{x", "", "[4566]", "[1, 2, 3]", '["a", "b"]', "[1, 70000]", "7", "null", "\xff"],
 )
-def test_ports_that_cannot_be_read_are_a_damaged_state(home: Home, text: str) -> None:
+def test_ports_that_cannot_be_read_are_a_damaged_state(home: StateFolder, text: str) -> None:
     closed(home.listeners())
     (home.state / "ports.json").write_bytes(text.encode("latin-1"))
 
@@ -248,7 +248,7 @@ def kept(first: int, second: int, other: int) -> str:
 
 
 @pytest.fixture
-def state(home: Home) -> tuple[Home, int, int, Path]:
+def state(home: StateFolder) -> tuple[StateFolder, int, int, Path]:
     """A local cloud's, its ports, and one of its services' files that names them."""
     first, second = closed(home.listeners())
     file = home.state / "services" / "sqs.json"
@@ -259,7 +259,7 @@ def state(home: Home) -> tuple[Home, int, int, Path]:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_port_that_another_program_took_is_moved_and_the_state_names_the_new_one(
-    state: tuple[Home, int, int, Path], which: int
+    state: tuple[StateFolder, int, int, Path], which: int
 ) -> None:
     home, *before, file = state
     with taken(before[which]):
@@ -271,7 +271,7 @@ def test_a_port_that_another_program_took_is_moved_and_the_state_names_the_new_o
     assert closed(home.listeners()) == now
 
 
-def test_both_ports_are_moved(state: tuple[Home, int, int, Path]) -> None:
+def test_both_ports_are_moved(state: tuple[StateFolder, int, int, Path]) -> None:
     home, first, second, file = state
     with taken(first), taken(second):
         now = closed(home.listeners())
@@ -285,7 +285,7 @@ def test_both_ports_are_moved(state: tuple[Home, int, int, Path]) -> None:
 def test_a_move_that_is_killed_at_any_moment_is_finished_by_the_next_start(
     tmp_path_factory: pytest.TempPathFactory, *, steps: int, both: bool, again: bool
 ) -> None:
-    home = Home(tmp_path_factory.mktemp("move"))
+    home = StateFolder(tmp_path_factory.mktemp("move"))
     first, second = closed(home.listeners())
     files = [home.state / "services" / f"{name}.json" for name in ("lambda", "s3", "sqs")]
     files[0].parent.mkdir()
@@ -318,7 +318,7 @@ def test_a_move_that_is_killed_at_any_moment_is_finished_by_the_next_start(
     assert {file.read_text() for file in files} == {kept(*now, first)}
 
 
-def test_no_free_port_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_free_port_is_said(home: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_listening", lambda _port: None)
 
     with pytest.raises(LocalCloudError, match="is free"):

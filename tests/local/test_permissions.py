@@ -32,7 +32,7 @@ from facematch.local.cloud import LocalCloud, local_client
 from facematch.local.emulator.addresses import Loopback
 from facematch.local.keys import AccessKeys
 from facematch.local.rekognition.protocol import OPERATIONS
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from functions.aws.events import ObjectCreated, Origin, created_message
 from functions.matching.images import Removal, UploadedImage
 from functions.matching.register import register_key
@@ -356,7 +356,7 @@ def _size(document: dict[str, Any]) -> int:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    home = Home(tmp_path_factory.mktemp("cloud"))
+    home = StateFolder(tmp_path_factory.mktemp("cloud"))
     with (
         LocalCloud(home, wait_scale=WAIT_SCALE, enforce_permissions=True) as cloud,
         workflow_on(cloud) as workflow,

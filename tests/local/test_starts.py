@@ -14,7 +14,7 @@ import pytest
 from facematch.local import cloud as clouds
 from facematch.local.cloud import LocalCloud
 from facematch.local.events import Events, Kind
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from tests.local.processes import (
     PATIENCE_SECONDS,
     eventually,
@@ -43,9 +43,9 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def test_a_stop_while_it_starts_cancels_the_start(home: Path, after_seconds: float) -> None:
     """Before the process that holds it can answer, and later."""
     starting = started(home, "local", "start")
-    assert eventually(Home(home).is_claimed)
+    assert eventually(StateFolder(home).is_claimed)
     time.sleep(after_seconds)
-    had_started = Home(home).running() is not None
+    had_started = StateFolder(home).running() is not None
 
     stopped = facematch(home, "local", "stop")
 
@@ -60,8 +60,8 @@ def test_a_stop_while_it_starts_cancels_the_start(home: Path, after_seconds: flo
     assert was_stopped or "ready: " in (home / "logs" / "local.log").read_text()
     assert "Traceback" not in errors
     assert eventually(lambda: not processes_of(home)), processes_of(home)
-    assert Home(home).running() is None
-    assert not Home(home).is_claimed()
+    assert StateFolder(home).running() is None
+    assert not StateFolder(home).is_claimed()
 
 
 def test_of_two_starts_at_once_one_starts_and_the_other_finds_it_running(home: Path) -> None:
@@ -78,15 +78,15 @@ def test_of_two_starts_at_once_one_starts_and_the_other_finds_it_running(home: P
 
 def test_a_start_while_it_stops_waits_and_starts(home: Path) -> None:
     assert facematch(home, "local", "start").returncode == 0
-    first = Home(home).running()
+    first = StateFolder(home).running()
     assert first
     os.kill(first.pid, signal.SIGTERM)
-    assert eventually(lambda: Home(home).running() is None)
+    assert eventually(lambda: StateFolder(home).running() is None)
 
     again = facematch(home, "local", "start")
 
     assert again.returncode == 0, again.stderr
-    second = Home(home).running()
+    second = StateFolder(home).running()
     assert second
     assert second.pid != first.pid
     assert second.endpoint == first.endpoint  # the first still held its port: not moved
@@ -94,14 +94,14 @@ def test_a_start_while_it_stops_waits_and_starts(home: Path) -> None:
 
 def test_a_start_after_a_kill_waits_for_what_the_killed_one_left(home: Path) -> None:
     assert facematch(home, "local", "start").returncode == 0
-    first = Home(home).running()
+    first = StateFolder(home).running()
     assert first
     os.kill(process_of(home, "facematch.local.emulator.process"), signal.SIGSTOP)
     os.kill(first.pid, signal.SIGKILL)
 
     again = started(home, "local", "start")
     time.sleep(2)
-    before = again.poll(), Home(home).running()
+    before = again.poll(), StateFolder(home).running()
     (left,) = [
         process
         for process in processes_of(home)
@@ -112,7 +112,7 @@ def test_a_start_after_a_kill_waits_for_what_the_killed_one_left(home: Path) -> 
 
     assert before == (None, None)
     assert again.returncode == 0, errors
-    second = Home(home).running()
+    second = StateFolder(home).running()
     assert second
     assert second.endpoint == first.endpoint
 
@@ -128,7 +128,7 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
 ) -> None:
     monkeypatch.setattr(clouds, "_RESTART_WAITS", (0.0, 0.1))
     monkeypatch.setenv("FACEMATCH_HOME", str(home))
-    with LocalCloud(Home(home)) as cloud:
+    with LocalCloud(StateFolder(home)) as cloud:
         engine = process_of(home, "facematch.local.rekognition.server")
         database = cloud.home.database
         os.kill(engine, signal.SIGSTOP)
@@ -160,7 +160,7 @@ def test_a_face_engine_that_dies_again_and_again_ends_the_local_cloud_with_the_r
 
 def test_what_is_deployed_is_on_the_disk_before_it_runs(home: Path) -> None:
     """Else a kill would leave the first photographs in a bucket that no stack knows any more."""
-    with LocalCloud(Home(home)) as cloud:
+    with LocalCloud(StateFolder(home)) as cloud:
         kept = (home / "state" / "services" / "cloudformation.json").read_text()
         assert cloud.running
         resources = cloud.client("cloudformation").describe_stack_resources(
@@ -174,12 +174,12 @@ def test_what_is_deployed_is_on_the_disk_before_it_runs(home: Path) -> None:
 
 
 def test_a_start_after_a_kill_before_the_first_snapshot_begins_anew(home: Path) -> None:
-    with LocalCloud(Home(home)):
+    with LocalCloud(StateFolder(home)):
         pass
     for file in (home / "state" / "services").glob("*.json"):
         file.unlink()
 
-    with LocalCloud(Home(home)) as cloud:
+    with LocalCloud(StateFolder(home)) as cloud:
         assert cloud.client("stepfunctions").list_state_machines()["stateMachines"]
 
 

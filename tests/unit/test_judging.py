@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions.matching.faces import Box, FoundFace, LookAlikes, SearchResult
 from functions.matching.keys import external_image_id, name_in
-from functions.matching.matches import MATCHES_LIMIT_BYTES, judged, pair_id
+from functions.matching.matches import MATCHES_LIMIT_BYTES, evidence_among, pair_id
 
 from .strategies import NAME_PATTERN, face_ids, found_faces
 
@@ -57,7 +57,7 @@ def judge(
     max_matches: int = 100,
     may_lack_some: bool = False,
 ) -> SearchResult:
-    return judged(
+    return evidence_among(
         {
             searched: LookAlikes(faces=tuple(faces), may_lack_some=may_lack_some)
             for searched, faces in found.items()

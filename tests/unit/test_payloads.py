@@ -17,7 +17,7 @@ from functions.matching.decisions import (
 from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAlikes, UnindexedFace
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
-from functions.matching.matches import judged
+from functions.matching.matches import evidence_among
 from functions.matching.notifications import notification
 from functions.matching.reports import Outcome, Verdict, report_key
 
@@ -75,7 +75,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         )
         for n in range(FOUND)
     )
-    searched = judged(
+    searched = evidence_among(
         dict.fromkeys(ids[:indexed_faces], LookAlikes(faces=found)),
         own_key=image.key,
         name_pattern=NAME_PATTERN,

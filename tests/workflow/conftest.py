@@ -14,7 +14,7 @@ from PIL import Image
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import Deployment
 from facematch.stack.records import Records
 from functions.matching.images import UploadedImage
@@ -221,7 +221,7 @@ def workflow_on(cloud: LocalCloud) -> Iterator[Workflow]:
 
 @pytest.fixture(scope="session")
 def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
-    home = Home(tmp_path_factory.mktemp("cloud"))
+    home = StateFolder(tmp_path_factory.mktemp("cloud"))
     with LocalCloud(home, wait_scale=WAIT_SCALE) as cloud, workflow_on(cloud) as made:
         yield made
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.sample_photographs import fetch_photographs
-from facematch.local.state_folder import Home
+from facematch.local.state_folder import StateFolder
 from functions.matching.settings import paced
 from tests.workflow.conftest import eventually
 
@@ -37,7 +37,7 @@ def _usual_threshold_and_no_faults() -> None:
 
 @pytest.fixture
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    home = Home(tmp_path_factory.mktemp("cloud"))
+    home = StateFolder(tmp_path_factory.mktemp("cloud"))
     settings = {"starts_per_second": f"{PACE:g}"}
     with LocalCloud(home, overrides=settings, calls_per_second=QUOTA) as cloud:
         yield cloud

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.errors import Unusable
-from facematch.operations.image_history import story
+from facematch.operations.image_history import image_history
 from facematch.operations.replay import DeadLetters, How, Plan, Replayer, Result, Selection, moment
-from facematch.operations.status import failure_groups, standing
+from facematch.operations.status import failure_groups, stack_status
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:
-    from facematch.operations.status import Standing
+    from facematch.operations.status import StackStatus
     from functions.matching.images import UploadedImage
     from tests.workflow.conftest import Workflow
 
@@ -300,7 +300,7 @@ def test_dead_letters_are_shown_and_moved_back(workflow: Workflow) -> None:
     assert letters.count() == 0
 
 
-def test_a_story_has_the_steps_with_their_retries_and_the_matches_from_both_sides(
+def test_an_image_history_has_the_steps_with_their_retries_and_the_matches_from_both_sides(
     workflow: Workflow,
 ) -> None:
     first = workflow.upload("Ann_Lee_0001.jpg", workflow.photograph("obama.jpg"))
@@ -309,8 +309,8 @@ def test_a_story_has_the_steps_with_their_retries_and_the_matches_from_both_side
     second = workflow.upload("Bea_Roe_0001.jpg", workflow.photograph("obama2.jpg"))
     workflow.finished(second)
 
-    told = story(workflow.deployment, second.execution_name)
-    from_the_other_side = story(workflow.deployment, "Ann_Lee_0001.jpg")
+    told = image_history(workflow.deployment, second.execution_name)
+    from_the_other_side = image_history(workflow.deployment, "Ann_Lee_0001.jpg")
 
     by_name = {step.name: step for step in told.steps}
     assert "Unavailable" in by_name["SearchFaces"].errors
@@ -334,10 +334,10 @@ def test_failures_are_grouped_by_reason_with_what_to_do(workflow: Workflow) -> N
     assert groups["NOT_JPEG_OR_PNG"].replay == "NONE"
 
 
-def standing_at_rest(workflow: Workflow) -> Standing | None:
+def standing_at_rest(workflow: Workflow) -> StackStatus | None:
     """At two looks in a row: the images of the test before may still be on their way out."""
     for last in (False, True):
-        found = standing(workflow.deployment, since=datetime.now(UTC) - timedelta(minutes=30))
+        found = stack_status(workflow.deployment, since=datetime.now(UTC) - timedelta(minutes=30))
         if found.waiting + found.in_flight + found.running:
             break
         if last:
@@ -351,7 +351,7 @@ def test_the_standing_counts_what_waits_and_what_has_finished(workflow: Workflow
     image = workflow.upload("Ann_Lee_0001.jpg", workflow.photograph("obama.jpg"))
     workflow.finished(image)
 
-    after = standing(workflow.deployment, since=datetime.now(UTC) - timedelta(minutes=30))
+    after = stack_status(workflow.deployment, since=datetime.now(UTC) - timedelta(minutes=30))
 
     assert after.finished["UNIQUE"] == before.finished.get("UNIQUE", 0) + 1
     assert after.started_per_second > 0

@@ -1,4 +1,4 @@
-"""An image's story: what was found from the other side is shown, or the reason why it cannot be."""
+"""The history of an image: what was found from the other side, or why it cannot be shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from facematch.cli import main as cli
 from facematch.cli.options import Where
 from facematch.errors import Unusable
-from facematch.operations.image_history import story
+from facematch.operations.image_history import image_history
 
 from .cloud import IMAGES, deployment_of, own_client
 from .evidence import Album
@@ -64,7 +64,7 @@ def test_what_others_found_is_shown_with_the_rights_that_the_readme_asks_for(
 ) -> None:
     """No s3:GetObject on the images bucket is among them, so S3 answers 403 to HeadObject."""
     bo, ann = found
-    told = story(as_somebody(cloud, "head_object"), "Bo_1.jpg")
+    told = image_history(as_somebody(cloud, "head_object"), "Bo_1.jpg")
     assert told.image == bo
     assert [row["key"] for row in told.seen_by_others] == [ann.key]
 
@@ -97,7 +97,7 @@ def test_what_is_not_there_any_more_is_no_evidence(
         cloud.s3.delete_object(Bucket=IMAGES, Key=key)
     cloud.start(bo)
 
-    assert story(as_somebody(cloud), bo.execution_name).seen_by_others == []
+    assert image_history(as_somebody(cloud), bo.execution_name).seen_by_others == []
 
 
 def test_without_versioning_too(cloud: Cloud) -> None:
@@ -106,7 +106,7 @@ def test_without_versioning_too(cloud: Cloud) -> None:
     bo, ann = album.add("Bo_1.jpg"), album.add("Ann_1.jpg")
     album.report(ann, {bo: 99.5})
 
-    told = story(as_somebody(cloud), "images/Bo_1.jpg")
+    told = image_history(as_somebody(cloud), "images/Bo_1.jpg")
 
     assert told.image == bo
     assert [row["key"] for row in told.seen_by_others] == [ann.key]
@@ -115,4 +115,4 @@ def test_without_versioning_too(cloud: Cloud) -> None:
 @pytest.mark.usefixtures("found")
 def test_a_key_that_begins_another_one_is_not_that_other(cloud: Cloud) -> None:
     with pytest.raises(Unusable, match="no object of that key"):
-        story(as_somebody(cloud), "Bo_1")
+        image_history(as_somebody(cloud), "Bo_1")
