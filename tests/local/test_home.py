@@ -160,7 +160,8 @@ def test_the_folder_is_held_until_the_last_one_that_inherited_it_ends(home: Stat
 def test_the_holder_is_told_while_it_lives_and_never_after(home: StateFolder) -> None:
     """By then its id may be another process's, which a stop would end."""
     wait = (
-        "import sys; from pathlib import Path; from facematch.local.state_folder import StateFolder; "
+        "import sys; from pathlib import Path; "
+        "from facematch.local.state_folder import StateFolder; "
         "file = StateFolder(Path(sys.argv[1])).hold(); print('held', flush=True); input()"
     )
     with home.lock():

@@ -1,7 +1,7 @@
 """What an image uses of AWS, counted at the functions' edges: what `facematch cost` reckons with.
 
 After a change of the functions, ``FACEMATCH_WRITE_USAGE=1`` in front of this test writes the
-figures anew (facematch/costs/usage.json).
+figures anew (facematch/planning/usage.json).
 """
 
 from __future__ import annotations
