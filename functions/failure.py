@@ -19,7 +19,7 @@ from functions.aws.environment import from_environment
 from functions.aws.executions import Executions
 from functions.matching.errors import ImageRejected
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record, lacking
-from functions.matching.images import UploadedImage, image_or_removal
+from functions.matching.images import Subject, UploadedImage, subject_of
 from functions.matching.settings import FailureSettings
 from functions.observability import logger, metrics, working_on
 
@@ -73,7 +73,7 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
     Events come late, and the execution may be redriven or replaced at any moment. So what was
     written is compared with how things stand afterwards, until both agree.
     """
-    recorded: tuple[UploadedImage, Failure, Lacking] | None = None
+    recorded: tuple[Subject, Failure, Lacking] | None = None
     written: dict[str, Any] = {}
     while (found := left_lacking(ended)) != recorded:
         if recorded:
@@ -90,7 +90,7 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
     return told(recorded[1], written, stands=True)
 
 
-def left_lacking(ended: ExecutionEnded) -> tuple[UploadedImage, Failure, Lacking] | None:
+def left_lacking(ended: ExecutionEnded) -> tuple[Subject, Failure, Lacking] | None:
     """Return what the execution leaves lacking now; None when it lacks nothing."""
     execution = executions.describe(ended.execution_arn)
     if execution["status"] not in FailureStatus.__members__:
@@ -99,7 +99,7 @@ def left_lacking(ended: ExecutionEnded) -> tuple[UploadedImage, Failure, Lacking
     if execution.get("error") == ImageRejected.__name__:
         logger.info("recorded by the state machine itself")
         return None
-    image = image_or_removal(json.loads(execution["input"]))
+    image = subject_of(json.loads(execution["input"]))
     working_on(image)
     failure = Failure(
         status=FailureStatus(execution["status"]),

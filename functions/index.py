@@ -76,7 +76,7 @@ def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> tuple[Reg
     try:
         return registers.join(image, [face.face_id for face in indexed.faces], indexed_after=began)
     except Unavailable:
-        registers.release(image, collection, leaving=lambda _: (), forget=False)
+        registers.finish_leaving(image, collection)
         raise
 
 
@@ -88,7 +88,7 @@ def require_still_current(image: UploadedImage) -> None:
     try:
         images.require_current(image)
     except ImageRejected:
-        registers.release(image, collection, leaving=lambda _: [image.digest], forget=True)
+        registers.forget(image, collection, leaving=lambda _: [image.digest])
         raise
 
 
@@ -115,5 +115,5 @@ def release_older_versions(image: UploadedImage, known: Register) -> None:
         if digest != image.digest and entry.face_ids
     }
     if older:
-        faces = registers.release(image, collection, leaving=lambda _: older, forget=False)
+        faces = registers.take_faces_out(image, collection, digests=older)
         metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)

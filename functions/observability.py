@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 
 if TYPE_CHECKING:
-    from functions.matching.images import UploadedImage
+    from functions.matching.images import Subject
 
 # An invocation that has nothing to count, as for a test event, is nothing to warn of.
 warnings.filterwarnings("ignore", "No application metrics to publish")
@@ -22,6 +22,6 @@ logger = Logger(utc=True)
 metrics = Metrics()
 
 
-def working_on(image: UploadedImage) -> None:
+def working_on(image: Subject) -> None:
     """Put the image's digest on every further line of this invocation."""
     logger.set_correlation_id(image.digest)

@@ -44,8 +44,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
             return register.entries
         return {removal.removed_digest} & register.entries.keys() - {current.digest}
 
-    faces = registers.release(
-        removal, collection, leaving=leaving, forget=True, before_forgetting=output.delete_report
+    faces = registers.forget(
+        removal, collection, leaving=leaving, delete_records=output.delete_report
     )
     output.delete_failure(removal)
     metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)

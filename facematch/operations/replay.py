@@ -22,7 +22,7 @@ from facematch.errors import Unusable
 from facematch.stack.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
 from facematch.stack.queues import depth
 from facematch.stack.records import Records
-from functions.matching.images import Removal, UploadedImage
+from functions.matching.images import Subject, subject_of
 from functions.matching.keys import replay_name
 from functions.matching.pace import Pace
 from functions.matching.places import Place
@@ -299,17 +299,7 @@ class Replayer:
                 continue
             if self._executions.described(arn) is not None:
                 continue
-            of_removal = (
-                self._executions.state_machine_of(arn) != self._deployment.state_machine_arn
-            )
-            image = (Removal if of_removal else UploadedImage)(
-                bucket=record["bucket"],
-                key=record["key"],
-                version_id=record["version_id"],
-                etag=record["etag"],
-                size=record["size"],
-                last_modified=datetime.fromisoformat(record["uploaded_at"]),
-            )
+            image = self._subject_of(record)
             if self._has_other_attempt(image):
                 plan.leave_out("another attempt succeeded or still runs")
                 continue
@@ -324,10 +314,24 @@ class Replayer:
                 )
             )
 
+    def _subject_of(self, record: dict[str, Any]) -> Subject:
+        """What a failure record is about."""
+        machine = self._executions.state_machine_of(record["execution_arn"])
+        payload = {
+            "bucket": record["bucket"],
+            "key": record["key"],
+            "versionId": record["version_id"],
+            "eTag": record["etag"],
+            "size": record["size"],
+            "lastModified": record["uploaded_at"],
+            "removed": machine != self._deployment.state_machine_arn,
+        }
+        return subject_of(payload)
+
     def _recorded(self, place: Place) -> Iterator[dict[str, Any]]:
         return self._records.read(list(self._records.keys(place)))
 
-    def _has_other_attempt(self, image: UploadedImage | Removal) -> bool:
+    def _has_other_attempt(self, image: Subject) -> bool:
         """Whether Step Functions knows one; each that ended badly is planned by itself."""
         return any(self._executions.attempts(image.execution_name))
 

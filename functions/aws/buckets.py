@@ -11,7 +11,7 @@ from functions.aws.clients import availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
-from functions.matching.images import UploadedImage, version_id_of
+from functions.matching.images import Subject, UploadedImage, version_id_of
 from functions.matching.places import Place
 from functions.matching.reports import (
     delivery_failure_key,
@@ -148,16 +148,16 @@ class OutputBucket:
             self._delete(record_key(place, day, digest))
 
     def put_failure(
-        self, image: UploadedImage, record: dict[str, Any], lacking: Lacking = Lacking.OUTCOME
+        self, image: Subject, record: dict[str, Any], lacking: Lacking = Lacking.OUTCOME
     ) -> None:
         """Write the failure record, whatever else is there."""
         self._put(_KEYS[lacking](image), [record])
 
-    def delete_failure(self, image: UploadedImage, lacking: Lacking = Lacking.OUTCOME) -> None:
+    def delete_failure(self, image: Subject, lacking: Lacking = Lacking.OUTCOME) -> None:
         """Delete the failure record of an attempt that has succeeded since."""
         self._delete(_KEYS[lacking](image))
 
-    def report(self, image: UploadedImage) -> dict[str, Any] | None:
+    def report(self, image: Subject) -> dict[str, Any] | None:
         """The version's report, of any schema version; None when it has none."""
         body = self._get(report_key(image))
         if body is None:
@@ -165,7 +165,7 @@ class OutputBucket:
         found: dict[str, Any] = json.loads(body)
         return found
 
-    def has_report(self, image: UploadedImage) -> bool:
+    def has_report(self, image: Subject) -> bool:
         """Whether the version has a report."""
         try:
             with availability():

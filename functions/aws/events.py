@@ -181,9 +181,8 @@ def _changed_object(record: S3EventRecord, origin: Origin) -> ObjectCreated | Re
                 version_id=version_id_of(
                     _text(described.version_id) if described.version_id else None
                 ),
-                etag=_text(described["sequencer"]),
-                size=0,
-                last_modified=datetime.fromisoformat(record.event_time).astimezone(UTC),
+                sequencer=_text(described["sequencer"]),
+                removed_at=datetime.fromisoformat(record.event_time).astimezone(UTC),
             )
         return ObjectCreated(
             bucket=_text(record.s3.bucket.name),

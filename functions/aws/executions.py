@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
-    from functions.matching.images import UploadedImage
+    from functions.matching.images import Subject, UploadedImage
 
 
 #: Names that are tried for a version that is to be processed again. They become free after 90 days.
@@ -37,7 +37,7 @@ class Executions:
     def __init__(self, stepfunctions: SFNClient) -> None:
         self._stepfunctions = stepfunctions
 
-    def start(self, image: UploadedImage, state_machine_arn: str, *, attempt: int = 0) -> bool:
+    def start(self, image: Subject, state_machine_arn: str, *, attempt: int = 0) -> bool:
         """Start the version's execution, or a replay of it with the same input.
 
         Parameters

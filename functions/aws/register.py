@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from functions.aws.clients import availability, error_code
 from functions.matching.errors import Unavailable
-from functions.matching.register import Register, register_key
+from functions.matching.register import Entry, Register, register_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from functions.aws.collection import FaceCollection
-    from functions.matching.images import UploadedImage
+    from functions.matching.images import Subject, UploadedImage
 
 ABSENT: Final = frozenset({"404", "NoSuchKey"})
 #: Somebody else wrote between our look and our write (Amazon S3 User Guide, Conditional writes).
@@ -73,30 +73,61 @@ class FaceRegisters:
         )
         return joined, False
 
-    def release(
-        self,
-        image: UploadedImage,
-        collection: FaceCollection,
-        *,
-        leaving: Callable[[Register], Iterable[str]],
-        forget: bool,
-        before_forgetting: Callable[[str, str], None] = lambda _day, _digest: None,
-    ) -> int:
-        """Take the faces of some of the key's versions out of the collection.
-
-        Can be stopped at any point and repeated: what was leaving leaves then. Leaves a register
-        even where there was none: a version that is being indexed just now sees by it that it has
-        to look at the bucket again.
+    def finish_leaving(self, image: UploadedImage, collection: FaceCollection) -> int:
+        """Let the faces leave that were leaving when somebody was stopped.
 
         Parameters
         ----------
         image
             Any version of the key.
+
+        Returns
+        -------
+        int
+            How many faces left.
+        """
+        return self.take_faces_out(image, collection, digests=())
+
+    def take_faces_out(
+        self, image: UploadedImage, collection: FaceCollection, *, digests: Iterable[str]
+    ) -> int:
+        """Take the faces of some of the key's versions out; the versions stay entered.
+
+        Parameters
+        ----------
+        image
+            Any version of the key.
+
+        Returns
+        -------
+        int
+            How many faces left.
+        """
+        marked = self._mark(image, lambda _: digests)
+        left = collection.remove(marked.leaving_faces())
+        self._settle(image, marked, forgotten=set())
+        return left
+
+    def forget(
+        self,
+        image: Subject,
+        collection: FaceCollection,
+        *,
+        leaving: Callable[[Register], Iterable[str]],
+        delete_records: Callable[[str, str], None] = lambda _day, _digest: None,
+    ) -> int:
+        """Take versions of the key out altogether: their faces, their records, their entries.
+
+        Leaves a register even where there was none: a version that is being indexed just now sees
+        by it that it has to look at the bucket again.
+
+        Parameters
+        ----------
+        image
+            Any version of the key, or what left.
         leaving
             Chooses the versions, by their digests, from what the register says now.
-        forget
-            Whether the versions leave altogether, with their records.
-        before_forgetting
+        delete_records
             Deletes the records of a version, given its day and digest.
 
         Returns
@@ -104,23 +135,28 @@ class FaceRegisters:
         int
             How many faces left.
         """
-        marked = self._change(image, lambda register: register.with_leaving(set(leaving(register))))
-        gone = {digest: entry for digest, entry in marked.entries.items() if entry.leaving}
-        if not gone:
-            return 0
+        marked = self._mark(image, leaving)
         left = collection.remove(marked.leaving_faces())
-        if forget:
-            for digest, entry in gone.items():
-                before_forgetting(entry.day, digest)
-        forgotten = set(gone) if forget else set()
-        left_at = time.time()
-        self._change(
-            image,
-            lambda register: register.without_leaving(forget=forgotten, left_at=left_at),
-        )
+        gone = _leaving(marked)
+        for digest, entry in gone.items():
+            delete_records(entry.day, digest)
+        self._settle(image, marked, forgotten=set(gone))
         return left
 
-    def _change(self, image: UploadedImage, change: Callable[[Register], Register]) -> Register:
+    def _mark(self, image: Subject, leaving: Callable[[Register], Iterable[str]]) -> Register:
+        """Enter who leaves, before anything does: whoever is stopped is finished by the next."""
+        return self._change(image, lambda register: register.with_leaving(set(leaving(register))))
+
+    def _settle(self, image: Subject, marked: Register, *, forgotten: set[str]) -> None:
+        """Enter that they have left."""
+        if _leaving(marked):
+            left_at = time.time()
+            self._change(
+                image,
+                lambda register: register.without_leaving(forget=forgotten, left_at=left_at),
+            )
+
+    def _change(self, image: Subject, change: Callable[[Register], Register]) -> Register:
         key = register_key(image.bucket, image.key)
         for _ in range(_ATTEMPTS):
             register, etag = self._read(key)
@@ -156,3 +192,7 @@ class FaceRegisters:
                 return False
             raise
         return True
+
+
+def _leaving(register: Register) -> dict[str, Entry]:
+    return {digest: entry for digest, entry in register.entries.items() if entry.leaving}

@@ -8,16 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching.errors import Reason, Unavailable, rejection_in
-from functions.matching.images import MAX_IMAGE_BYTES, timestamp
+from functions.matching.images import MAX_IMAGE_BYTES, Subject, timestamp
 from functions.matching.keys import name_in
-from functions.matching.reports import image_columns, is_above_threshold
+from functions.matching.reports import is_above_threshold
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Mapping
     from datetime import datetime
-
-    from functions.matching.images import UploadedImage
 
 
 SCHEMA_VERSION: Final = 1
@@ -187,7 +185,7 @@ _BY_STATUS: Final[dict[FailureStatus, tuple[str, str]]] = {
 
 
 def failure_record(
-    image: UploadedImage,
+    image: Subject,
     failure: Failure,
     *,
     name_pattern: re.Pattern[str],
@@ -205,7 +203,7 @@ def failure_record(
         message = f"{image.uri}{undelivered}: {fault}"
     return {
         "schema_version": SCHEMA_VERSION,
-        **image_columns(image),
+        **image.columns,
         "name": name_in(image.key, name_pattern),
         "status": failure.status,
         "reason": (reason if rejected else None) or failure.error or failure.status,

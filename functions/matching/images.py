@@ -16,8 +16,55 @@ MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
 _NAMES_ARE_KEPT: Final = timedelta(days=89)
 
 
+class Subject:
+    """What an execution is about: a version of an object, or its removal."""
+
+    __slots__ = ()
+
+    bucket: str
+    key: str
+
+    @property
+    def digest(self) -> str:
+        """Names the records and the execution; the correlation id of logs."""
+        raise NotImplementedError
+
+    @property
+    def day(self) -> str:
+        """UTC date, as in ``dt=2026-11-22``: the partition of its records."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What every record says of it."""
+        raise NotImplementedError
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON, in S3's own words."""
+        raise NotImplementedError
+
+    @property
+    def uri(self) -> str:
+        """For people; carries the key, so never for a log."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def execution_name(self) -> str:
+        """The same on every delivery, so that a duplicate event starts nothing."""
+        return keys.execution_name(self.key, self.digest)
+
+    @property
+    def execution_input(self) -> str:
+        """Canonical JSON: the same bytes on every delivery.
+
+        StartExecution takes a repeated name for the same execution only when the input is the
+        same too (AWS Step Functions API Reference, StartExecution).
+        """
+        return json.dumps(self.to_payload(), sort_keys=True, separators=(",", ":"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UploadedImage:
+class UploadedImage(Subject):
     """One version of one object in the images bucket.
 
     Attributes
@@ -88,52 +135,100 @@ class UploadedImage:
         return self.last_modified.astimezone(UTC).date().isoformat()
 
     @property
-    def uri(self) -> str:
-        """For people; carries the key, so never for a log."""
-        return f"s3://{self.bucket}/{self.key}"
-
-    @property
-    def execution_name(self) -> str:
-        """The same on every delivery, so that a duplicate event starts nothing."""
-        return keys.execution_name(self.key, self.digest)
-
-    @property
-    def execution_input(self) -> str:
-        """Canonical JSON: the same bytes on every delivery.
-
-        StartExecution takes a repeated name for the same execution only when the input is the
-        same too (AWS Step Functions API Reference, StartExecution).
-        """
-        return json.dumps(self.to_payload(), sort_keys=True, separators=(",", ":"))
+    def columns(self) -> dict[str, Any]:
+        """What every record says of it."""
+        return {
+            "digest": self.digest,
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "etag": self.etag,
+            "size": self.size,
+            "uploaded_at": timestamp(self.last_modified),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Removal(UploadedImage):
+class Removal(Subject):
     """An object version, or a whole object, that left the images bucket.
 
-    It goes the way of an image, in a state machine of its own, and like one it has an execution,
-    and a failure record if that fails. `version_id` is the removed version's or the delete
-    marker's, `etag` the event's sequencer, `last_modified` the time of the event.
+    It has an execution of a state machine of its own, and a failure record if that fails.
+
+    Attributes
+    ----------
+    version_id
+        Of the version that was removed, or of the delete marker that was set; None in a bucket
+        without versioning.
+    sequencer
+        Tells two removals of one key apart (Amazon S3 User Guide, Event message structure).
+    removed_at
+        As the event says, UTC.
     """
+
+    bucket: str
+    key: str
+    version_id: str | None
+    sequencer: str
+    removed_at: datetime
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
-        """Read what `to_payload` wrote."""
-        return super(Removal, cls).from_payload(payload)
+        """Read what `to_payload` wrote.
+
+        Raises
+        ------
+        ValueError
+            When a field is missing or of another type.
+        """
+        told = UploadedImage.from_payload(payload)
+        return cls(
+            bucket=told.bucket,
+            key=told.key,
+            version_id=told.version_id,
+            sequencer=told.etag,
+            removed_at=told.last_modified,
+        )
 
     def to_payload(self) -> dict[str, Any]:
-        """Plain JSON, which tells a removal from an upload."""
-        return {**UploadedImage.to_payload(self), "removed": True}
+        """Plain JSON: that of an image, which every version of the workflow reads, and a mark."""
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "versionId": self.version_id,
+            "eTag": self.sequencer,
+            "size": 0,
+            "lastModified": timestamp(self.removed_at),
+            "removed": True,
+        }
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a failure record says of it, in the columns of an image."""
+        return {
+            "digest": self.digest,
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "etag": self.sequencer,
+            "size": 0,
+            "uploaded_at": timestamp(self.removed_at),
+        }
 
     @property
     def digest(self) -> str:
         """Of the removal: not that of the version which was removed."""
-        return keys.version_digest(self.bucket, self.key, f"removed:{self.version_id or self.etag}")
+        removed = f"removed:{self.version_id or self.sequencer}"
+        return keys.version_digest(self.bucket, self.key, removed)
 
     @property
     def removed_digest(self) -> str:
         """Of the version that was removed, if it was one and not a delete marker that was set."""
         return keys.version_digest(self.bucket, self.key, self.version_id or "")
+
+    @property
+    def day(self) -> str:
+        """UTC date of the removal: the partition of its failure record."""
+        return self.removed_at.astimezone(UTC).date().isoformat()
 
     @property
     def execution_name(self) -> str:
@@ -151,7 +246,7 @@ def version_id_of(said: str | None) -> str | None:
     return None if said in {None, "", "null"} else said
 
 
-def image_or_removal(payload: dict[str, Any]) -> UploadedImage:
+def subject_of(payload: dict[str, Any]) -> Subject:
     """What an execution's input is about."""
     kind = Removal if payload.get("removed") is True else UploadedImage
     return kind.from_payload(payload)

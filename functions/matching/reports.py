@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.decisions import Judgement, Reopened
 from functions.matching.faces import NamesLeftOut
-from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 from functions.matching.places import Place
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
-    from functions.matching.images import UploadedImage
+    from functions.matching.images import Subject, UploadedImage
 
 #: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
 #: that were left out.
@@ -84,22 +83,22 @@ class Verdict:
         return asdict(self)
 
 
-def report_key(image: UploadedImage) -> str:
+def report_key(image: Subject) -> str:
     """Of the version's report in the output bucket."""
     return record_key(Place.REPORTS, image.day, image.digest)
 
 
-def matches_key(image: UploadedImage) -> str:
+def matches_key(image: Subject) -> str:
     """Of the version's match rows in the output bucket."""
     return record_key(Place.MATCHES, image.day, image.digest)
 
 
-def failure_key(image: UploadedImage) -> str:
+def failure_key(image: Subject) -> str:
     """Of the version's failure record in the output bucket."""
     return record_key(Place.FAILURES, image.day, image.digest)
 
 
-def delivery_failure_key(image: UploadedImage) -> str:
+def delivery_failure_key(image: Subject) -> str:
     """Return the key of the record that the version's notification failed."""
     return record_key(Place.DELIVERY_FAILURES, image.day, image.digest)
 
@@ -155,7 +154,7 @@ def report(
     best = max(best_open, searched.best_left_out_similarity)
     return {
         "schema_version": SCHEMA_VERSION,
-        **image_columns(image),
+        **image.columns,
         "name": name,
         "status": outcome(indexed, searched),
         "searched_at": searched.searched_at,
@@ -283,19 +282,6 @@ def json_lines(records: list[dict[str, Any]]) -> bytes:
     return "".join(
         json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records
     ).encode()
-
-
-def image_columns(image: UploadedImage) -> dict[str, Any]:
-    """What every record says of its image."""
-    return {
-        "digest": image.digest,
-        "bucket": image.bucket,
-        "key": image.key,
-        "version_id": image.version_id,
-        "etag": image.etag,
-        "size": image.size,
-        "uploaded_at": timestamp(image.last_modified),
-    }
 
 
 def record_key(place: Place, day: str, digest: str) -> str:

@@ -13,7 +13,7 @@ from facematch.local.rekognition.collections import CollectionStore
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.failures import FailureStatus, Replay
-from functions.matching.images import Removal, UploadedImage, image_or_removal
+from functions.matching.images import Subject, UploadedImage, subject_of
 from functions.matching.keys import external_image_id, key_of
 from functions.matching.matches import pair_id
 from functions.matching.register import Register, register_key
@@ -47,16 +47,18 @@ IDENTITY = {
 }
 
 
-def image_of(record: dict[str, Any]) -> UploadedImage:
+def image_of(record: dict[str, Any]) -> Subject:
     """The object version, or the removal, of which a record tells."""
-    of_removal = "-removal:" in record["execution_arn"]
-    return (Removal if of_removal else UploadedImage)(
-        bucket=record["bucket"],
-        key=record["key"],
-        version_id=record["version_id"],
-        etag=record["etag"],
-        size=record["size"],
-        last_modified=datetime.fromisoformat(record["uploaded_at"]),
+    return subject_of(
+        {
+            "bucket": record["bucket"],
+            "key": record["key"],
+            "versionId": record["version_id"],
+            "eTag": record["etag"],
+            "size": record["size"],
+            "lastModified": record["uploaded_at"],
+            "removed": "-removal:" in record["execution_arn"],
+        }
     )
 
 
@@ -179,7 +181,7 @@ def test_an_execution_s_input_is_the_one_that_a_replay_would_give(
 
     assert len(matching) == 44
     for execution in matching:
-        image = image_or_removal(json.loads(execution["input"]))
+        image = subject_of(json.loads(execution["input"]))
         assert image.execution_input == execution["input"]
         assert execution["name"] in {image.execution_name, f"{image.execution_name}-r1"}
 

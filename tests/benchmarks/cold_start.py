@@ -260,8 +260,8 @@ def memory(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What each handler would take and cost with so much memory, and which size it has.
 
     Lambda gives a share of a processor in proportion to the memory (Invocation.seconds), and bills
-    the initialization too. The waiting is assumed (facematch/planning/usage.json), and so is that this
-    processor is as fast as Lambda's.
+    the initialization too. The waiting is assumed (facematch/planning/usage.json), and so is that
+    this processor is as fast as Lambda's.
     """
     (template,) = synthesised().glob("FaceMatching.template.json")
     stack, usage = Stack.from_template(json.loads(template.read_text())), Usage.load()

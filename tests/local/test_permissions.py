@@ -34,7 +34,7 @@ from facematch.local.keys import AccessKeys
 from facematch.local.rekognition.protocol import OPERATIONS
 from facematch.local.state_folder import StateFolder
 from functions.aws.events import ObjectCreated, Origin, created_message
-from functions.matching.images import Removal, UploadedImage
+from functions.matching.images import Removal, Subject, UploadedImage
 from functions.matching.register import register_key
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.workflow.conftest import WAIT_SCALE, eventually, workflow_on
@@ -306,7 +306,7 @@ class Stage:
         right = Right("notify", "sns:Publish", "<matches>")
         return self._failed("StateMachineArn", self.undelivered, right)
 
-    def _failed(self, machine: str, image: UploadedImage, right: Right) -> str:
+    def _failed(self, machine: str, image: Subject, right: Right) -> str:
         with self.without(right):
             arn = self.workflow.stepfunctions.start_execution(
                 stateMachineArn=self.workflow.deployment.outputs[machine],
@@ -494,9 +494,8 @@ def removal_of(image: UploadedImage) -> Removal:
         bucket=image.bucket,
         key=image.key,
         version_id="the-delete-marker",
-        etag="01",
-        size=0,
-        last_modified=image.last_modified,
+        sequencer="01",
+        removed_at=image.last_modified,
     )
 
 

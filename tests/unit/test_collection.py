@@ -194,9 +194,8 @@ def delete(cloud: Cloud, image: UploadedImage, *, version: bool = False) -> str:
         bucket=IMAGES,
         key=image.key,
         version_id=answer["VersionId"],
-        etag="1",
-        size=0,
-        last_modified=image.last_modified,
+        sequencer="1",
+        removed_at=image.last_modified,
     )
     cloud.run("removal", {"removal": removal.to_payload()})
     return str(answer["VersionId"])

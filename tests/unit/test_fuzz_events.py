@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from functions.aws.events import MessageNotUnderstood, ObjectCreated, changed_objects
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
-from functions.matching.images import Removal, UploadedImage, image_or_removal
+from functions.matching.images import Removal, Subject, UploadedImage, subject_of
 from functions.matching.reports import failure_key, json_lines
 from tests.examples import examples
 
@@ -95,14 +95,14 @@ def carried_through(body: str) -> None:
         assert "Ann_Lee" not in "".join(traceback.format_exception_only(refused))
         assert refused.__context__ is None or refused.__suppress_context__
     for found in understood:
-        image = found if isinstance(found, UploadedImage) else found.as_gone()
+        image = found if isinstance(found, Removal) else found.as_gone()
         assert image.bucket == IMAGES
         assert image.key.startswith("images/")
         assert len(image.key.encode()) <= 1024
         assert EXECUTION_NAME.fullmatch(image.execution_name)
         given_to_execution = image.execution_input
         assert len(given_to_execution) < 32_768
-        again = image_or_removal(json.loads(given_to_execution))
+        again = subject_of(json.loads(given_to_execution))
         assert type(again) is type(image)
         assert again.execution_input == given_to_execution
         assert FAILURE_KEY.fullmatch(failure_key(image))
@@ -110,7 +110,7 @@ def carried_through(body: str) -> None:
         assert -(2**63) <= json.loads(record)["size"] < 2**63
 
 
-def rejected(image: UploadedImage) -> dict[str, Any]:
+def rejected(image: Subject) -> dict[str, Any]:
     cause = json.dumps({"errorMessage": str(ImageRejected(Reason.GONE, image.digest))})
     failure = Failure(
         status=FailureStatus.REJECTED,
@@ -176,6 +176,7 @@ def test_the_longest_key_and_the_largest_object_are_understood() -> None:
     key = "images/" + "é" * 508 + "k"
     event["Records"][0]["s3"]["object"].update(key=key, size=50 * 2**40, versionId="v" * 1024)
     (found,) = changed_objects(json.dumps(event), bucket=IMAGES, prefix="images/")
+    assert isinstance(found, ObjectCreated)
     assert (found.key, found.size) == (key, 50 * 2**40)
 
 

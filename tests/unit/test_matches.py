@@ -96,9 +96,8 @@ def test_an_older_version_that_comes_back_does_not_inherit_the_newer_ones_matche
         bucket=IMAGES,
         key=ANN,
         version_id=newer.version_id,
-        etag="1",
-        size=0,
-        last_modified=newer.last_modified,
+        sequencer="1",
+        removed_at=newer.last_modified,
     )
     cloud.run("removal", {"removal": removal.to_payload()})
 

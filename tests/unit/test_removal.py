@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from functions.aws.events import changed_objects
 from functions.matching.errors import ImageRejected, Unavailable
-from functions.matching.images import Removal, image_or_removal
+from functions.matching.images import Removal, subject_of
 from functions.matching.keys import EXECUTION_NAME_LIMIT, replay_name
 from functions.matching.register import Register, register_key
 from functions.matching.reports import delivery_failure_key, failure_key
@@ -60,9 +60,8 @@ def removal_of(key: str = KEY, version_id: str | None = "marker", sequencer: str
         bucket=IMAGES,
         key=key,
         version_id=version_id,
-        etag=sequencer,
-        size=0,
-        last_modified=IMAGE.last_modified,
+        sequencer=sequencer,
+        removed_at=IMAGE.last_modified,
     )
 
 
@@ -102,7 +101,7 @@ def test_each_removal_starts_one_execution_of_the_removals_state_machine(cloud: 
     assert execution["name"].endswith("-d")
     assert cloud.executions() == []
     described = cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])
-    assert isinstance(image_or_removal(json.loads(described["input"])), Removal)
+    assert isinstance(subject_of(json.loads(described["input"])), Removal)
 
 
 def test_a_removal_takes_as_many_turns_as_the_quota_of_deletefaces_is_smaller(
@@ -129,7 +128,7 @@ def test_a_removal_has_a_name_of_its_own_that_a_replay_fits_into(image: Uploaded
     assert removal.digest != image.digest
     assert removal.removed_digest == image.digest or image.version_id is None
     assert len(replay_name(removal.execution_name, 9999)) <= EXECUTION_NAME_LIMIT
-    assert image_or_removal(json.loads(removal.execution_input)) == removal
+    assert subject_of(json.loads(removal.execution_input)) == removal
 
 
 # --- What leaves ---
