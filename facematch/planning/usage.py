@@ -1,8 +1,8 @@
 """What one image uses of AWS, by the way that it takes through the workflow.
 
 The calls, log lines and metrics stand in ``usage.json``. They were counted at the edges of the
-functions, and are counted again by a test (tests/unit/test_cost_usage.py), so that they are those
-of the code as it is.
+functions, and are counted again by a test (tests/unit/planning/test_cost_usage.py), so that they
+are those of the code as it is.
 """
 
 from __future__ import annotations

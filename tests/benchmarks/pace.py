@@ -3,7 +3,7 @@
 Simulates what a burst of uploads does under Rekognition's quotas, with and without the tap: every
 call of every image, on the settings of the template as it would be deployed now. Each constant says
 what is assumed because AWS does not document it. An independent model, written with simpy, gives
-the same figures (tests/unit/test_pace_benchmark.py).
+the same figures (tests/unit/benchmarks/test_pace.py).
 """
 
 from __future__ import annotations

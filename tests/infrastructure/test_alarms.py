@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.test_metrics import COUNTED
+from tests.unit.functions.test_metrics import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

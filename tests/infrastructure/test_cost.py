@@ -14,7 +14,7 @@ from facematch.planning.prices import PriceList
 from facematch.planning.template import Stack
 from facematch.planning.usage import Usage, Way
 from tests.benchmarks import conditions, costs, pace
-from tests.unit.test_cost import STACK
+from tests.unit.planning.test_cost import STACK
 from workflow.project import PROJECT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from functions.aws.clients import ATTEMPTS
 from functions.matching.settings import QUOTA_SHARE
 from tests.benchmarks.pace import Deployed, Load, run
-from tests.unit.test_pace_benchmark import DEPLOYED
+from tests.unit.benchmarks.test_pace import DEPLOYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

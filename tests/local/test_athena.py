@@ -466,7 +466,7 @@ def rows_that_count(pile: RandomPile) -> list[dict[str, Any]]:
         row
         for row in pile.rows
         if is_evidence(row, pile.current)
-        # What the registers say: tests/unit/test_matches.py.
+        # What the registers say: tests/unit/operations/test_matches.py.
         and row["matched_face_id"] == pile.faces.get(row["matched_key"])
     ]
 

@@ -26,8 +26,7 @@ from functions.aws.buckets import ImagesBucket
 from functions.aws.start_slots import KEY_NAME
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
 from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
-
-from .fake_rekognition import FakeRekognition
+from tests.unit.fake_rekognition import FakeRekognition
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,7 @@ from moto import mock_aws
 
 from functions.aws import clients
 from tests.examples import examples
-
-from .cloud import REGION, Cloud
+from tests.unit.cloud import REGION, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

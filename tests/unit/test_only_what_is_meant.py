@@ -14,14 +14,13 @@ from facematch.errors import Unusable
 from facematch.evidence.folders import EvidenceFolders
 from facematch.local import deploy
 from facematch.operations.backfill import Backfiller
+from tests.unit.cloud import OUTPUT, deployment_of
 from workflow import synthesis as toolkit
-
-from .cloud import OUTPUT, deployment_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .cloud import Cloud
+    from tests.unit.cloud import Cloud
 
 
 def refusal(code: str, status: int, message: str = "no") -> ClientError:

@@ -1,0 +1,142 @@
+"""What the evidence page is made of, written by the code that the workflow runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from functions.matching.decisions import Decided, Decision, decision_key
+from functions.matching.errors import Reason
+from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
+from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.images import timestamp
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
+from functions.matching.reports import failure_key, match_rows, matches_key, report, report_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from functions.matching.images import UploadedImage
+    from tests.unit.cloud import Cloud
+
+NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+
+
+class Album:
+    """Photographs with one face each, and what the workflow would write of them."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    def add(self, key: str, content: bytes = b"a photograph") -> UploadedImage:
+        return self.cloud.upload(f"images/{key}", content)
+
+    def report(
+        self,
+        image: UploadedImage,
+        matches: Mapping[UploadedImage, float] | None = None,
+        *,
+        faces: int = 1,
+        ago: timedelta = timedelta(0),
+        name: str | None = None,
+        left_out: int = 0,
+        names_left_out: int = 0,
+        more_names_possible: bool = False,
+    ) -> None:
+        """Write the image's report and match rows, by the code that the workflow runs."""
+        written = report(
+            image,
+            IndexedFaces(
+                faces=tuple(
+                    Face(
+                        face_id=face_of(image) if n == 0 else f"{face_of(image)}-{n}",
+                        box=box_of(image),
+                        confidence=99,
+                        brightness=50,
+                        sharpness=50,
+                    )
+                    for n in range(faces)
+                ),
+                unindexed=(),
+                face_model_version="7.0",
+            ),
+            SearchResult(
+                matches=tuple(
+                    Match(
+                        searched_face_id=face_of(image),
+                        face_id=face_of(other),
+                        key=other.key,
+                        name=name_of(other),
+                        similarity=similarity,
+                        box=box_of(other),
+                    )
+                    for other, similarity in (matches or {}).items()
+                ),
+                left_out=left_out,
+                names_left_out=names_left_out,
+                more_names_possible=more_names_possible,
+                same_name=0,
+                unattributed=0,
+                searched_at=timestamp(datetime.now(UTC) - ago),
+            ),
+            name=name or name_of(image),
+            search_threshold=80,
+            notify_threshold=99,
+            execution_arn="arn",
+        )
+        self.cloud.write(report_key(image), written)
+        if rows := match_rows(written):
+            self.cloud.write(matches_key(image), *rows)
+
+    def fail(
+        self,
+        image: UploadedImage,
+        status: FailureStatus,
+        error: str | None = None,
+        *,
+        reason: Reason = Reason.NOT_JPEG_OR_PNG,
+        execution_arn: str = "arn",
+    ) -> None:
+        rejected = status is FailureStatus.REJECTED
+        failure = Failure(
+            status=status,
+            step="IndexFaces",
+            error=error,
+            cause=json.dumps({"errorMessage": reason}) if rejected else None,
+            execution_arn=execution_arn,
+            failed_at=datetime.now(UTC),
+        )
+        self.cloud.write(
+            failure_key(image), failure_record(image, failure, name_pattern=NAME_PATTERN)
+        )
+
+    def decide(
+        self, names: tuple[str, str], decided: Decided, similarity: float, *seen: UploadedImage
+    ) -> None:
+        decision = Decision(
+            name_a=names[0],
+            name_b=names[1],
+            decision=decided,
+            note="looked twice",
+            decided_by="Pat",
+            decided_at=datetime(2026, 1, 2, tzinfo=UTC),
+            similarity=similarity,
+            face_ids=frozenset(face_of(image) for image in seen),
+        )
+        self.cloud.write(decision_key(*names), decision.to_record(imported_at=datetime.now(UTC)))
+
+
+def name_of(image: UploadedImage) -> str:
+    name = name_in(image.key, NAME_PATTERN)
+    assert name
+    return name
+
+
+def face_of(image: UploadedImage) -> str:
+    return f"face-{image.digest}"
+
+
+def box_of(image: UploadedImage) -> Box:
+    """Another one for each photograph."""
+    return Box(int(image.digest[:4], 16) / 2**17, 0.2, 0.3, 0.4)

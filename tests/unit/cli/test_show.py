@@ -1,0 +1,66 @@
+"""What `facematch show` says of a report that leaves names out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from facematch.cli.main import app
+from facematch.cli.options import Where
+from functions.matching.reports import report_key
+from tests.pile import as_version_1
+from tests.unit.cloud import deployment_of
+from tests.unit.fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from functions.matching.images import UploadedImage
+    from tests.unit.cloud import Cloud
+
+
+@pytest.fixture
+def image(cloud: Cloud) -> UploadedImage:
+    """A photograph that looks like three names, of which its report lists one."""
+    cloud.handler("search", MAX_MATCHES="1")
+    for angle in (1, 2, 3):
+        cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
+    made = cloud.upload("images/Ann Lee_1.jpg", photograph(0))
+    cloud.run("report", cloud.report_event(made))
+    return made
+
+
+def shown(cloud: Cloud, image: UploadedImage) -> str:
+    removals = cloud.removal_state_machine_arn
+    deployment = deployment_of(cloud, RemovalStateMachineArn=removals)
+    with patch.object(Where, "deployment", lambda _: deployment):
+        result = CliRunner().invoke(app, ["show", image.key])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_names_that_the_report_leaves_out_are_said_with_the_command_to_search_again(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    said = shown(cloud, image)
+
+    assert "looks like 2 more names than its report lists, by 99.93 % at most" in said
+    assert "facematch backfill --again --prefix 'images/Ann Lee_1.jpg'" in said
+
+
+def test_a_report_of_an_earlier_version_that_left_matches_out_may_lack_names(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    (report,) = cloud.records(report_key(image)) or []
+    cloud.write(report_key(image), json.loads(json.dumps(as_version_1(report))))
+
+    assert "may look like more names than its report lists" in shown(cloud, image)
+
+
+def test_a_complete_report_says_nothing_of_names_left_out(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    cloud.run("report", cloud.report_event(image))
+
+    assert "than its report lists" not in shown(cloud, image)

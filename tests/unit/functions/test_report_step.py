@@ -1,0 +1,401 @@
+"""The report step: what is written, what is removed, and by which threshold it is judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import time as time_of_day
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.aws.parameters import CACHE_SECONDS
+from functions.matching.decisions import Decided, Decision, decision_key, names_digest
+from functions.matching.errors import Unavailable
+from functions.matching.images import UploadedImage
+from functions.matching.reports import delivery_failure_key, failure_key
+from tests.unit.cloud import COLLECTION, OUTPUT, THRESHOLD_PARAMETER
+from tests.unit.fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from tests.unit.cloud import Cloud
+
+
+@pytest.fixture
+def image(cloud: Cloud) -> UploadedImage:
+    """An image of Ann whose face is there as Bo's (99.6 %) and as Cy's (94 %)."""
+    cloud.index(cloud.upload("images/Bo_1.jpg", photograph(5)))
+    cloud.index(cloud.upload("images/Cy_1.jpg", photograph(20)))
+    return cloud.upload("images/Ann_1.jpg", photograph(0))
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The clock of the parameter's cache, to be set forward, seconds."""
+    forward = {"seconds": 0.0}
+    clock = SimpleNamespace(time=lambda: time_of_day() + forward["seconds"])
+    monkeypatch.setattr("functions.aws.parameters.time", clock)
+    return forward
+
+
+def test_a_match_is_reported_with_its_evidence_and_a_row_each(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    report = cloud.report(image)
+    rows = cloud.rows(image)
+    assert report
+    assert (report["status"], report["name"], report["key"]) == ("MATCHED", "Ann", image.key)
+    assert report["execution_arn"] == event["execution_arn"]
+    assert [match["name"] for match in report["faces"][0]["matches"]] == ["Bo", "Cy"]
+    assert [(row["name"], row["matched_name"]) for row in rows] == [("Ann", "Bo"), ("Ann", "Cy")]
+    assert rows[0]["similarity"] == report["best_similarity"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "above"), [("99", True), ("99.61", True), ("99.9", False), ("100", False)]
+)
+def test_the_verdict_carries_the_numbers_that_the_choice_compares(
+    cloud: Cloud, image: UploadedImage, threshold: str, *, above: bool
+) -> None:
+    cloud.set_threshold(threshold)
+    verdict = cloud.run("report", cloud.report_event(image))
+    report = cloud.report(image)
+    assert report
+    assert verdict == {
+        "status": "MATCHED",
+        "best_similarity": report["best_similarity"],
+        "best_open_similarity": report["best_open_similarity"],
+        "notify_similarity": report["best_open_similarity"],
+        "silenced": [],
+        "reopened": [],
+        "notify_threshold": float(threshold),
+        "above_threshold": above,
+        "report_bucket": OUTPUT,
+        "report_key": f"reports/dt={image.day}/{image.digest}.json",
+    }
+    assert (report["above_threshold"], report["notify_threshold"]) == (above, float(threshold))
+
+
+@pytest.mark.parametrize(("photo", "status"), [((90,), "UNIQUE"), ((), "NO_FACE")])
+def test_without_a_match_there_is_a_report_and_no_row(
+    cloud: Cloud, photo: tuple[float, ...], status: str
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(*photo))
+    verdict = cloud.run("report", cloud.report_event(image))
+    report = cloud.report(image)
+    assert report
+    assert report["status"] == verdict["status"] == status
+    assert verdict["best_similarity"] == 0
+    assert verdict["above_threshold"] is False
+    assert cloud.rows(image) == []
+
+
+def test_a_report_removes_the_failure_record_of_its_version_only(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    other = cloud.upload("images/Dee_1.jpg", photograph(180))
+    for failed in (image, other):
+        cloud.write(failure_key(failed), {"status": "FAILED"})
+    cloud.run("report", cloud.report_event(image))
+    assert cloud.failure(image) is None
+    assert cloud.failure(other) == {"status": "FAILED"}
+
+
+def test_a_new_attempt_removes_the_record_of_a_notification_that_failed(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.write(delivery_failure_key(image), {"status": "FAILED"})
+    cloud.run("report", {**event, "execution_arn": f"{event['execution_arn']}-r1"})
+    assert cloud.delivery_failure(image) is None
+
+
+def test_a_replay_writes_the_same_objects_again(cloud: Cloud, image: UploadedImage) -> None:
+    event = cloud.report_event(image)
+
+    def objects() -> dict[str, Any]:
+        listed = cloud.s3.list_objects_v2(Bucket=OUTPUT)["Contents"]
+        return {i["Key"]: i["ETag"] for i in listed if not i["Key"].startswith("indexed/")}
+
+    cloud.run("report", event)
+    before = objects()
+    cloud.run("report", event)
+    assert objects() == before
+    assert len(before) == 2
+
+
+def test_a_replay_that_finds_no_match_any_more_removes_the_rows(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    nothing = {**event["search"], "matches": [], "best_similarity": 0}
+    cloud.run("report", {**event, "search": nothing})
+    report = cloud.report(image)
+    assert report
+    assert report["status"] == "UNIQUE"
+    assert cloud.rows(image) == []
+
+
+def test_rows_are_there_before_the_report_and_the_failure_goes_last(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.write(failure_key(image), {"status": "FAILED"})
+    cloud.meanwhile("PutObject", lambda: None)
+    cloud.fail_next("PutObject", "503", status=503)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+    assert cloud.rows(image)
+    assert cloud.report(image) is None
+    assert cloud.failure(image)
+
+
+def test_a_throttled_s3_is_unavailable_and_the_retry_completes_the_report(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("PutObject", "SlowDown", status=503)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+    cloud.run("report", event)
+    assert cloud.report(image)
+    assert len(cloud.rows(image)) == 2
+
+
+@pytest.mark.parametrize("value", ["0.99", "abc", "101", "79.9", "nan", "99,5", "-1", "inf"])
+def test_an_impossible_threshold_is_unavailable_until_it_is_set_right(
+    cloud: Cloud, image: UploadedImage, value: str
+) -> None:
+    cloud.set_threshold(value)
+    event = cloud.report_event(image)
+    with pytest.raises(Unavailable) as raised:
+        cloud.run("report", event)
+    assert repr(value) in str(raised.value)
+    assert THRESHOLD_PARAMETER in str(raised.value)
+    assert cloud.report(image) is None
+    cloud.set_threshold("99.5")
+    assert cloud.run("report", event)["notify_threshold"] == 99.5
+
+
+def test_a_missing_threshold_is_unavailable_until_it_is_there(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.ssm.delete_parameter(Name=THRESHOLD_PARAMETER)
+    event = cloud.report_event(image)
+    with pytest.raises(Unavailable, match=THRESHOLD_PARAMETER):
+        cloud.run("report", event)
+    cloud.set_threshold("99.5")
+    assert cloud.run("report", event)["notify_threshold"] == 99.5
+
+
+def test_a_throttled_parameter_store_is_unavailable(cloud: Cloud, image: UploadedImage) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("GetParameter", "ThrottlingException")
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+
+
+def test_a_changed_threshold_is_noticed_after_the_cache_time_and_not_asked_for_before(
+    cloud: Cloud, image: UploadedImage, time: dict[str, float]
+) -> None:
+    event = cloud.report_event(image)
+    assert cloud.run("report", event)["notify_threshold"] == 99
+    cloud.set_threshold("95")
+    time["seconds"] = CACHE_SECONDS - 5
+    assert cloud.run("report", event)["notify_threshold"] == 99
+    time["seconds"] = CACHE_SECONDS + 5
+    assert cloud.run("report", event)["notify_threshold"] == 95
+
+
+def test_a_threshold_that_becomes_impossible_is_noticed_too(
+    cloud: Cloud, image: UploadedImage, time: dict[str, float]
+) -> None:
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    cloud.set_threshold("0.99")
+    time["seconds"] = CACHE_SECONDS + 5
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+
+
+# --- What people decided ---
+
+
+def decide(
+    cloud: Cloud, name: str, other: str, decided: Decided, similarity: float, *face_ids: str
+) -> None:
+    decision = Decision(
+        name_a=min(name, other),
+        name_b=max(name, other),
+        decision=decided,
+        note="",
+        decided_by="Rea Viewer",
+        decided_at=datetime(2026, 11, 20, tzinfo=UTC),
+        similarity=similarity,
+        face_ids=frozenset(face_ids),
+    )
+    cloud.write(decision_key(name, other), decision.to_record(imported_at=datetime.now(UTC)))
+
+
+def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    seen = best["face_id"], best["searched_face_id"]
+    decide(cloud, "Bo", "Ann", Decided.DIFFERENT_PEOPLE, best["similarity"], *seen)
+
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
+    assert (report["above_threshold"], report["silenced_names"]) == (False, ["Bo"])
+    assert verdict["above_threshold"] is False
+    # Cy is left: below the threshold.
+    assert 80 < verdict["best_open_similarity"] < verdict["notify_threshold"]
+    assert [r["matched_name"] for r in cloud.rows(image)] == ["Bo", "Cy"]
+
+
+def test_another_pair_above_the_threshold_still_notifies(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.set_threshold("90")
+    event = cloud.report_event(image)
+    best, second = event["search"]["matches"]
+    seen = best["face_id"], best["searched_face_id"]
+    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, 100, *seen)
+
+    verdict = cloud.run("report", event)
+    assert verdict["above_threshold"] is True
+    assert verdict["best_open_similarity"] == second["similarity"]
+    assert verdict["silenced"] == [names_digest("Ann", "Bo")]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "face_ids", "why"),
+    [(99.0, 2, "HIGHER_SIMILARITY"), (100.0, 1, "NEW_PHOTOGRAPH")],
+)
+def test_stronger_evidence_opens_a_pair_again(
+    cloud: Cloud, image: UploadedImage, similarity: float, face_ids: int, why: str
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    seen = (best["face_id"], best["searched_face_id"])[:face_ids]
+    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, similarity, *seen)
+
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["above_threshold"], report["reopened_names"]) == (True, ["Bo"])
+    (reopened,) = verdict["reopened"]
+    assert (reopened["name"], reopened["why"]) == ("Bo", [why])
+    assert verdict["best_open_similarity"] == best["similarity"]
+
+
+@pytest.mark.parametrize("decided", [Decided.SAME_PERSON, Decided.UNSURE, Decided.UNDECIDED])
+def test_any_other_decision_silences_nothing(
+    cloud: Cloud, image: UploadedImage, decided: Decided
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    decide(cloud, "Ann", "Bo", decided, 100, best["face_id"], best["searched_face_id"])
+    assert cloud.run("report", event)["above_threshold"] is True
+
+
+def test_a_broken_decision_stops_the_step_and_names_nobody(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.write(decision_key("Ann", "Bo"), {"name_a": "Ann", "name_b": "Bo", "decision": "?"})
+    event = cloud.report_event(image)
+    with pytest.raises(ValueError, match="redrive") as raised:
+        cloud.run("report", event)
+    assert names_digest("Ann", "Bo") in str(raised.value)
+    assert "Ann" not in str(raised.value)
+    assert cloud.report(image) is None
+    decide(cloud, "Ann", "Bo", Decided.UNSURE, 100, "a")
+    assert cloud.run("report", event)["above_threshold"] is True
+
+
+def test_decisions_that_cannot_be_read_now_are_unavailable(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    cloud.fail_next("GetObject", "SlowDown", status=503, times=2)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+
+
+def test_a_name_that_was_left_out_notifies_though_every_listed_one_was_decided_against(
+    cloud: Cloud,
+) -> None:
+    cloud.handler("search", MAX_MATCHES="2")
+    for angle in (1, 2, 3):
+        cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
+    event = cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
+    for listed in event["search"]["matches"]:
+        seen = listed["face_id"], listed["searched_face_id"]
+        decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *seen)
+
+    verdict = cloud.run("report", event)
+    (report,) = cloud.records(verdict["report_key"]) or []
+    assert report["silenced_names"] == ["P1", "P2"]
+    assert report["best_open_similarity"] == verdict["best_open_similarity"] == 0
+    assert (report["names_left_out"], report["more_names_possible"]) == (1, False)
+    assert report["best_left_out_similarity"] == pytest.approx(99.86, abs=0.01)
+    assert verdict["notify_similarity"] == report["best_left_out_similarity"]
+    assert report["above_threshold"] is verdict["above_threshold"] is True
+    image = UploadedImage.from_payload(event["image"])
+    assert [row["names_left_out"] for row in cloud.rows(image)] == [1, 1]
+
+
+def test_a_name_that_was_left_out_below_the_threshold_notifies_nobody_and_is_said(
+    cloud: Cloud,
+) -> None:
+    cloud.handler("search", MAX_MATCHES="1")
+    for angle in (15, 20):
+        cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
+    verdict = cloud.run(
+        "report", cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
+    )
+    (report,) = cloud.records(verdict["report_key"]) or []
+    assert (report["status"], report["names_left_out"]) == ("MATCHED", 1)
+    assert report["best_left_out_similarity"] == pytest.approx(93.97, abs=0.01)
+    assert report["above_threshold"] is verdict["above_threshold"] is False
+
+
+def test_an_image_whose_search_may_lack_faces_is_never_unique_and_notifies(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    indexed = cloud.index(image)
+    cloud.rekognition.copy_faces(COLLECTION, "images::Ann_2.jpg", angle=3, count=4096)
+    event = {
+        "image": image.to_payload(),
+        "index": indexed,
+        "search": cloud.search(image, indexed),
+        "execution_arn": cloud.execution_arn(image),
+    }
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["status"], report["other_name_matches"]) == ("MATCHED", 0)
+    assert (report["names_left_out"], report["more_names_possible"]) == (0, True)
+    assert verdict["best_open_similarity"] == 0
+    assert verdict["notify_similarity"] == pytest.approx(99.86, abs=0.01)
+    assert verdict["above_threshold"] is True
+
+
+def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    event = cloud.report_event(image)
+    second = event["search"]["matches"][1]
+    assert second["name"] == "Cy"
+    seen = second["face_id"], second["searched_face_id"]
+    decide(cloud, "Ann", "Cy", Decided.DIFFERENT_PEOPLE, second["similarity"], *seen)
+    verdict = cloud.run("report", event)
+    report = cloud.report(image)
+    assert report
+    assert (report["silenced_names"], verdict["silenced"]) == ([], [])
+    assert verdict["above_threshold"] is True

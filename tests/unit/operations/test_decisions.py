@@ -1,0 +1,394 @@
+"""Decisions about pairs of names: when a pair opens again, and what can be imported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facematch.errors import Actionable
+from facematch.files.spreadsheets import guarded
+from facematch.operations.decisions import (
+    COLUMNS,
+    NotDecisions,
+    decisions_in,
+    import_decisions,
+    read_decisions,
+)
+from facematch.operations.matches import paired
+from facematch.stack.deployment import Deployment
+from functions.matching.decisions import (
+    DECIDED_BY_LIMIT,
+    NOTE_LIMIT,
+    Decided,
+    Decision,
+    NewEvidence,
+    Standing,
+    decision_key,
+    judgement,
+    standing,
+)
+from tests.unit.cloud import OUTPUT, own_client
+from tests.unit.functions.matching.test_notifications import match
+from tests.unit.operations.test_pairs import row
+from tests.unit.strategies import awkward, texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cloud import Cloud
+
+DECIDED_AT = datetime(2026, 1, 20, 9, tzinfo=UTC)
+DIFFERENT = Decision(
+    name_a="Ann",
+    name_b="Bo",
+    decision=Decided.DIFFERENT_PEOPLE,
+    note="brothers",
+    decided_by="Rea Viewer",
+    decided_at=DECIDED_AT,
+    similarity=99.5,
+    face_ids=frozenset({"a1", "b1"}),
+)
+NAMES = (texts | awkward).filter(lambda name: bool(name.strip()))
+
+
+def exported(decision: Decision) -> dict[str, Any]:
+    """The decision as the page exports it."""
+    record = decision.to_record(imported_at=DECIDED_AT)
+    return {column: record[column] for column in COLUMNS}
+
+
+@given(one=NAMES, other=NAMES)
+def test_a_pair_has_one_decision_whichever_name_comes_first(one: str, other: str) -> None:
+    assert decision_key(one, other) == decision_key(other, one)
+    third = one + other + "x"
+    assert decision_key(one, other) != decision_key(one, third)
+
+
+@given(
+    decision=st.builds(
+        Decision,
+        name_a=NAMES,
+        name_b=NAMES,
+        decision=st.sampled_from(Decided),
+        note=texts.map(lambda text: text[:NOTE_LIMIT]),
+        decided_by=NAMES.map(lambda text: text[:DECIDED_BY_LIMIT]).filter(str.strip),
+        decided_at=st.just(DECIDED_AT),
+        similarity=st.floats(0, 100),
+        face_ids=st.frozensets(st.uuids().map(str), min_size=1, max_size=5),
+    ).filter(lambda decision: decision.name_a < decision.name_b)
+)
+def test_a_decision_comes_back_from_its_record(decision: Decision) -> None:
+    record = json.loads(json.dumps(decision.to_record(imported_at=DECIDED_AT)))
+    assert Decision.from_record(record) == decision
+    swapped = {**record, "name_a": record["name_b"], "name_b": record["name_a"]}
+    assert Decision.from_record(swapped) == decision
+
+
+# --- Standing ---
+
+
+@pytest.mark.parametrize(
+    ("similarity", "face_ids", "why"),
+    [
+        (99.5, {"a1", "b1"}, []),
+        (99.1, {"a1", "b1"}, []),
+        (99.5, {"a1"}, []),
+        (99.504, {"a1", "b1"}, []),  # people see two places
+        (99.51, {"a1", "b1"}, ["HIGHER_SIMILARITY"]),
+        (99.1, {"a1", "b2"}, ["NEW_PHOTOGRAPH"]),
+        (99.9, {"a2", "b1"}, ["HIGHER_SIMILARITY", "NEW_PHOTOGRAPH"]),
+    ],
+)
+def test_different_people_are_open_again_on_stronger_evidence_only(
+    similarity: float, face_ids: set[str], why: list[str]
+) -> None:
+    stands = standing(DIFFERENT, similarity=similarity, face_ids=face_ids)
+    assert stands == (Standing.REOPENED if why else Standing.DIFFERENT_PEOPLE, tuple(why))
+
+
+@pytest.mark.parametrize("decided", [Decided.SAME_PERSON, Decided.UNSURE, Decided.UNDECIDED])
+def test_what_silences_nothing_does_not_open_again(decided: Decided) -> None:
+    decision = replace(DIFFERENT, decision=decided)
+    assert standing(decision, similarity=100, face_ids={"new"}) == (Standing(decided), ())
+    judged = judgement([match("Bo", 99.9)], {"Bo": decision})
+    assert (judged.silenced_names, judged.reopened) == ((), ())
+
+
+def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -> None:
+    seen = replace(DIFFERENT, face_ids=frozenset({"mine", "b1"}))
+    found = [
+        match("Bo", 99.5, face="b1"),
+        match("Cy", 99.4, face="c1"),
+        match("Cy", 99.2, face="c2"),
+        match("Di", 99.9, face="d1"),
+    ]
+    judged = judgement(found, {"Bo": seen, "Cy": replace(seen, face_ids=frozenset({"mine", "c1"}))})
+    assert judged.silenced_names == ("Bo",)
+    (reopened,) = judged.reopened
+    assert (reopened.name, reopened.why) == ("Cy", (NewEvidence.NEW_PHOTOGRAPH,))
+    assert (reopened.decided_by, reopened.decided_at) == ("Rea Viewer", "2026-01-20T09:00:00.000Z")
+
+
+def test_pairs_of_names_stand_as_they_were_decided() -> None:
+    rows = [row("Ann_1", "Bo_1", 99.5), row("Ann_1", "Cy_1", 99.0)]
+    seen = frozenset({"face of Ann_1", "face of Bo_1"})
+    (bo, cy) = paired(rows, {("Ann", "Bo"): replace(DIFFERENT, face_ids=seen)})
+    assert (bo.standing, bo.note, bo.is_open) == ("DIFFERENT_PEOPLE", "brothers", False)
+    assert (cy.standing, cy.decided_by, cy.is_open) == ("UNDECIDED", None, True)
+
+    (bo, _) = paired(rows, {("Ann", "Bo"): replace(DIFFERENT, face_ids=frozenset({"another"}))})
+    assert (bo.standing, bo.why, bo.is_open) == ("REOPENED", ("NEW_PHOTOGRAPH",), True)
+
+
+# --- Import ---
+
+
+@pytest.fixture
+def deployment(cloud: Cloud) -> Deployment:  # noqa: ARG001 - its buckets
+    return Deployment(
+        stack_name="FaceMatching",
+        local=False,
+        outputs={"OutputBucket": OUTPUT},
+        make_client=own_client,
+    )
+
+
+def json_file(folder: Path, *decisions: dict[str, Any], stack: str = "FaceMatching") -> Path:
+    file = folder / "decisions.json"
+    file.write_text(json.dumps({"schema": 1, "stack": stack, "decisions": list(decisions)}))
+    return file
+
+
+def csv_file(folder: Path, *rows: dict[str, Any]) -> Path:
+    """As a spreadsheet saves it: quotes doubled, lines ended by CR LF, a mark at the beginning."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    for given_row in rows:
+        writer.writerow({**given_row, "face_ids": " ".join(given_row["face_ids"])})
+    file = folder / "decisions.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + text.getvalue().encode())
+    return file
+
+
+def imported(deployment: Deployment, file: Path) -> list[str]:
+    decisions = decisions_in(file, stack_name="FaceMatching")
+    return [what for _, what in import_decisions(deployment, decisions)]
+
+
+def test_what_was_exported_is_imported_and_read_back(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+    (record,) = cloud.records(decision_key("Bo", "Ann")) or []
+    assert record["names_digest"] in decision_key("Ann", "Bo")
+
+
+@pytest.mark.parametrize(
+    "awkward_text",
+    [
+        *('=HYPERLINK("http://x","y")', "'=1+1", "' quoted", "-1", 'a "b", c\r\nd', "\u202eback"),
+        *("@x", "Ann;=1+1", 'Bo\t"=1"', "\t\t-1", ";'=1"),
+    ],
+)
+def test_csv_gives_back_what_a_spreadsheet_must_not_run(
+    deployment: Deployment, tmp_path: Path, awkward_text: str
+) -> None:
+    decision = replace(DIFFERENT, name_b=f"{awkward_text}", note=awkward_text)
+    if decision.name_a > decision.name_b:
+        decision = replace(decision, name_a=decision.name_b, name_b=decision.name_a)
+    cells = {
+        column: guarded(text) if isinstance(text, str) else text
+        for column, text in exported(decision).items()
+        if text != ""
+    }
+    imported(deployment, csv_file(tmp_path, cells))
+    assert list(read_decisions(deployment).values()) == [decision]
+
+
+def test_importing_again_changes_nothing(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    file = json_file(tmp_path, exported(DIFFERENT))
+    imported(deployment, file)
+    before = cloud.records(decision_key("Ann", "Bo"))
+    assert imported(deployment, file) == ["unchanged"]
+    assert cloud.records(decision_key("Ann", "Bo")) == before
+
+
+def test_a_newer_decision_stays_whatever_comes_later(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    newer = replace(
+        DIFFERENT, decision=Decided.SAME_PERSON, decided_at=DECIDED_AT + timedelta(seconds=1)
+    )
+    assert imported(deployment, json_file(tmp_path, exported(newer), exported(DIFFERENT))) == [
+        "imported"
+    ]
+    old = json_file(tmp_path, exported(DIFFERENT))
+    assert imported(deployment, old) == ["older than what is there"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): newer}
+
+
+def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    newer = replace(DIFFERENT, note="mine", decided_at=DECIDED_AT + timedelta(hours=1))
+    s3 = own_client("s3")
+
+    class Racing:
+        """Lets another import write between our look and our write."""
+
+        exceptions = s3.exceptions
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def put_object(self, **request: Any) -> Any:
+            if cloud.records(request["Key"]) is None:
+                cloud.write(request["Key"], newer.to_record(imported_at=DECIDED_AT))
+            return s3.put_object(**request)
+
+    racing = replace(deployment, make_client=lambda _: Racing())
+    file = json_file(tmp_path, exported(DIFFERENT))
+    assert imported(racing, file) == ["older than what is there"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): newer}
+
+
+def test_a_decision_that_is_forgotten_between_look_and_write_does_not_stop_an_import(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    older = replace(DIFFERENT, note="before", decided_at=DECIDED_AT - timedelta(hours=1))
+    imported(deployment, json_file(tmp_path, exported(older)))
+    s3 = own_client("s3")
+
+    class Forgetful:
+        """S3, while somebody deletes the decision: a conditional write then answers NoSuchKey."""
+
+        exceptions = s3.exceptions
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def put_object(self, **request: Any) -> Any:
+            if "IfMatch" in request:
+                s3.delete_object(Bucket=request["Bucket"], Key=request["Key"])
+                response: Any = {"Error": {"Code": "NoSuchKey"}}
+                raise ClientError(response, "PutObject")
+            return s3.put_object(**request)
+
+    forgetful = replace(deployment, make_client=lambda _: Forgetful())
+    file = json_file(tmp_path, exported(DIFFERENT))
+    assert imported(forgetful, file) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+
+
+def test_of_two_decisions_of_one_moment_the_one_that_is_imported_last_counts(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    imported(deployment, json_file(tmp_path, exported(DIFFERENT)))
+    same = replace(DIFFERENT, decision=Decided.SAME_PERSON)
+    assert imported(deployment, json_file(tmp_path, exported(same))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): same}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"decision": "GUILTY"}, "decision is 'GUILTY'"),
+        ({"decided_by": " "}, "decided_by is missing"),
+        ({"decided_at": "yesterday"}, "decided_at is not a time"),
+        ({"decided_at": "2026-01-20T09:00:00"}, "decided_at is not a time"),
+        (
+            {"decided_at": "2099-01-01T00:00:00Z"},
+            "decided_at is 2099-01-01T00:00:00.000Z, and now it is 20",
+        ),
+        ({"similarity": "99"}, "similarity is not a number"),
+        ({"similarity": float("nan")}, "similarity is not a number"),
+        ({"similarity": True}, "similarity is not a number"),
+        ({"face_ids": []}, "face_ids is not a list"),
+        ({"face_ids": "a1"}, "face_ids is not a list"),
+        ({"name_b": "Ann"}, "name_a and name_b are the same"),
+        ({"name_a": None}, "name_a is missing"),
+        ({"note": "x" * (NOTE_LIMIT + 1)}, "note has 2,001 characters"),
+        ({"note": 1}, "note is missing"),
+        ({"name_a": "\ud800x"}, "name_a holds half of a character"),
+        ({"note": "\udfff"}, "note holds half of a character"),
+        ({"face_ids": ["a1", "\udc80"]}, "face_ids holds half of a character"),
+    ],
+)
+def test_one_impossible_decision_and_none_is_imported(
+    deployment: Deployment, tmp_path: Path, change: dict[str, Any], complaint: str
+) -> None:
+    other = {**exported(DIFFERENT), "name_b": "Cy"}
+    file = json_file(tmp_path, other, {**exported(DIFFERENT), **change})
+    with pytest.raises(NotDecisions) as raised:
+        imported(deployment, file)
+    assert f"decision 2: {complaint}" in str(raised.value)
+    assert read_decisions(deployment) == {}
+
+
+def test_a_clock_may_be_a_day_fast_and_not_more(tmp_path: Path) -> None:
+    now = DECIDED_AT - timedelta(days=1)
+    late = replace(DIFFERENT, name_b="Cy", decided_at=DECIDED_AT + timedelta(seconds=1))
+
+    taken = decisions_in(
+        json_file(tmp_path, exported(DIFFERENT)), stack_name="FaceMatching", now=now
+    )
+    assert taken == [DIFFERENT]
+    with pytest.raises(NotDecisions, match=r"decision 2: .*the clock of the machine where"):
+        decisions_in(
+            json_file(tmp_path, exported(DIFFERENT), exported(late)),
+            stack_name="FaceMatching",
+            now=now,
+        )
+
+
+def test_a_decision_of_a_time_to_come_that_is_there_already_is_replaced(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    ahead = replace(DIFFERENT, decided_at=datetime.now(UTC) + timedelta(days=400))
+    cloud.write(decision_key("Ann", "Bo"), ahead.to_record(imported_at=DECIDED_AT))
+    assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"{", "no 'decisions'"),
+        (b'{"decisions": 1}', "no 'decisions'"),
+        (b'{"a":' * 100_000, "no 'decisions'"),
+        (b"", "no column"),
+        (b"name_a,name_b\nAnn,Bo\n", "no column decided_at, decided_by"),
+        (",".join(COLUMNS).encode() + b'\n"Ann', "not CSV"),
+        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (b'{"stack": "FaceMatching", "decisions": ["Ann"]}', "decision 1: name_a is missing"),
+        (b'{"stack": "Another", "decisions": []}', "the stack 'Another'"),
+    ],
+)
+def test_a_file_that_is_no_export_says_so(tmp_path: Path, content: bytes, complaint: str) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises(NotDecisions, match=complaint):
+        decisions_in(file, stack_name="FaceMatching")
+
+
+def test_a_broken_record_is_named_and_an_import_replaces_it(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.write(decision_key("Ann", "Bo"), {"names_digest": "d", "decision": "GUILTY"})
+    with pytest.raises(Actionable, match=r"decisions/d\.json is not a decision"):
+        read_decisions(deployment)
+    assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
+    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
