@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Whole sentences, which are printed as they are; subclasses too.
-SPOKEN: Final = {"Actionable", "SettingError", "ModelFilesError", "_CannotStartError"}
+SPOKEN: Final = {
+    "Actionable",
+    "SettingError",
+    "SynthesisError",
+    "ModelFilesError",
+    "_CannotStartError",
+}
 #: What prints a sentence or raises one: functions, and the error class of a kind of folder.
 SPEAKING: Final = {"fail", "BadParameter", "refuses_with"}
 #: What is wrong, of a thing that is named, with a remedy that is added in one place.

@@ -356,7 +356,7 @@ class LocalCloud:
         inherited = [listener.fileno(), *([self._lock.fileno()] if self._lock else [])]
 
         def start() -> subprocess.Popen[bytes]:
-            with self._log(module).open("ab") as output:
+            with self._log(module.partition(".")[0]).open("ab") as output:
                 return subprocess.Popen(  # noqa: S603 - our own module
                     [
                         *(sys.executable, "-m", f"facematch.local.{module}"),

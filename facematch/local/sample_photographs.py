@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PROJECT: Final = "face_recognition"
 _ARCHIVE: Final = "face_recognition-1.3.0.tar.gz"
-#: As constraints-bench.txt has it.
+#: As constraints/bench.txt has it.
 _ARCHIVE_SHA256: Final = "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec"
 _FOLDER: Final = "face_recognition-1.3.0/tests/test_images/"
 _PHOTOGRAPH_LIMIT: Final = 1 << 20

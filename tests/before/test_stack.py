@@ -309,7 +309,7 @@ def test_the_evidence_page_shows_all_of_it_over_the_page_of_then(old: Stack) -> 
     folder = old.home.folder / "dashboard"
     assert (folder / "index.html").exists()
 
-    assert "16 photographs" in run("dashboard", "--local").stdout
+    assert "16 photographs" in run("evidence", "--local").stdout
 
     page = data(folder / "index.html")
     outcomes = {"MATCHED": 12, "UNIQUE": 5, "NO_FACE": 2, "REJECTED": 6}

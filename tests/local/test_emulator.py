@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import facematch.local.emulator as emulators
+from facematch.local.emulator import concurrency
 from facematch.local.emulator import process as emulator
 from facematch.local.emulator.concurrency import bound_invocations, leave_messages_in_the_queue
 from facematch.local.emulator.exceptions import error_name
@@ -203,7 +204,7 @@ def test_more_invocations_wait_for_a_free_process_and_all_are_served(
 def test_messages_stay_in_the_queue_while_many_executions_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(emulator, "MOST_RUNNING_EXECUTIONS", 2)
+    monkeypatch.setattr(concurrency, "MOST_RUNNING_EXECUTIONS", 2)
     stand_in, release = StandInLambda(), threading.Event()
 
     class StandInStepFunctions:

@@ -233,7 +233,7 @@ def test_only_plain_files_of_the_expected_names_and_size_are_taken_out(
 def test_the_digest_is_the_one_that_the_benchmarks_install_with() -> None:
     (pins,) = re.findall(
         r"^face-recognition==1\.3\.0((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$",
-        (PROJECT / "constraints-bench.txt").read_text(),
+        (PROJECT / "constraints" / "bench.txt").read_text(),
         re.MULTILINE,
     )
     assert photographs._ARCHIVE_SHA256 in pins

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from facematch.local.emulator.private_names import values
-
-PRIVATE_NAMES: Final = (
-    *values(
-        "ministack.core.iam_evaluator", "every request comes from this machine", "_request_origin"
-    ),
-)
-
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 

@@ -27,7 +27,7 @@ from facematch.local.emulator.expressions import Expressions
 from facematch.local.emulator.histories import Histories
 from facematch.local.emulator.listings import Listings
 from facematch.local.emulator.logged_failures import LoggedFailures
-from facematch.local.emulator.private_names import functions
+from facematch.local.emulator.private_names import functions, values
 from facematch.local.emulator.redrive import Redrives
 from facematch.local.emulator.restarts import Restarts
 from facematch.local.emulator.snapshots import Snapshots, end_damaged
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 
 PRIVATE_NAMES: Final = (
+    *values(
+        "ministack.core.iam_evaluator", "every request comes from this machine", "_request_origin"
+    ),
     *functions(
         "ministack.core.iam_evaluator",
         "what a caller of the Rekognition endpoint may do",
