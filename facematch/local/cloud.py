@@ -440,4 +440,8 @@ def _empty(folder: Path) -> None:
 
 
 def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    try:
+        text = log.read_text(errors="replace")
+    except OSError as error:  # what it is to explain has to be told all the same
+        return f"({log} cannot be read: {error.strerror}.)"
+    return "\n".join(text.splitlines()[-lines:])
