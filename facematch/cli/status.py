@@ -15,7 +15,7 @@ from rich.text import Text
 
 from facematch.cli.links import show_links
 from facematch.cli.options import AsJson, Since, Where, on_stack
-from facematch.cli.terminal import output, print_json, safe
+from facematch.cli.terminal import duration, output, print_json, safe
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.operations.status import StackStatus, stack_status
@@ -42,8 +42,15 @@ def status(
     why = deployment.command("failures")
     troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
     if as_json:
-        document = asdict(now())
-        print_json({**document, "since": document["since"].isoformat(), "troubles": troubles})
+        found = now()
+        print_json(
+            {
+                **asdict(found),
+                "since": found.since.isoformat(),
+                "queue_seconds": found.queue_seconds,
+                "troubles": troubles,
+            }
+        )
     elif watch:
         with Live(_status_table(now(), why), console=output, auto_refresh=False) as live:
             while True:
@@ -76,6 +83,8 @@ def _status_table(found: StackStatus, why: str) -> Table:
     if found.oldest_seconds:
         age = f", the oldest for {timedelta(seconds=round(found.oldest_seconds))}"
     table.add_row("In the queue", f"{found.waiting} waiting, {found.in_flight} in flight{age}")
+    if found.queue_seconds and found.pace:
+        table.add_row("", f"empty in {duration(found.queue_seconds)}, at {found.pace:.3g} a second")
     table.add_row("Dead letters", _count(found.dead_letters, "facematch replay --dead-letters"))
     table.add_row("Running", f"{found.running} executions")
     table.add_row("Rate", f"{found.started_per_second:.1f} executions a second (last minute)")

@@ -83,6 +83,14 @@ def progress() -> Iterator[Progress]:
         yield bars
 
 
+def duration(seconds: float) -> str:
+    """A time span, for people: 12 s, 4 min, 3.5 h, 12 days."""
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{max(1, round(seconds))} s"
+
+
 def safe(text: str, style: str = "") -> Text:
     """A text from outside, on one line."""
     return Text(printable(text), style=style)

@@ -11,7 +11,15 @@ import typer
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, progress, safe, show_left_out
+from facematch.cli.terminal import (
+    duration,
+    messages,
+    output,
+    print_json,
+    progress,
+    safe,
+    show_left_out,
+)
 from facematch.files.photographs import LeftOut
 from facematch.operations.upload import Outcomes, Uploader, not_uploaded_words, wait_for_outcomes
 from facematch.stack import deployment as deployments
@@ -105,6 +113,9 @@ def _show_upload(
         if outcomes.superseded:
             text += f"{len(outcomes.superseded)} gave way to a newer version, "
         text += f"{len(outcomes.rejected)} were rejected, {len(outcomes.failed)} failed"
+    elif uploaded and deployment.pace:
+        seconds = uploaded / deployment.pace
+        text += f"; at {deployment.pace:.3g} a second, all are started within {duration(seconds)}"
     output.print(f"{text}.")
     if outcomes:
         _show_outcomes(outcomes, deployment)

@@ -38,6 +38,9 @@ class StackStatus:
         Of the finished ones, those of whose match nobody was notified, likewise.
     started_per_second
         Over the last minute.
+    pace
+        Executions in a second, at which the queue empties: as it is set, or on a local cloud
+        without a pace as it was over the last minute; None when nothing tells it.
     """
 
     since: datetime
@@ -50,6 +53,15 @@ class StackStatus:
     failed: dict[str, int]
     undelivered: dict[str, int]
     started_per_second: float
+    pace: float | None
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """How long the queue takes at that pace; None when nothing tells it."""
+        messages = self.waiting + self.in_flight
+        if not messages:
+            return 0.0
+        return messages / self.pace if self.pace else None
 
 
 def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
@@ -82,6 +94,7 @@ def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
         failed=reasons(Place.FAILURES),
         undelivered=reasons(Place.DELIVERY_FAILURES),
         started_per_second=lately / _RATE_SECONDS,
+        pace=deployment.pace or lately / _RATE_SECONDS or None,
     )
 
 

@@ -162,6 +162,15 @@ class Deployment:
         region = self.state_machine_arn.split(":")[3]
         return regional_starts_per_second(region, int(self.outputs[Output.MAX_FACES]))
 
+    @property
+    def pace(self) -> float | None:
+        """Executions that the starters start in a second; None where they start all at once.
+
+        That is the local cloud, which has no quota, unless `starts_per_second` sets one.
+        """
+        unpaced = self.local and self.outputs[Output.STARTS_PER_SECOND] == "auto"
+        return None if unpaced else self.starts_per_second
+
     def notify_threshold(self) -> float:
         """The threshold as it is now, %."""
         parameter = self.make_client("ssm").get_parameter(

@@ -1,0 +1,85 @@
+"""What `facematch status` and `facematch upload` say of how long the queue takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from facematch.cli.main import app
+from facematch.cli.options import Where
+from facematch.cli.terminal import duration
+from tests.unit.cloud import deployment_of
+from tests.unit.fake_rekognition import photograph
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from facematch.stack.deployment import Deployment
+    from tests.unit.cloud import Cloud
+
+
+def deployed(cloud: Cloud, starts_per_second: str) -> Deployment:
+    """A stack with five messages in its queue; on the local cloud, since moto has no CloudWatch."""
+    queue = cloud.sqs.create_queue(QueueName="intake")["QueueUrl"]
+    for _ in range(5):
+        cloud.sqs.send_message(QueueUrl=queue, MessageBody="{}")
+    made = deployment_of(
+        cloud,
+        QueueUrl=queue,
+        DeadLetterQueueUrl=cloud.sqs.create_queue(QueueName="dead")["QueueUrl"],
+        RemovalStateMachineArn=cloud.removal_state_machine_arn,
+        StartsPerSecond=starts_per_second,
+    )
+    return dataclasses.replace(made, local=True)
+
+
+def run(deployment: Deployment, *words: str) -> str:
+    with patch.object(Where, "deployment", lambda _: deployment):
+        result = CliRunner().invoke(app, [*words, "--local"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_queue_takes_as_long_as_its_pace_says(cloud: Cloud) -> None:
+    deployment = deployed(cloud, "0.02")
+
+    assert "empty in 4.2 min, at 0.02 a second" in run(deployment, "status")
+    assert json.loads(run(deployment, "status", "--json"))["queue_seconds"] == 250
+
+
+def test_without_a_pace_the_last_minute_tells_and_if_it_does_not_nothing_is_said(
+    cloud: Cloud,
+) -> None:
+    deployment = deployed(cloud, "auto")
+    before = json.loads(run(deployment, "status", "--json"))
+    for number in range(3):
+        cloud.start(cloud.upload(f"images/Ann_{number}.jpg", photograph(number)))
+
+    after = json.loads(run(deployment, "status", "--json"))
+
+    assert before["queue_seconds"] is None
+    assert after["pace"] == pytest.approx(3 / 60)
+    assert after["queue_seconds"] == pytest.approx(100)
+    assert "empty in 1" in run(deployment, "status")
+
+
+def test_an_upload_says_when_all_are_started(cloud: Cloud, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"Ann_{number}.jpg").write_bytes(photograph(number))
+
+    said = run(deployed(cloud, "0.02"), "upload", str(tmp_path))
+
+    assert "3 uploaded, 0 unchanged; at 0.02 a second, all are started within 2.5 min." in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.1, "1 s"), (119, "119 s"), (120, "2 min"), (9000, "2.5 h"), (15 * 86_400, "15 days")],
+)
+def test_a_duration_is_in_the_unit_that_a_person_would_use(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -1,0 +1,248 @@
+"""The functions of the state machines, each with the rights that it needs and no other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+from functions.matching.places import Place
+from workflow.acknowledge import acknowledge
+from workflow.function import MEMORY, Function, FunctionCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_rekognition as rekognition
+    from aws_cdk import aws_s3 as s3
+    from aws_cdk import aws_ssm as ssm
+    from constructs import Construct
+
+    from workflow.intake import Intake
+    from workflow.settings import Settings
+    from workflow.topics import Topics
+
+_STEP_TIMEOUT = cdk.Duration.seconds(60)
+#: MB of functions that are called seldom, and so are cold. A cold start is computing: twice the
+#: memory takes half the time, for nearly the same price (docs/cold-start.md).
+_MEMORY_WHEN_COLD = 512
+
+
+class Steps:
+    """One function for each step, with its role."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        code: FunctionCode,
+        settings: Settings,
+        collection: rekognition.CfnCollection,
+        output: s3.Bucket,
+        threshold: ssm.StringParameter,
+        topics: Topics,
+        intake: Intake,
+        key: kms.IKey | None,
+    ) -> None:
+        self._scope = scope
+        self._code = code
+        self._settings = settings
+        self._collection = collection
+        self._output = output
+        self._threshold = threshold
+        self._topics = topics
+        self._intake = intake
+        self._key = key
+        self.index = self._index()
+        self.search = self._search()
+        self.report = self._report()
+        self.notify = self._notify()
+        self.failure = self._failure()
+        self.removal = self._removal()
+
+    def _index(self) -> Function:
+        index = self._function(
+            "Index",
+            "index",
+            "Adds the faces of one uploaded image to the collection",
+            {
+                "COLLECTION_ID": self._collection.collection_id,
+                "OUTPUT_BUCKET": self._output.bucket_name,
+                "MAX_FACES": str(self._settings.max_faces),
+                "QUALITY_FILTER": self._settings.quality_filter,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        # Rekognition reads the image with the rights of whoever calls IndexFaces.
+        self._intake.grant_read_images(index)
+        index.allow(
+            "rekognition:IndexFaces", "rekognition:DeleteFaces", on=[self._collection.attr_arn]
+        )
+        self._allow_registers(index)
+        return index
+
+    def _search(self) -> Function:
+        search = self._function(
+            "Search",
+            "search",
+            "Finds an image's faces under other names",
+            {
+                "COLLECTION_ID": self._collection.collection_id,
+                "SEARCH_THRESHOLD": exactly(self._settings.search_threshold),
+                "MAX_MATCHES": str(self._settings.max_matches),
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        search.allow("rekognition:SearchFaces", on=[self._collection.attr_arn])
+        self._intake.grant_read_images(search)
+        return search
+
+    def _report(self) -> Function:
+        report = self._function(
+            "Report",
+            "report",
+            "Writes an image's report and judges it by the notify threshold",
+            {
+                "OUTPUT_BUCKET": self._output.bucket_name,
+                "SEARCH_THRESHOLD": exactly(self._settings.search_threshold),
+                "NOTIFY_THRESHOLD_PARAMETER": self._threshold.parameter_name,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+        )
+        allow_records(self._output, report, "s3:PutObject", Place.REPORTS, Place.MATCHES)
+        allow_records(
+            self._output,
+            report,
+            "s3:DeleteObject",
+            Place.REPORTS,
+            Place.MATCHES,
+            Place.FAILURES,
+            Place.DELIVERY_FAILURES,
+        )
+        allow_records(self._output, report, "s3:GetObject", Place.DECISIONS)
+        report.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
+        report.allow("ssm:GetParameter", on=[self._threshold.parameter_arn])
+        self._intake.grant_read_images(report, older_versions=False)
+        return report
+
+    def _notify(self) -> Function:
+        notify = self._function(
+            "Notify",
+            "notify",
+            "Tells of a match that passed the threshold",
+            {
+                "MATCHES_TOPIC_ARN": self._topics.matches.topic_arn,
+                "OUTPUT_BUCKET": self._output.bucket_name,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+            memory=_MEMORY_WHEN_COLD,
+        )
+        notify.allow("sns:Publish", on=[self._topics.matches.topic_arn])
+        notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self._topics.key.key_arn])
+        allow_records(self._output, notify, "s3:DeleteObject", Place.DELIVERY_FAILURES)
+        return notify
+
+    def _removal(self) -> Function:
+        removal = self._function(
+            "Removal",
+            "removal",
+            "Takes the faces and the report of a removed image out",
+            {
+                "COLLECTION_ID": self._collection.collection_id,
+                "OUTPUT_BUCKET": self._output.bucket_name,
+            },
+            memory=_MEMORY_WHEN_COLD,
+        )
+        self._intake.grant_read_images(removal, older_versions=False)
+        removal.allow("rekognition:DeleteFaces", on=[self._collection.attr_arn])
+        self._allow_registers(removal)
+        allow_records(
+            self._output,
+            removal,
+            "s3:DeleteObject",
+            Place.REPORTS,
+            Place.MATCHES,
+            Place.FAILURES,
+            Place.DELIVERY_FAILURES,
+        )
+        return removal
+
+    def _failure(self) -> Function:
+        failure = self._function(
+            "Failure",
+            "failure",
+            "Records a version that lacks its outcome, or the notification of its match",
+            {
+                "OUTPUT_BUCKET": self._output.bucket_name,
+                "NAME_PATTERN": self._settings.name_pattern,
+            },
+            memory=_MEMORY_WHEN_COLD,
+        )
+        allow_records(
+            self._output, failure, "s3:PutObject", Place.FAILURES, Place.DELIVERY_FAILURES
+        )
+        allow_records(
+            self._output, failure, "s3:DeleteObject", Place.FAILURES, Place.DELIVERY_FAILURES
+        )
+        allow_records(self._output, failure, "s3:GetObject", Place.REPORTS)
+        failure.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
+        for machine in (self._settings.stack_name, f"{self._settings.stack_name}-removal"):
+            executions = cdk.Stack.of(self._output).format_arn(
+                service="states",
+                resource="execution",
+                resource_name=f"{machine}:*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            failure.allow("states:DescribeExecution", "states:GetExecutionHistory", on=[executions])
+            acknowledge(
+                failure.role,
+                rule="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:"
+                f"<AWS::AccountId>:execution:{machine}:*]",
+                reason="Any execution of the one state machine: their names are not known before.",
+            )
+        return failure
+
+    def _function(
+        self,
+        construct_id: str,
+        module: str,
+        description: str,
+        environment: Mapping[str, str],
+        *,
+        memory: int = MEMORY,
+    ) -> Function:
+        return Function(
+            self._scope,
+            construct_id,
+            code=self._code,
+            module=module,
+            description=description,
+            environment=environment,
+            key=self._key,
+            timeout=_STEP_TIMEOUT,
+            memory=memory,
+        )
+
+    def _allow_registers(self, function: Function) -> None:
+        """Let a function change the registers of the keys, by conditional writes."""
+        allow_records(self._output, function, "s3:GetObject", Place.REGISTERS)
+        allow_records(self._output, function, "s3:PutObject", Place.REGISTERS)
+        function.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
+
+
+def allow_records(output: s3.Bucket, function: Function, action: str, *places: Place) -> None:
+    """Let a function do one thing with the objects in these places of the output bucket."""
+    function.allow(action, on=[output.arn_for_objects(f"{place}*") for place in places])
+    bucket = cdk.Stack.of(output).get_logical_id(output.node.default_child)  # type: ignore[arg-type] # an L2 bucket's child is its CfnBucket
+    for place in places:
+        acknowledge(
+            function.role,
+            rule=f"AwsSolutions-IAM5[Resource::<{bucket}.Arn>/{place}*]",
+            reason="Any record of this kind: each image has its own, named after its digest.",
+        )
+
+
+def exactly(number: float) -> str:
+    """As text, with every digit that was given: 99.99996 is not 100."""
+    return f"{number:.15g}"
