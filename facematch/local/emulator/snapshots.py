@@ -82,6 +82,8 @@ class Snapshots:
         self._events = events
         self._requests = 0
         self._lock = threading.RLock()
+        #: Until then there is no state of ours to write, and one on the disk to lose.
+        self._is_read = threading.Event()
         self._failures = LoggedFailures(persistence.logger)
         self._written = datetime.now(UTC)
         self._refused = False
@@ -104,6 +106,7 @@ class Snapshots:
                 self._ministack._get_module(module).load_persisted_state(state)
             except Exception as error:  # noqa: BLE001 - of any service, for any content
                 end_damaged(f"{file} cannot be read: {type(error).__name__}: {error}")
+        self._is_read.set()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Serve as the emulator does, and count the requests."""
@@ -115,6 +118,7 @@ class Snapshots:
         threading.Thread(target=self._run, name="snapshots", daemon=True).start()
 
     def _run(self) -> None:
+        self._is_read.wait()
         seen, interval = 0, SHORTEST_INTERVAL
         while True:
             time.sleep(interval)
@@ -158,6 +162,8 @@ class Snapshots:
 
     def _refused_by_disk(self) -> str:
         """Write every service's state; the reason when one could not be written."""
+        if not self._is_read.is_set():  # it is ended while it starts
+            return ""
         began = datetime.now(UTC)
         refused = ""
         for service, get_state in self._ministack._build_persistence_save_dict().items():
