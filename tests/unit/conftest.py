@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import boto3
 import boto3.session
 import pytest
-from hypothesis import settings
 from moto import mock_aws
 
 from functions.aws import clients
-from tests.examples import examples
 from tests.unit.cloud import REGION, Cloud
 
 if TYPE_CHECKING:
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import botocore.session
-
-settings.register_profile("unit", deadline=None, max_examples=examples(100))
-settings.load_profile("unit")
 
 _FROM_OUTSIDE = (
     "AWS_PROFILE",
