@@ -78,7 +78,10 @@ def processes_of(home: Path) -> set[int]:
 
 
 def process_of(home: Path, part: str) -> int:
-    """Id of the process of the local cloud with `part` in its command line; it must be there."""
+    """Id of the process of the local cloud with `part` in its command line; it must be there.
+
+    The folder is there, too: this process may hold the local clouds of other tests.
+    """
     found: list[int] = []
 
     def look() -> bool:
@@ -86,7 +89,8 @@ def process_of(home: Path, part: str) -> int:
         holder = running.pid if running else os.getpid()
         for process in {holder, *children_of(holder)}:
             with contextlib.suppress(OSError):
-                if part in (PROC / str(process) / "cmdline").read_bytes().decode():
+                command = (PROC / str(process) / "cmdline").read_bytes().decode()
+                if part in command and str(home) in command:
                     found.append(process)
         return bool(found)
 

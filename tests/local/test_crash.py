@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: 300 by hand: FACEMATCH_CRASH_IMAGES=300.
-IMAGES = int(os.environ.get("FACEMATCH_CRASH_IMAGES", "24"))
+IMAGES = int(os.environ.get("FACEMATCH_CRASH_IMAGES", "60"))
 pytestmark = needs_proc
 
 

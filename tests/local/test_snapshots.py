@@ -57,7 +57,12 @@ def test_a_start_that_takes_long_does_not_overwrite_what_was_kept(
     )
     snapshots = Snapshots(emulator, persistence, Events(tmp_path / "events.jsonl"))
     snapshots.start()
-    asyncio.run(snapshots.app({"type": "lifespan"}, None, None))
+    # In a thread of its own: a browser's tests leave a loop running in this one.
+    startup = threading.Thread(
+        target=lambda: asyncio.run(snapshots.app({"type": "lifespan"}, None, None))
+    )
+    startup.start()
+    startup.join()
     reading = threading.Thread(target=snapshots.read)
     reading.start()
 
