@@ -106,6 +106,10 @@ def test_ports_that_another_program_took_are_moved_and_nothing_is_lost(
 ) -> None:
     """With messages that wait, executions to redrive, and a machine that names the queue."""
     monkeypatch.setenv("FACEMATCH_HOME", str(home))
+    # So long that executions are under way when it stops.
+    settling = ("--context", "settle_seconds=10")
+    facematch(home, "local", "stop")
+    assert facematch(home, "local", "start", *settling).returncode == 0
     before = json.loads(facematch(home, "local", "status", "--json").stdout)
     later = people.with_name("later")
     later.mkdir()
@@ -123,7 +127,7 @@ def test_ports_that_another_program_took_are_moved_and_nothing_is_lost(
     ]
 
     try:
-        done = facematch(home, "local", "start")
+        done = facematch(home, "local", "start", *settling)
         assert done.returncode == 0, done.stderr
         after = json.loads(facematch(home, "local", "status", "--json").stdout)
         assert after["endpoint"] != before["endpoint"]
