@@ -21,6 +21,6 @@ def about_file(error: OSError) -> Actionable:
     """A file or folder of this machine that cannot be used; a full disk, too."""
     what = f"{error.filename}: " if error.filename else ""
     return Actionable(
-        f"{what}{error.strerror or error}. Mend that (rights, room on the disk), then repeat the "
+        f"{what}{error.strerror or error}. Correct the rights, or free up space, then repeat the "
         "command."
     )

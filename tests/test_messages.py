@@ -537,8 +537,9 @@ def test_what_aws_refuses_says_what_was_asked_and_what_to_do(
 
 def test_a_full_disk_names_the_file() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "/x/y.jpg")
-    assert str(about_file(full)).startswith("/x/y.jpg: No space left on device. Mend that")
-    assert str(about_file(OSError("odd"))).startswith("odd. Mend that")
+    remedy = "Correct the rights, or free up space, then repeat the command."
+    assert str(about_file(full)) == f"/x/y.jpg: No space left on device. {remedy}"
+    assert str(about_file(OSError("odd"))) == f"odd. {remedy}"
 
 
 # The command line itself, against an AWS that lets people look at the stack and at nothing else.

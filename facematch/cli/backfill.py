@@ -124,9 +124,9 @@ def backfilled(
     if run.status != "SUCCEEDED":
         raise BackfillFailed(
             f"The backfill ended {run.status} after {run.gone_through:,} of {run.listed:,} objects "
-            f"({run.error or 'no error'}: {run.cause or 'no cause'}). Mend the cause, then redrive "
-            f"{arn}, which goes on with what was not sent; or repeat the command: what was sent "
-            "already starts nothing new."
+            f"({run.error or 'no error'}: {run.cause or 'no cause'}). Remove the cause, then "
+            f"redrive {arn}, which goes on with what was not sent; or repeat the command: what "
+            "was sent already starts nothing new."
         )
     if not run.listed:
         raise _nothing(deployment, inventory or image_prefix(deployment, prefix))

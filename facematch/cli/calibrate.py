@@ -35,7 +35,7 @@ def calibrate(
     stack: Stack = DEFAULT_STACK_NAME,
     as_json: AsJson = False,
 ) -> None:
-    """Propose the notify threshold for so many wrong pairs of names in a month, and explain it."""
+    """Propose a notify threshold for the number of wrong pairs of names that a month may bring."""
     pairs = new * faces + new * (new - 1) // 2
     if not pairs:
         raise Unusable("--faces 0 --new-per-month 1 makes no pair of faces. Give more faces.")

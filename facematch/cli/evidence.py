@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facematch.evidence.folders import EvidenceFolders
     from facematch.evidence.write import Written
 
-#: More than a person looks through; the page answers at once with so many.
+#: Matches on the page: more than a person looks through, and few enough to answer at once.
 LIMIT: Final = 10_000
 
 
@@ -99,7 +99,7 @@ def default_folder(folders: EvidenceFolders, deployment: Deployment) -> Path:
 
 
 def local_folder(home: StateFolder) -> Path:
-    """Of the page of a local cloud."""
+    """Return the folder of a local cloud's evidence page."""
     return home.folder / "dashboard"
 
 

@@ -23,7 +23,7 @@ def executions(
     status: Annotated[str | None, typer.Option(help=", ".join(STATUSES))] = None,
     since: Since = None,
     name: Annotated[str | None, typer.Option(help="A part of the execution's name.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="The most executions to list.")] = 100,
     as_json: AsJson = False,
     where: Where,
 ) -> None:

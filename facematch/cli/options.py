@@ -47,7 +47,7 @@ def finite(option: typer.CallbackParam, value: Numbers) -> Numbers:
     Raises
     ------
     Unusable
-        When it is one of those: nothing can be reckoned with it.
+        When a number is one of those: no result could be calculated from it.
     """
     for number in value if isinstance(value, list) else [value]:
         if number is not None and not math.isfinite(number):

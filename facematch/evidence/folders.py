@@ -83,7 +83,7 @@ class EvidenceFolders:
         self._own = OwnFolders(root, _LAYOUT)
 
     def default_folder(self, deployment: Deployment) -> Path:
-        """Of a stack on AWS: account and region too, since they may have stacks of one name."""
+        """Return where the page of a stack on AWS goes: each account and region has a folder."""
         region, account = deployment.state_machine_arn.split(":")[3:5]
         return self._default_folders(deployment.stack_name) / f"{region}-{account}"
 
@@ -267,6 +267,6 @@ def _sentences(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise Actionable(
             f"{folder} cannot be written or deleted: {error.strerror or error} "
-            f"({error.filename or folder}). Mend that (rights, room on the disk), or name another "
+            f"({error.filename or folder}). Correct the rights, or free up space, or name another "
             "folder with --to."
         ) from None

@@ -60,7 +60,7 @@ def write_page(
     minimum
         Lowest similarity of a match, %.
     limit
-        So many matches are shown, the best.
+        How many matches are shown at most: the best ones.
     decisions_command
         Reads decisions back that were made on the page.
     progress

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from facematch.errors import Unusable
 from facematch.stack.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
 from facematch.stack.queues import depth
-from facematch.stack.records import Records
+from facematch.stack.records import Records, image_recorded
 from functions.matching.images import Subject, subject_of
 from functions.matching.keys import replay_name
 from functions.matching.pace import Pace
@@ -317,16 +317,8 @@ class Replayer:
     def _subject_of(self, record: dict[str, Any]) -> Subject:
         """What a failure record is about."""
         machine = self._executions.state_machine_of(record["execution_arn"])
-        payload = {
-            "bucket": record["bucket"],
-            "key": record["key"],
-            "versionId": record["version_id"],
-            "eTag": record["etag"],
-            "size": record["size"],
-            "lastModified": record["uploaded_at"],
-            "removed": machine != self._deployment.state_machine_arn,
-        }
-        return subject_of(payload)
+        removed = machine != self._deployment.state_machine_arn
+        return subject_of({**image_recorded(record).to_payload(), "removed": removed})
 
     def _recorded(self, place: Place) -> Iterator[dict[str, Any]]:
         return self._records.read(list(self._records.keys(place)))

@@ -23,6 +23,7 @@ class Subject:
 
     bucket: str
     key: str
+    version_id: str | None
 
     @property
     def digest(self) -> str:
@@ -30,18 +31,41 @@ class Subject:
         raise NotImplementedError
 
     @property
-    def day(self) -> str:
-        """UTC date, as in ``dt=2026-11-22``: the partition of its records."""
+    def _told(self) -> tuple[str, int, datetime]:
+        """The eTag, the size in bytes and the moment, as payloads and records have them."""
         raise NotImplementedError
+
+    @property
+    def day(self) -> str:
+        """UTC date of that moment, as in ``dt=2026-11-22``: the partition of its records."""
+        _, _, moment = self._told
+        return moment.astimezone(UTC).date().isoformat()
 
     @property
     def columns(self) -> dict[str, Any]:
         """What every record says of it."""
-        raise NotImplementedError
+        etag, size, moment = self._told
+        return {
+            "digest": self.digest,
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "etag": etag,
+            "size": size,
+            "uploaded_at": timestamp(moment),
+        }
 
     def to_payload(self) -> dict[str, Any]:
         """Plain JSON, in S3's own words."""
-        raise NotImplementedError
+        etag, size, moment = self._told
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "versionId": self.version_id,
+            "eTag": etag,
+            "size": size,
+            "lastModified": timestamp(moment),
+        }
 
     @property
     def uri(self) -> str:
@@ -113,39 +137,14 @@ class UploadedImage(Subject):
                 f"expected, as the starter writes them ({type(error).__name__}: {error})"
             ) from None
 
-    def to_payload(self) -> dict[str, Any]:
-        """Plain JSON, in S3's own words."""
-        return {
-            "bucket": self.bucket,
-            "key": self.key,
-            "versionId": self.version_id,
-            "eTag": self.etag,
-            "size": self.size,
-            "lastModified": timestamp(self.last_modified),
-        }
-
     @property
     def digest(self) -> str:
         """Names the report, the failure record and the execution; the correlation id of logs."""
         return keys.version_digest(self.bucket, self.key, self.version_id or f"etag:{self.etag}")
 
     @property
-    def day(self) -> str:
-        """UTC date of the upload, as in ``dt=2026-11-22``: the partition of its records."""
-        return self.last_modified.astimezone(UTC).date().isoformat()
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """What every record says of it."""
-        return {
-            "digest": self.digest,
-            "bucket": self.bucket,
-            "key": self.key,
-            "version_id": self.version_id,
-            "etag": self.etag,
-            "size": self.size,
-            "uploaded_at": timestamp(self.last_modified),
-        }
+    def _told(self) -> tuple[str, int, datetime]:
+        return self.etag, self.size, self.last_modified
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,28 +190,7 @@ class Removal(Subject):
 
     def to_payload(self) -> dict[str, Any]:
         """Plain JSON: that of an image, which every version of the workflow reads, and a mark."""
-        return {
-            "bucket": self.bucket,
-            "key": self.key,
-            "versionId": self.version_id,
-            "eTag": self.sequencer,
-            "size": 0,
-            "lastModified": timestamp(self.removed_at),
-            "removed": True,
-        }
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """What a failure record says of it, in the columns of an image."""
-        return {
-            "digest": self.digest,
-            "bucket": self.bucket,
-            "key": self.key,
-            "version_id": self.version_id,
-            "etag": self.sequencer,
-            "size": 0,
-            "uploaded_at": timestamp(self.removed_at),
-        }
+        return {**Subject.to_payload(self), "removed": True}
 
     @property
     def digest(self) -> str:
@@ -226,9 +204,8 @@ class Removal(Subject):
         return keys.version_digest(self.bucket, self.key, self.version_id or "")
 
     @property
-    def day(self) -> str:
-        """UTC date of the removal: the partition of its failure record."""
-        return self.removed_at.astimezone(UTC).date().isoformat()
+    def _told(self) -> tuple[str, int, datetime]:
+        return self.sequencer, 0, self.removed_at
 
     @property
     def execution_name(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from facematch.local.differences import COLLECTION_ID
 from facematch.local.rekognition.collections import CollectionStore
+from facematch.stack.records import image_recorded
 from functions.matching.decisions import Decided, Decision, decision_key, names_digest
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.failures import FailureStatus, Replay
@@ -49,17 +50,8 @@ IDENTITY = {
 
 def image_of(record: dict[str, Any]) -> Subject:
     """The object version, or the removal, of which a record tells."""
-    return subject_of(
-        {
-            "bucket": record["bucket"],
-            "key": record["key"],
-            "versionId": record["version_id"],
-            "eTag": record["etag"],
-            "size": record["size"],
-            "lastModified": record["uploaded_at"],
-            "removed": "-removal:" in record["execution_arn"],
-        }
-    )
+    removed = "-removal:" in record["execution_arn"]
+    return subject_of({**image_recorded(record).to_payload(), "removed": removed})
 
 
 @pytest.fixture(scope="module")

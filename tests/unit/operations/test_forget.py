@@ -24,7 +24,7 @@ from facematch.operations import forget
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
-from functions.matching.places import Place
+from functions.matching.places import MAY_NAME_ANYBODY, Place
 from functions.matching.reports import delivery_failure_key
 from tests.unit.album import Album
 from tests.unit.cloud import (
@@ -485,3 +485,23 @@ def test_a_dry_run_says_how_many_would_be_searched_again(machine: Machine) -> No
 
 def forgetting(machine: Machine) -> forget.Forgetting:
     return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.pages)
+
+
+@pytest.mark.parametrize("place", MAY_NAME_ANYBODY)
+def test_what_may_name_anybody_goes_with_any_person(machine: Machine, place: Place) -> None:
+    key = f"{place}2026/result.csv"
+    machine.cloud.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"name\nAnn\n")
+
+    result = machine.forget()
+
+    assert result.exit_code == 0, result.output
+    listed = machine.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=place)
+    assert listed["KeyCount"] == 0
+
+
+def test_what_says_that_somebody_was_forgotten_stays(machine: Machine) -> None:
+    machine.forget()
+    machine.forget()
+
+    listed = machine.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=Place.FORGOTTEN)
+    assert listed["KeyCount"] >= 1
