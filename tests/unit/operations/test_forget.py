@@ -24,7 +24,7 @@ from facematch.operations import forget
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
-from functions.matching.places import MAY_NAME_ANYBODY, Place
+from functions.matching.places import Place
 from functions.matching.reports import delivery_failure_key
 from tests.unit.album import Album
 from tests.unit.cloud import (
@@ -487,7 +487,7 @@ def forgetting(machine: Machine) -> forget.Forgetting:
     return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.pages)
 
 
-@pytest.mark.parametrize("place", MAY_NAME_ANYBODY)
+@pytest.mark.parametrize("place", [Place.QUERY_RESULTS, Place.INVENTORIES])
 def test_what_may_name_anybody_goes_with_any_person(machine: Machine, place: Place) -> None:
     key = f"{place}2026/result.csv"
     machine.cloud.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"name\nAnn\n")
@@ -499,9 +499,12 @@ def test_what_may_name_anybody_goes_with_any_person(machine: Machine, place: Pla
     assert listed["KeyCount"] == 0
 
 
-def test_what_says_that_somebody_was_forgotten_stays(machine: Machine) -> None:
-    machine.forget()
-    machine.forget()
+@pytest.mark.parametrize("place", [Place.FORGOTTEN, Place.BACKFILL_RESULTS])
+def test_what_names_nobody_stays(machine: Machine, place: Place) -> None:
+    key = f"{place}2026-11-01.json"
+    machine.cloud.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"{}\n")
 
-    listed = machine.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=Place.FORGOTTEN)
-    assert listed["KeyCount"] >= 1
+    assert machine.forget().exit_code == 0
+
+    listed = machine.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=key)
+    assert listed["KeyCount"] == 1
