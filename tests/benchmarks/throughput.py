@@ -59,11 +59,6 @@ _STOP_SECONDS: Final = 60
 _LEAST_IMAGES_PER_SECOND: Final = 1.0
 _SAMPLED: Final = 200
 _TENTHS: Final = 10
-#: Ends with this process, even when it is killed, and then ends the local cloud.
-_HOLD: Final = (
-    "import sys; from facematch.local import parent, serve; "
-    "parent.end_with_parent(); sys.exit(serve.main())"
-)
 
 
 class Invalid(Exception):  # noqa: N818 - reads as what the run is
@@ -144,7 +139,7 @@ def _local_cloud(home: StateFolder) -> Iterator[tuple[int, Deployment]]:
     log = home.folder / "holder.log"
     with log.open("wb") as output:
         holder = subprocess.Popen(
-            [sys.executable, "-c", _HOLD, "--home", str(home.folder)],
+            [sys.executable, "-m", "tests.benchmarks.holder", str(home.folder)],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=output,
