@@ -71,6 +71,11 @@ OTHERS: Final = {
     ("workflow.settings", "ValueError"): "what is allowed: SettingError puts it into a sentence",
     ("facematch.cli", "Exit"): "the lines that were printed say it",
     ("facematch.stack.deployment", "about"): "explained() with the stack in front",
+    ("facematch.stack.objects", "explained"): "a whole sentence",
+    ("facematch.stack.objects", "NotDelivered"): "the page is written without the picture",
+    ("facematch.stack.executions", "NotRedrivable"): "the reason why a replay restarts",
+    ("facematch.stack.executions", "NameTaken"): "a replay takes the next name",
+    ("facematch.stack.executions", "Refused"): "the outcome of a replay",
     (
         "facematch.operations.query",
         "ValueError",

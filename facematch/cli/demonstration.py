@@ -19,7 +19,7 @@ from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
 from facematch.operations.matches import NamePair, matches
 from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
-from facematch.stack.deployment import Deployment
+from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records
 from functions.matching.notifications import percent
 from functions.matching.places import Place
@@ -92,16 +92,7 @@ def run(photographs: Path | None) -> DemoResult:
             "The local cloud runs the same CloudFormation template and functions as on AWS: "
             f"{running.endpoint}"
         )
-        description = cloud.client("cloudformation").describe_stacks(StackName=running.stack_name)
-        outputs = {o["OutputKey"]: o["OutputValue"] for o in description["Stacks"][0]["Outputs"]}
-        deployment = Deployment(
-            stack_name=running.stack_name,
-            local=True,
-            outputs=outputs,
-            make_client=lambda service: cloud.client(service, max_pool_connections=32),
-            kept_in=HOME.folder,
-        )
-        result = _process(deployment, photographs)
+        result = _process(on_local_cloud(running, HOME), photographs)
     show(result)
     return result
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import typer
 
 from facematch.cli.options import Profile, Region, Stack
 from facematch.cli.terminal import messages, output, safe
 from facematch.errors import Unusable
-from facematch.operations.destroy import _KINDS, _THINGS, Destruction
-from facematch.stack.deployment import DEFAULT_STACK_NAME, clients_on_aws
+from facematch.operations.destroy import empty_and_delete_stack
+from facematch.stack.deployment import DEFAULT_STACK_NAME
+from facematch.stack.formation import Formation, Kind
+
+_KINDS: Final = {
+    Kind.BUCKET: "bucket",
+    Kind.COLLECTION: "face collection",
+    Kind.KEY: "encryption key",
+}
+_THINGS: Final = {Kind.BUCKET: "object versions", Kind.COLLECTION: "faces", Kind.KEY: "key"}
 
 
 def destroy(
@@ -22,10 +32,10 @@ def destroy(
     Shows first what there is, and asks for the stack's name. The local cloud is emptied by
     `facematch local reset`.
     """
-    destruction = Destruction(clients_on_aws(profile=profile, region=region), stack)
+    formation = Formation.on_aws(stack, profile=profile, region=region)
     with messages.status("looking at what there is"):
-        stacks = destruction.stack_ids()
-        kept = destruction.kept()
+        stacks = formation.stack_ids()
+        kept = formation.kept()
     if not stacks:
         raise Unusable(
             f"There is no stack {stack!r} here, and CloudFormation remembers none that was "
@@ -43,8 +53,8 @@ def destroy(
             f"{stack}."
         )
     with messages.status("emptying the buckets and deleting the stack"):
-        destruction.empty_and_delete_stack(kept)
-    for item in destruction.kept():
+        empty_and_delete_stack(formation, kept)
+    for item in formation.kept():
         with messages.status(safe(f"deleting {item.name}")):
-            destruction.delete(item)
+            formation.delete(item)
     output.print("Deleted. Step Functions keeps the executions' histories for up to 90 days.")

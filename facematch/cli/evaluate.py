@@ -209,15 +209,16 @@ def _on_aws(
     profile: str | None,
     region: str | None,
 ) -> Faces:
-    from facematch.evaluation.aws import beforehand, found_by_rekognition, rekognition_client  # noqa: PLC0415
+    from facematch.evaluation.aws import beforehand, found_by_rekognition  # noqa: PLC0415
+    from facematch.stack.temporary_collection import TemporaryCollection  # noqa: PLC0415
 
-    client = rekognition_client(profile=profile, region=region)
+    collection = TemporaryCollection.on_aws(profile=profile, region=region)
     count = len(labelled.photographs)
     for sentence in beforehand(
         count,
         max_faces=max_faces,
-        region=client.meta.region_name,
-        cost_of_calls=functools.partial(cost_of_calls, client.meta.region_name),
+        region=collection.region,
+        cost_of_calls=functools.partial(cost_of_calls, collection.region),
     ):
         messages.print(safe(sentence), soft_wrap=True)
     if not yes:
@@ -225,7 +226,7 @@ def _on_aws(
     with progress() as bars:
         task = bars.add_task("photographs indexed", total=count)
         return found_by_rekognition(
-            client,
+            collection,
             labelled.photographs,
             max_faces=max_faces,
             quality_filter=str(quality_filter),

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -15,7 +15,8 @@ from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.errors import Unusable
 from facematch.files.spreadsheets import guarded
-from facematch.operations.query import _FROM_TEXT, Result, Value, bound, found, run
+from facematch.operations.query import bound, found
+from facematch.stack.athena import Result, Value, run
 from functions.matching.notifications import printable
 from workflow.queries import queries
 
@@ -94,9 +95,9 @@ def write_csv(result: Result) -> None:
 
 def _table(result: Result) -> Table:
     table = Table()
-    for name, kind in result.columns.items():
-        number = _FROM_TEXT.get(kind) in {int, float}
-        table.add_column(safe(name), justify="right" if number else "left", overflow="fold")
+    for name in result.columns:
+        justify: Literal["left", "right"] = "right" if name in result.numeric else "left"
+        table.add_column(safe(name), justify=justify, overflow="fold")
     for row in result.rows:
         table.add_row(*(safe(_shown(value)) for value in row))
     return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -16,7 +15,6 @@ from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, progress, safe
 from facematch.errors import Unusable
 from facematch.operations.replay import (
-    DeadLetters,
     Plan,
     Replayer,
     Result,
@@ -24,6 +22,7 @@ from facematch.operations.replay import (
     by_way,
     moment,
 )
+from facematch.stack.queues import DeadLetters
 
 _ROWS: Final = 50
 
@@ -127,7 +126,10 @@ def _replay_dead_letters(letters: DeadLetters, *, dry_run: bool, as_json: bool) 
             time.sleep(1.1)  # until those that were shown can be received again
             moved = letters.move_back()
     if as_json:
-        listed = [asdict(letter) for letter in shown]
+        listed = [
+            {"message_id": each.message_id, "body": each.body, "received": each.received}
+            for each in shown
+        ]
         print_json({"dead_letters": count, "shown": listed, "moved": moved})
         return
     if not shown:

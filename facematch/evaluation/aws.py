@@ -7,49 +7,32 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import boto3
 import numpy as np
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from facematch.errors import Actionable
 from facematch.evaluation.faces import NO_FACE, UNREADABLE, Face, Faces
 from facematch.evaluation.scores import Similarities
 from facematch.stack.deployment import PARALLEL
-from facematch.stack.errors import NEVER_SENT
-from functions.matching.errors import Reason
-from functions.matching.faces import Box
+from facematch.stack.temporary_collection import MOST_LOOK_ALIKES, Indexed
 from functions.matching.pace import Pace
 from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from facematch.evaluation.labels import Photograph
+    from facematch.stack.temporary_collection import TemporaryCollection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Of an image that travels in the request, bytes (Guidelines and quotas in Amazon Rekognition).
 IMAGE_LIMIT: Final = 5 * 1024 * 1024
-#: As many look-alikes as SearchFaces gives.
-MOST_LOOK_ALIKES: Final = 4096
-_CONFIG: Final = Config(
-    max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 8}
-)
 #: Until the last face can be found, seconds; AWS names no time.
 _SETTLE: Final = 1.0
 _TOO_LARGE_TO_SEND: Final = "MORE_THAN_5_MB"
-
-
-def rekognition_client(*, profile: str | None, region: str | None) -> Any:  # noqa: ANN401 - a client
-    """A client with the user's credentials."""
-    session = boto3.session.Session(profile_name=profile, region_name=region)
-    return session.client("rekognition", config=_CONFIG)
 
 
 def beforehand(
@@ -90,15 +73,8 @@ class _StartSlots:
         return turn
 
 
-@dataclass(frozen=True, slots=True)
-class _Indexed:
-    faces: list[tuple[str, Box]]
-    refused: str | None
-    face_model_version: str = ""
-
-
 def found_by_rekognition(
-    client: Any,  # noqa: ANN401 - of Rekognition
+    collection: TemporaryCollection,
     photographs: Sequence[Photograph],
     *,
     max_faces: int,
@@ -118,16 +94,12 @@ def found_by_rekognition(
     ------
     Actionable
         When the collection could not be deleted.
-    ClientError, BotoCoreError
-        When AWS refuses.
     """
-    region = client.meta.region_name
-    rate = _per_second(region)
-    with _temporary_collection(client) as collection:
-        work = _Work(client, collection, rate, max_faces=max_faces, quality_filter=quality_filter)
-        indexed: list[_Indexed] = []
+    with collection.made():
+        work = _Work(collection, max_faces=max_faces, quality_filter=quality_filter)
+        indexed: list[Indexed] = []
 
-        def has_indexed(number: int, found: _Indexed) -> None:
+        def has_indexed(number: int, found: Indexed) -> None:
             indexed.append(found)
             progress("photographs indexed", number + 1, len(photographs))
 
@@ -154,7 +126,7 @@ def found_by_rekognition(
         faces=tuple(face for _, face in faces),
         refused={n: found.refused for n, found in enumerate(indexed) if found.refused},
         comparison=Similarities(matrix),
-        engine=f"Amazon Rekognition, {region}",
+        engine=f"Amazon Rekognition, {collection.region}",
         face_model_version=next((f.face_model_version for f in indexed if f.faces), ""),
     )
 
@@ -165,50 +137,16 @@ def _on_disk(faces: int) -> np.memmap[Any, np.dtype[np.float32]]:
         return np.memmap(file, np.float32, "w+", shape=(max(1, faces), max(1, faces)))
 
 
-@contextmanager
-def _temporary_collection(client: Any) -> Iterator[str]:  # noqa: ANN401 - of Rekognition
-    collection = f"facematch-evaluation-{uuid.uuid4().hex}"
-    refused = False
-    try:
-        try:
-            client.create_collection(CollectionId=collection)
-        except (ClientError, *NEVER_SENT):
-            refused = True
-            raise
-        yield collection
-    finally:
-        if not refused:
-            _delete(client, collection)
-
-
-def _delete(client: Any, collection: str) -> None:  # noqa: ANN401 - of Rekognition
-    try:
-        client.delete_collection(CollectionId=collection)
-    except client.exceptions.ResourceNotFoundException:
-        pass  # it was never made
-    except (ClientError, BotoCoreError) as error:
-        raise Actionable(
-            f"The temporary collection {collection} could not be deleted ({error}). It holds the "
-            "faces and costs money each month. Delete it: aws rekognition delete-collection "
-            f"--region {client.meta.region_name} --collection-id {collection}"
-        ) from None
-
-
 class _Work:
     """Calls, side by side, not faster than the quota allows."""
 
     def __init__(
-        self,
-        client: Any,  # noqa: ANN401 - of Rekognition
-        collection: str,
-        per_second: float,
-        *,
-        max_faces: int,
-        quality_filter: str,
+        self, collection: TemporaryCollection, *, max_faces: int, quality_filter: str
     ) -> None:
-        self._client, self._collection = client, collection
+        self._collection = collection
         self._max_faces, self._quality_filter = max_faces, quality_filter
-        self._pace = Pace(per_second, _StartSlots(), clock=time.time, sleep=time.sleep)
+        rate = _per_second(collection.region)
+        self._pace = Pace(rate, _StartSlots(), clock=time.time, sleep=time.sleep)
 
     def each(
         self,
@@ -225,55 +163,25 @@ class _Work:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def index(self, photograph: Photograph) -> _Indexed:
+    def index(self, photograph: Photograph) -> Indexed:
         """Add the faces of one photograph; its number, not its key, goes with them."""
         try:
             content = photograph.file.read()
         except OSError:
-            return _Indexed([], UNREADABLE)
+            return Indexed([], UNREADABLE)
         if len(content) > IMAGE_LIMIT:
-            return _Indexed([], _TOO_LARGE_TO_SEND)
-        known = self._client.exceptions
+            return Indexed([], _TOO_LARGE_TO_SEND)
         self._pace.wait()
-        try:
-            answer = self._client.index_faces(
-                CollectionId=self._collection,
-                Image={"Bytes": content},
-                # The same bytes under two names are two photographs here, as in the workflow.
-                ExternalImageId=uuid.uuid5(uuid.NAMESPACE_URL, photograph.key).hex,
-                MaxFaces=self._max_faces,
-                QualityFilter=self._quality_filter,
-                DetectionAttributes=["DEFAULT"],
-            )
-        except known.InvalidImageFormatException:
-            return _Indexed([], Reason.NOT_JPEG_OR_PNG)
-        except known.ImageTooLargeException:
-            return _Indexed([], Reason.TOO_LARGE)
-        except known.InvalidParameterException:
-            return _Indexed([], Reason.TOO_SMALL)
-        faces = [
-            (record["Face"]["FaceId"], _box(record["Face"]["BoundingBox"]))
-            for record in answer["FaceRecords"]
-        ]
-        refused = None
-        if not faces:
-            reasons = [face["Reasons"][0] for face in answer.get("UnindexedFaces", [])]
-            refused = str(reasons[0]) if reasons else NO_FACE
-        return _Indexed(faces, refused, answer["FaceModelVersion"])
+        found = self._collection.index(
+            content,
+            # The same bytes under two names are two photographs here, as in the workflow.
+            uuid.uuid5(uuid.NAMESPACE_URL, photograph.key).hex,
+            max_faces=self._max_faces,
+            quality_filter=self._quality_filter,
+        )
+        return found if found.faces or found.refused else replace(found, refused=NO_FACE)
 
     def search(self, face_id: str) -> list[tuple[str, float]]:
         """The faces like this one, with their similarities, %."""
         self._pace.wait()
-        answer = self._client.search_faces(
-            CollectionId=self._collection,
-            FaceId=face_id,
-            FaceMatchThreshold=0,
-            MaxFaces=MOST_LOOK_ALIKES,
-        )
-        return [
-            (match["Face"]["FaceId"], float(match["Similarity"])) for match in answer["FaceMatches"]
-        ]
-
-
-def _box(box: dict[str, float]) -> Box:
-    return Box(box["Left"], box["Top"], box["Width"], box["Height"])
+        return self._collection.look_alikes(face_id)

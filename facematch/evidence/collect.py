@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from facematch.operations.decisions import read_decisions
-from facematch.operations.matches import Present
+from facematch.operations.matches import Present, is_newest
 from facematch.stack.records import Records
 from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from facematch.stack.deployment import Deployment
     from functions.matching.decisions import Decision
+    from functions.matching.images import UploadedImage
 
 #: Records that are read in one go; all that were listed would wait in memory otherwise.
 _BATCH: Final = 256
@@ -260,13 +261,12 @@ def _best_first(match: _Match) -> tuple[float, str, str, str]:
 def _keep_newest(
     endings: dict[str, _Ending],
     record: dict[str, Any],
-    current: Mapping[str, Mapping[str, Any]],
+    current: Mapping[str, UploadedImage],
 ) -> None:
     key = record["key"]
-    now = current.get(key)
     ending = _Ending(
         uploaded_at=record["uploaded_at"],
-        is_current=bool(now and now["VersionId"] == (record["version_id"] or "null")),
+        is_current=is_newest(record, current),
         is_report="faces" in record,
         status=sys.intern(record["status"]),
         reason=sys.intern(record.get("reason", "")),
@@ -277,7 +277,7 @@ def _keep_newest(
 
 
 def _index(
-    evidence: Evidence, matches: Iterable[_Match], current: Mapping[str, Mapping[str, Any]]
+    evidence: Evidence, matches: Iterable[_Match], current: Mapping[str, UploadedImage]
 ) -> None:
     """Give each photograph and each face a number, in the order in which the matches need them."""
     # By the name too: after a change of name_pattern rows read another name from the same key.
@@ -288,8 +288,9 @@ def _index(
         photograph = photographs.setdefault((side.key, side.name), len(photographs))
         if photograph == len(evidence.photographs):
             now = current[side.key]
-            uploaded = timestamp(now["LastModified"])
-            evidence.photographs.append(Photograph(side.key, side.name, now["VersionId"], uploaded))
+            uploaded = timestamp(now.last_modified)
+            version_id = now.version_id or "null"
+            evidence.photographs.append(Photograph(side.key, side.name, version_id, uploaded))
         face = faces.setdefault((side.face_id, photograph), len(faces))
         if face == len(evidence.faces):
             evidence.faces.append(Face(side.face_id, photograph, side.box))

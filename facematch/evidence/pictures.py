@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from facematch.images.cropping import cropper
 from facematch.images.limits import (
     DEADLINE_SECONDS,
@@ -22,7 +20,7 @@ from facematch.images.limits import (
 )
 from facematch.images.workers import DeadlineError, WorkerDiedError, Workers
 from facematch.stack.deployment import PARALLEL
-from functions.aws.clients import error_code
+from facematch.stack.objects import Bucket, NotDelivered, Why
 from functions.matching.images import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from facematch.images.cropping import Cropped
     from facematch.stack.deployment import Deployment
     from functions.matching.faces import Box
-
-_GONE: Final = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
-_DENIED: Final = frozenset({"403", "AccessDenied", "AccessDeniedException"})
 
 
 class Missing(StrEnum):
@@ -54,6 +49,14 @@ class Missing(StrEnum):
     )
     CRASHED = "that ended the process that decoded them, perhaps for want of memory"
     UNAVAILABLE = "not delivered by S3: repeat the command"
+
+
+_NOT_DELIVERED: Final = {
+    Why.GONE: Missing.GONE,
+    Why.DENIED: Missing.DENIED,
+    Why.TOO_LARGE: Missing.TOO_LARGE,
+    Why.UNAVAILABLE: Missing.UNAVAILABLE,
+}
 
 
 class _NoPictureError(Exception):
@@ -130,8 +133,7 @@ class _Maker:
         workers: Workers[[bytes, Sequence[Box]], Cropped],
     ) -> None:
         self._workers = workers
-        self._s3 = deployment.make_client("s3")
-        self._bucket = deployment.images_bucket
+        self._bucket = Bucket.images(deployment)
         self._evidence = evidence
         self._folder = folder
         self._faces: list[list[int]] = [[] for _ in evidence.photographs]
@@ -156,9 +158,12 @@ class _Maker:
         )
 
     def _cropped(self, photograph: Photograph, boxes: list[Box]) -> Cropped:
-        content = self._fetched(photograph)
+        key, version_id = photograph.key, photograph.version_id
         try:
+            content = self._bucket.content(key, version_id, at_most=MAX_IMAGE_BYTES)
             return self._workers.run(content, boxes)
+        except NotDelivered as error:
+            raise _NoPictureError(_NOT_DELIVERED[error.why]) from None
         except ImageTooLargeError:
             raise _NoPictureError(Missing.TOO_LARGE) from None
         except (TooCostlyError, DeadlineError):
@@ -167,28 +172,6 @@ class _Maker:
             raise _NoPictureError(Missing.UNREADABLE) from None
         except WorkerDiedError:
             raise _NoPictureError(Missing.CRASHED) from None
-
-    def _fetched(self, photograph: Photograph) -> bytes:
-        try:
-            answer = self._s3.get_object(
-                Bucket=self._bucket, Key=photograph.key, VersionId=photograph.version_id
-            )
-            if answer["ContentLength"] > MAX_IMAGE_BYTES:
-                answer["Body"].close()
-                raise _NoPictureError(Missing.TOO_LARGE)
-            content: bytes = answer["Body"].read()
-        except ClientError as error:
-            code = error_code(error)
-            raise _NoPictureError(
-                Missing.GONE
-                if code in _GONE
-                else Missing.DENIED
-                if code in _DENIED
-                else Missing.UNAVAILABLE
-            ) from None
-        except BotoCoreError:
-            raise _NoPictureError(Missing.UNAVAILABLE) from None
-        return content
 
     def _written(self, folder: str, digest: str, content: bytes) -> str:
         file = f"{folder}/{digest}.jpg"

@@ -6,7 +6,6 @@ to disk: ten million keys need no ten million entries in memory.
 
 from __future__ import annotations
 
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable
-from facematch.operations.ledger import _CHUNK, Found, Ledger, _chunks, image_prefix
+from facematch.operations.ledger import CHUNK, Found, Ledger, image_prefix
+from facematch.stack.batches import batches
 from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.executions import LOOKED_AHEAD, Executions
-from facematch.stack.objects import is_current
-from facematch.stack.queues import depth, oldest_message_seconds
-from facematch.stack.records import Records, digest_of, image_listed
-from functions.aws.events import ObjectCreated, Origin, created_message
+from facematch.stack.objects import Bucket
+from facematch.stack.queues import depth, oldest_message_seconds, send_lost
+from facematch.stack.records import Records, digest_of
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import is_folder_marker
 from functions.matching.places import Place
@@ -43,8 +42,6 @@ _CLOUDWATCH_BEHIND: Final = timedelta(minutes=10)
 #: DescribeExecution refills at 10 a second in the smaller regions (Step Functions quotas).
 _LOOKUPS_PER_SECOND: Final = 10
 _LOOKUPS_AT_ONCE: Final = 100
-_SQS_BATCH: Final = 10
-_REPLAYED_NAME: Final = re.compile(r"-([0-9a-f]{32})(?:-r\d+)?$")
 
 
 class QueueHoldsMessages(Actionable):
@@ -115,9 +112,7 @@ class Auditor:
     ) -> None:
         self._deployment = deployment
         self._prefix = image_prefix(deployment, prefix)
-        self._s3 = deployment.make_client("s3")
-        self._sqs = deployment.make_client("sqs")
-        self._stepfunctions = deployment.make_client("stepfunctions")
+        self._images = Bucket.images(deployment)
         self._executions = Executions(deployment)
         self._records = Records(deployment)
         self._deliveries = Deliveries(deployment)
@@ -137,21 +132,25 @@ class Auditor:
         listed
             Told what is being listed, and how many more of it there are.
         """
-        for images, markers in self._versions():
-            ledger.add_versions(images)
-            ledger.add_markers(markers)
-            listed("object versions", len(images))
-        ledger.add_known(self._running(), Found.RUNNING)
+        for entries in batches(self._images.listed(self._prefix), CHUNK):
+            images = [entry.image for entry in entries if entry.image]
+            versions = [image for image in images if not is_folder_marker(image.key, image.size)]
+            ledger.add_versions(versions)
+            ledger.add_markers(entry for entry in entries if not entry.image)
+            listed("object versions", len(versions))
+        running = self._executions.listed(statuses=("RUNNING",), removals=False)
+        digests = (execution.digest for execution in running)
+        ledger.add_known(filter(None, digests), Found.RUNNING)
         for place, found in (
             (Place.FAILURES, Found.FAILED),
             (Place.DELIVERY_FAILURES, Found.UNDELIVERED),
             (Place.REPORTS, Found.REPORTED),
         ):
-            for keys in _chunks(self._records.keys(place), _CHUNK):
+            for keys in batches(self._records.keys(place), CHUNK):
                 ledger.add_known(map(digest_of, keys), found)
                 listed("records", len(keys))
         ledger.join(Found.REPORTED, Found.RUNNING, Found.FAILED)
-        for chunk in _chunks(ledger.versions(Found.REPORTED, Found.UNDELIVERED), _CHUNK):
+        for chunk in batches(ledger.versions(Found.REPORTED, Found.UNDELIVERED), CHUNK):
             ledger.set_found((Found.UNDELIVERED, number) for number, _ in chunk)
         self._read_failures(ledger)
         ledger.set_deleted()
@@ -173,51 +172,17 @@ class Auditor:
         list of str
             What was not sent: a line for each.
         """
-        errors: list[str] = []
-        for batch in _chunks(images, _SQS_BATCH):
-            entries = [
-                {
-                    "Id": str(number),
-                    "MessageBody": created_message(ObjectCreated.of(image, origin=Origin.BACKFILL)),
-                }
-                for number, image in enumerate(batch)
-            ]
-            answer = self._sqs.send_message_batch(
-                QueueUrl=self._deployment.queue_url, Entries=entries
-            )
-            for failed in answer.get("Failed", []):
-                why = failed.get("Message") or failed["Code"]
-                errors.append(f"{batch[int(failed['Id'])].key}: {why}")
-            sent(len(batch) - len(answer.get("Failed", [])))
+        errors = []
+        for image, why in send_lost(self._deployment, images):
+            if why is None:
+                sent(1)
+            else:
+                errors.append(f"{image.key}: {why}")
         return errors
-
-    def _versions(self) -> Iterator[tuple[list[UploadedImage], list[dict[str, Any]]]]:
-        """Pages of object versions, and of delete markers."""
-        bucket = self._deployment.images_bucket
-        pages = self._s3.get_paginator("list_object_versions").paginate(
-            Bucket=bucket, Prefix=self._prefix
-        )
-        for page in pages:
-            images = [
-                image_listed(bucket, item)
-                for item in page.get("Versions", [])
-                if not is_folder_marker(item["Key"], item["Size"])
-            ]
-            yield images, page.get("DeleteMarkers", [])
-
-    def _running(self) -> Iterator[str]:
-        """Digests of the versions whose executions run."""
-        pages = self._stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=self._deployment.state_machine_arn, statusFilter="RUNNING"
-        )
-        for page in pages:
-            for item in page["executions"]:
-                if found := _REPLAYED_NAME.search(item["name"]):
-                    yield found[1]
 
     def _read_failures(self, ledger: Ledger) -> None:
         """Tell the rejected from the failed; a record that is gone by now proves nothing."""
-        for chunk in _chunks(ledger.versions(Found.FAILED), _CHUNK):
+        for chunk in batches(ledger.versions(Found.FAILED), CHUNK):
             read = self._records.read(failure_key(image) for _, image in chunk)
             found = {record["digest"]: _recorded(record) for record in read}
             ledger.set_found((found.get(image.digest), number) for number, image in chunk)
@@ -249,7 +214,7 @@ class Auditor:
         calls = LOOKED_AHEAD * _LOOKUPS_AT_ONCE
         seconds = 0.0 if self._deployment.local else calls / _LOOKUPS_PER_SECOND
         with ThreadPoolExecutor(PARALLEL) as pool:
-            for chunk in _chunks(versions, _LOOKUPS_AT_ONCE):
+            for chunk in batches(versions, _LOOKUPS_AT_ONCE):
                 started = time.monotonic()
                 numbers, images = zip(*chunk, strict=True)
                 ledger.set_found(zip(pool.map(look, images), numbers, strict=True))
@@ -266,7 +231,7 @@ class Auditor:
             return Found.REPORTED
         for record in self._records.read([failure_key(image)]):
             return _recorded(record)
-        if "SUCCEEDED" in statuses and not is_current(self._s3, image):
+        if "SUCCEEDED" in statuses and not self._images.is_current(image):
             return Found.DELETED
         return Found.REPLAY if statuses else Found.MISSING
 

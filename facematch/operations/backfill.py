@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from facematch.errors import Actionable, Unusable
 from facematch.operations.ledger import Found, Ledger, image_prefix
-from facematch.stack.objects import current_versions
-from facematch.stack.records import Records, digest_of, image_listed
+from facematch.stack.executions import Executions
+from facematch.stack.objects import Bucket
+from facematch.stack.records import Records, digest_of
 from functions.matching.keys import is_folder_marker
 from functions.matching.places import Place
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
 
 
+T = TypeVar("T")
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
@@ -67,7 +67,7 @@ class Backfiller:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._stepfunctions = deployment.make_client("stepfunctions")
+        self._executions = Executions(deployment)
 
     def start(
         self, *, prefix: str | None = None, inventory: str | None = None, again: bool = False
@@ -97,12 +97,7 @@ class Backfiller:
             if inventory
             else {"prefix": image_prefix(self._deployment, prefix)}
         )
-        started = self._stepfunctions.start_execution(
-            stateMachineArn=self._deployment.backfill_state_machine_arn,
-            name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-            input=json.dumps({**what, "again": again}),
-        )
-        return str(started["executionArn"])
+        return self._executions.start_backfill({**what, "again": again})
 
     def follow(
         self,
@@ -120,15 +115,15 @@ class Backfiller:
         """
         pause = 0.2
         while True:
-            execution = self._stepfunctions.describe_execution(executionArn=execution_arn)
-            counts = self._counts(execution_arn)
-            seen(counts["succeeded"] + counts["failed"], counts["total"])
-            if execution["status"] != "RUNNING":
+            execution = self._executions.described(execution_arn)
+            counts = self._executions.backfilled(execution_arn)
+            seen(counts.succeeded + counts.failed, counts.listed)
+            if execution and execution["status"] != "RUNNING":
                 return Run(
                     execution_arn=execution_arn,
                     status=execution["status"],
-                    listed=counts["total"],
-                    gone_through=counts["succeeded"],
+                    listed=counts.listed,
+                    gone_through=counts.succeeded,
                     error=execution.get("error"),
                     cause=execution.get("cause"),
                 )
@@ -144,31 +139,22 @@ class Backfiller:
             Told how many more objects or reports were listed.
         """
         bucket, below = self._deployment.images_bucket, image_prefix(self._deployment, prefix)
-        s3 = self._deployment.make_client("s3")
 
-        def each(found: Any) -> Any:  # noqa: ANN401 - passed on
+        def each(found: T) -> T:
             listed(1)
             return found
 
         with Ledger(bucket) as ledger:
             ledger.add_versions(
-                image_listed(bucket, each(item))
-                for item in current_versions(s3, bucket, below)
-                if not is_folder_marker(item["Key"], item["Size"])
+                each(image)
+                for image in Bucket.images(self._deployment).current(below)
+                if not is_folder_marker(image.key, image.size)
             )
             reports = Records(self._deployment).keys(Place.REPORTS)
             ledger.add_known((digest_of(each(key)) for key in reports), Found.REPORTED)
             ledger.join(Found.REPORTED)
             objects, reported = ledger.total(), ledger.counts()[Found.REPORTED]
         return Preview(prefix=below, objects=objects, reported=reported)
-
-    def _counts(self, execution_arn: str) -> dict[str, int]:
-        runs = self._stepfunctions.list_map_runs(executionArn=execution_arn)["mapRuns"]
-        if not runs:
-            return {"succeeded": 0, "failed": 0, "total": 0}
-        described = self._stepfunctions.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
-        counts: dict[str, int] = described["itemCounts"]
-        return counts
 
     def _inventory_key(self, url: str) -> str:
         """Key of the manifest, looked into: the state machine would fail later and say less."""
@@ -179,14 +165,14 @@ class Backfiller:
                 "Let S3 deliver the inventory of the images bucket there (format CSV)."
             )
         key = url.removeprefix(f"s3://{self._deployment.output_bucket}/")
-        s3 = self._deployment.make_client("s3")
+        found = Records(self._deployment).body(key)
         try:
-            body = s3.get_object(Bucket=self._deployment.output_bucket, Key=key)["Body"].read()
-            manifest = json.loads(body)
+            manifest = json.loads(found.content) if found else {}
             facts = (manifest["sourceBucket"], manifest["fileFormat"])
-        except (s3.exceptions.NoSuchKey, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
+            why = error if found else "there is no such object"
             raise Unusable(
-                f"{url} cannot be read as an inventory's manifest: {error}. Name a manifest.json "
+                f"{url} cannot be read as an inventory's manifest: {why}. Name a manifest.json "
                 "that S3 Inventory has written, or leave --inventory out to list the bucket."
             ) from None
         if facts != (self._deployment.images_bucket, "CSV"):

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from facematch.stack.executions import Executions
-from facematch.stack.faces import listed_faces
-from facematch.stack.objects import current_versions
+from facematch.stack.faces import listed_faces, remove_faces
+from facematch.stack.objects import Bucket
 from facematch.stack.queues import send_again
-from facematch.stack.records import Records, digest_of, image_listed
-from functions.aws.collection import FaceCollection
-from functions.aws.register import FaceRegisters
+from facematch.stack.records import Records, digest_of
 from functions.matching.places import Place
 from functions.matching.register import Register, register_key
 from functions.matching.reports import failure_key, report_key
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
     from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
-
-
-_LISTED_FACES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -66,12 +61,8 @@ class CollectionCheck:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._s3 = deployment.make_client("s3")
-        self._rekognition = deployment.make_client("rekognition")
-        self._collection_id = deployment.collection_id
         self._executions = Executions(deployment)
         self._records = Records(deployment)
-        self._registers = FaceRegisters(self._s3, deployment.output_bucket)
 
     def compare(self) -> Disagreements:
         """List both and compare.
@@ -81,13 +72,10 @@ class CollectionCheck:
         worked on the key meanwhile, and what is listed has to agree with them.
         """
         found = Disagreements()
-        bucket = self._deployment.images_bucket
         registered = self._registered()
         faces = dict(self._faces(found))
-        current = {
-            item["Key"]: image_listed(bucket, item)
-            for item in current_versions(self._s3, bucket, self._deployment.image_prefix)
-        }
+        images = Bucket.images(self._deployment).current(self._deployment.image_prefix)
+        current = {image.key: image for image in images}
         by_key: dict[str, set[str]] = defaultdict(set)
         for face_id, key in faces.items():
             by_key[key].add(face_id)
@@ -108,7 +96,7 @@ class CollectionCheck:
 
     def mend(self, found: Disagreements) -> None:
         """Take orphans out, and send images without their face through the queue again."""
-        FaceCollection(self._rekognition, self._collection_id).remove(sorted(found.orphans))
+        remove_faces(self._deployment, sorted(found.orphans))
         for image in found.faceless.values():
             send_again(self._deployment, image)
 
@@ -175,7 +163,7 @@ class CollectionCheck:
         has_outcome = came_back or self._has_outcome(image)
         if "RUNNING" in self._executions.statuses(image.execution_name):
             return True
-        entry = self._registers.read(image).entries.get(image.digest)
+        entry = self._records.register(image).entries.get(image.digest)
         if entry is None and not has_outcome:
             return True  # it waits in the queue; if that has lost it, the audit says so
         return known != (frozenset(entry.face_ids) if entry else None)

@@ -8,14 +8,11 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from facematch.errors import Actionable, Unusable
 from facematch.files.spreadsheets import unguarded
 from facematch.stack.records import Records
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.places import Place
-from functions.matching.reports import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,44 +111,25 @@ def import_decisions(
     tuple of Decision and str
         Each with what became of it: ``imported``, ``unchanged`` or ``older than what is there``.
     """
-    s3 = deployment.make_client("s3")
+    records = Records(deployment)
     for decision in decisions:
-        yield decision, _import(s3, deployment.output_bucket, decision)
+        yield decision, _import(records, decision)
 
 
-def _import(s3: Any, bucket: str, decision: Decision) -> str:  # noqa: ANN401 - a client
+def _import(records: Records, decision: Decision) -> str:
     key = decision_key(decision.name_a, decision.name_b)
     for _ in range(_ATTEMPTS):
-        try:
-            found = s3.get_object(Bucket=bucket, Key=key)
-        except s3.exceptions.NoSuchKey:
-            unless_changed = {"IfNoneMatch": "*"}
-        else:
-            there = _decision_or_none(found["Body"].read(), now=datetime.now(UTC))
-            if there == decision:
-                return "unchanged"
-            if there and there.decided_at > decision.decided_at:
-                return "older than what is there"
-            unless_changed = {"IfMatch": found["ETag"]}
-        try:
-            s3.put_object(
-                Bucket=bucket,
-                Key=key,
-                Body=json_lines([decision.to_record(imported_at=datetime.now(UTC))]),
-                ContentType="application/x-ndjson",
-                **unless_changed,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {
-                "PreconditionFailed",
-                "ConditionalRequestConflict",
-                "NoSuchKey",  # what was there has been forgotten since
-            }:
-                continue
-            raise
-        return "imported"
+        found = records.body(key)
+        there = _decision_or_none(found.content, now=datetime.now(UTC)) if found else None
+        if there == decision:
+            return "unchanged"
+        if there and there.decided_at > decision.decided_at:
+            return "older than what is there"
+        line = decision.to_record(imported_at=datetime.now(UTC))
+        if records.write(key, [line], replaces=found.etag if found else None):
+            return "imported"
     raise Actionable(
-        f"s3://{bucket}/{key} is being changed by somebody else again and again. Repeat the import."
+        f"{records.uri(key)} is being changed by somebody else again and again. Repeat the import."
     )
 
 

@@ -19,23 +19,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote_plus
 
-from botocore.exceptions import ClientError
-
 from facematch.errors import Actionable, Unusable
 from facematch.stack.executions import Executions
-from facematch.stack.faces import listed_faces
-from facematch.stack.objects import delete_versions, is_current
-from facematch.stack.queues import depth, send_again
-from facematch.stack.records import Record, Records, image_listed, image_recorded
-from functions.aws.clients import error_code
-from functions.aws.collection import FaceCollection
-from functions.aws.register import ABSENT, OVERTAKEN
-from functions.matching.errors import Unavailable
+from facematch.stack.faces import listed_faces, remove_faces
+from facematch.stack.objects import Bucket, Entry
+from facematch.stack.queues import DeadLetter, DeadLetters, depth, send_again
+from facematch.stack.records import Record, Records, image_recorded
 from functions.matching.images import timestamp
 from functions.matching.keys import name_in
 from functions.matching.places import MAY_NAME_ANYBODY, Place
 from functions.matching.register import register_key
-from functions.matching.reports import is_above_threshold, is_cut, json_lines, without_matches
+from functions.matching.reports import is_above_threshold, is_cut, without_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,15 +40,11 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
-_LISTED_FACES: Final = 4096
-_ATTEMPTS: Final = 5
 _PATIENCE_SECONDS: Final = 900
 #: A queue that holds no more than what this command has caused itself is empty sooner.
 QUEUE_PATIENCE_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.5
 _HISTORY_DAYS: Final = 90
-#: How long a dead letter stays unseen by others, so that each is looked at once.
-_LOOKED_AT_SECONDS: Final = 300
 #: What each kind of thing is called where people see it, in the order in which it is deleted.
 KINDS: Final = {
     "versions": "object versions and delete markers",
@@ -99,7 +89,7 @@ class Found:
     Attributes
     ----------
     versions
-        Arguments of DeleteObjects.
+        Delete markers, too.
     images
         Object versions that had executions, for the histories of those.
     records
@@ -109,13 +99,11 @@ class Found:
     cut
         Photographs of others whose reports mention the person and list less than was found. They
         are searched again, since what was left out may take the person's place.
-    dead_letters
-        Receipt handles.
     unread_letters
         Dead letters in which no key can be found, and so nobody.
     """
 
-    versions: list[dict[str, str]] = field(default_factory=list)
+    versions: list[Entry] = field(default_factory=list)
     images: list[UploadedImage] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     faces: list[str] = field(default_factory=list)
@@ -125,7 +113,7 @@ class Found:
     decisions: list[str] = field(default_factory=list)
     registers: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
-    dead_letters: list[str] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     unread_letters: int = 0
     dashboards: list[Path] = field(default_factory=list)
 
@@ -186,10 +174,8 @@ class Forgetting:
     def __init__(self, deployment: Deployment, person: Person, pages: EvidencePages) -> None:
         self._deployment = deployment
         self._person = person
-        self._s3 = deployment.make_client("s3")
-        self._sqs = deployment.make_client("sqs")
-        self._rekognition = deployment.make_client("rekognition")
-        self._collection_id = deployment.collection_id
+        self._images = Bucket.images(deployment)
+        self._dead_letters = DeadLetters(deployment)
         self._records = Records(deployment)
         self._executions = Executions(deployment)
         self._pages = pages
@@ -211,10 +197,10 @@ class Forgetting:
         found.registers = [
             key
             for key in (register_key(bucket, key) for key in sorted(found.keys))
-            if self._exists(key)
+            if self._records.exists(key)
         ]
-        for prefix in MAY_NAME_ANYBODY:
-            found.results += list(self._listed(prefix))
+        for place in MAY_NAME_ANYBODY:
+            found.results += self._records.keys(place)
         self._find_dead_letters(found)
         found.dashboards = self._pages.listed_of(
             self._deployment.stack_name, local=self._deployment.local
@@ -231,19 +217,15 @@ class Forgetting:
             stops nothing: it is in `pages_left`.
         """
         deleted: Counter[str] = Counter()
-        images, out = self._deployment.images_bucket, self._deployment.output_bucket
-        delete_versions(self._s3, images, found.versions)
+        self._images.delete_versions(found.versions)
         deleted["versions"] = len(found.versions)
-        deleted["faces"] = self._delete_faces(found.faces)
+        deleted["faces"] = remove_faces(self._deployment, found.faces)
         deleted["mentions"] = self._take_mentions_out(found)
         for kind in ("records", "decisions", "registers", "results"):
             keys = getattr(found, kind)
-            delete_versions(self._s3, out, [{"Key": key} for key in keys])
+            self._records.delete(keys)
             deleted[kind] = len(keys)
-        for handle in found.dead_letters:
-            self._sqs.delete_message(
-                QueueUrl=self._deployment.dead_letter_queue_url, ReceiptHandle=handle
-            )
+        self._dead_letters.delete(found.dead_letters)
         deleted["dead_letters"] = len(found.dead_letters)
         deleted["dashboards"] = self._delete_pages(found.dashboards)
         return deleted
@@ -255,39 +237,17 @@ class Forgetting:
         it is repeated, and sends its photograph again.
         """
         emptied = [key for key, record in found.mentions.items() if not record.lines]
-        delete_versions(self._s3, self._deployment.output_bucket, [{"Key": key} for key in emptied])
+        self._records.delete(emptied)
         reports = {key for key in found.mentions if key.startswith(Place.REPORTS)}
         rest = found.mentions.keys() - reports - set(emptied)
-        changed = [self._rewrite(found.mentions[key]) for key in rest]
+        changed = [self._records.rewrite(found.mentions[key]) for key in rest]
         for image in found.cut:
-            if is_current(self._s3, image):
+            if self._images.is_current(image):
                 send_again(self._deployment, image)
                 self.searched_again.add(image.digest)
-        changed += [self._rewrite(found.mentions[key]) for key in reports]
+        changed += [self._records.rewrite(found.mentions[key]) for key in reports]
+        # What an execution has written meanwhile is left alone, and looked at again.
         return len(emptied) + sum(changed)
-
-    def _rewrite(self, record: Record) -> bool:
-        """Write a record anew.
-
-        Returns
-        -------
-        bool
-            False when somebody has written it meanwhile, for example an execution that searched
-            again: it is left alone, and looked at again.
-        """
-        try:
-            self._s3.put_object(
-                Bucket=self._deployment.output_bucket,
-                Key=record.key,
-                Body=json_lines(record.lines),
-                ContentType="application/x-ndjson",
-                IfMatch=record.etag,
-            )
-        except ClientError as error:
-            if error_code(error) in OVERTAKEN | ABSENT:
-                return False
-            raise
-        return True
 
     def queued(self) -> int:
         """How many messages are in the intake queue, those in flight included: about, says SQS."""
@@ -350,33 +310,24 @@ class Forgetting:
     def write_audit_line(self, deleted: Counter[str]) -> str:
         """Write down that somebody was forgotten, when and by whom, and not who; its key."""
         moment = datetime.now(UTC)
-        caller = self._deployment.make_client("sts").get_caller_identity()["Arn"]
         record = {
             "schema_version": 1,
             "forgotten_at": timestamp(moment),
-            "by": caller,
+            "by": self._deployment.caller(),
             "what": "name" if self._person.name is not None else "key",
             "deleted": dict(deleted),
         }
         key = f"{Place.FORGOTTEN}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
-        self._s3.put_object(
-            Bucket=self._deployment.output_bucket, Key=key, Body=json_lines([record])
-        )
+        self._records.write(key, [record], replaces=None)
         return key
 
     def _find_versions(self, found: Found) -> None:
-        bucket = self._deployment.images_bucket
-        pages = self._s3.get_paginator("list_object_versions").paginate(
-            Bucket=bucket, Prefix=self._person.key or self._deployment.image_prefix
-        )
-        for page in pages:
-            for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
-                if not self._person.is_meant(item["Key"], self._name(item["Key"])):
-                    continue
-                found.keys.add(item["Key"])
-                found.versions.append({"Key": item["Key"], "VersionId": item["VersionId"]})
-                if "ETag" in item:
-                    found.images.append(image_listed(bucket, item))
+        for entry in self._images.listed(self._person.key or self._deployment.image_prefix):
+            if self._person.is_meant(entry.key, self._name(entry.key)):
+                found.keys.add(entry.key)
+                found.versions.append(entry)
+                if entry.image:
+                    found.images.append(entry.image)
 
     def _faces(self) -> Iterator[tuple[str, str]]:
         """Id and key of every face that this project has put into the collection."""
@@ -426,41 +377,20 @@ class Forgetting:
                         found.decisions.append(record.key)
 
     def _find_dead_letters(self, found: Found) -> None:
-        """Look at each dead letter once; those that are not theirs can be received again at once.
+        """Find the dead letters about them.
 
         Only a key that can be read out of a letter decides: part of a name in its text may be
         somebody else's.
         """
-        queue = self._deployment.dead_letter_queue_url
         others = []
-        while received := self._sqs.receive_message(
-            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=_LOOKED_AT_SECONDS
-        ).get("Messages"):
-            for message in received:
-                keys = list(_keys_in(message["Body"]))
-                found.unread_letters += not keys
-                if any(self._person.is_meant(key, self._name(key)) for key in keys):
-                    found.dead_letters.append(message["ReceiptHandle"])
-                else:
-                    others.append(message["ReceiptHandle"])
-        for handle in others:
-            self._sqs.change_message_visibility(
-                QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0
-            )
-
-    def _delete_faces(self, face_ids: list[str]) -> int:
-        collection = FaceCollection(self._rekognition, self._collection_id)
-        trouble: Unavailable | None = None
-        for attempt in range(_ATTEMPTS):
-            try:
-                return collection.remove(face_ids)
-            except Unavailable as error:
-                trouble = error
-                time.sleep(2**attempt)
-        raise Actionable(
-            f"Not all of {len(face_ids)} faces left the collection {self._collection_id}: "
-            f"{trouble}. Repeat the command; the photographs are deleted already."
-        )
+        for letter in self._dead_letters.each():
+            keys = list(_keys_in(letter.body))
+            found.unread_letters += not keys
+            if any(self._person.is_meant(key, self._name(key)) for key in keys):
+                found.dead_letters.append(letter)
+            else:
+                others.append(letter)
+        self._dead_letters.give_back(others)
 
     def _delete_pages(self, folders: Iterable[Path]) -> int:
         """Delete evidence pages; how many. Whatever is wrong with one, all else must go on."""
@@ -481,16 +411,6 @@ class Forgetting:
                 self._pages.drop_stale(self._deployment.stack_name, local=self._deployment.local)
             )
         return deleted
-
-    def _listed(self, prefix: str) -> Iterator[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._deployment.output_bucket, Prefix=prefix
-        )
-        for page in pages:
-            yield from (item["Key"] for item in page.get("Contents", []))
-
-    def _exists(self, key: str) -> bool:
-        return key in self._listed(key)
 
     def _name(self, key: str) -> str | None:
         return name_in(key, self._deployment.name_pattern)

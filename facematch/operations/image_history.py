@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from facematch.errors import Unusable
 from facematch.operations.matches import Present
 from facematch.stack.executions import Executions, input_of
-from facematch.stack.objects import current_version
-from facematch.stack.records import Records, digest_of, image_listed
+from facematch.stack.objects import Bucket
+from facematch.stack.records import Records, digest_of
 from functions.matching.images import UploadedImage
 from functions.matching.places import Place
 
@@ -100,10 +100,9 @@ def _seen_by_others(
         for row in records.read(list(records.keys(Place.MATCHES)))
         if row["matched_key"] == image.key
     ]
-    s3, current = deployment.make_client("s3"), {}
-    for key in {image.key, *(row["key"] for row in rows)}:
-        if item := current_version(s3, deployment.images_bucket, key):
-            current[key] = item
+    bucket = Bucket.images(deployment)
+    found = map(bucket.current_version, {image.key, *(row["key"] for row in rows)})
+    current = {version.key: version for version in found if version}
     return list(Present(deployment, current).shown(rows))
 
 
@@ -130,12 +129,12 @@ def _image_of(described: dict[str, Any]) -> UploadedImage | None:
 
 
 def _current_version(deployment: Deployment, key: str) -> UploadedImage:
-    s3, bucket = deployment.make_client("s3"), deployment.images_bucket
+    bucket = Bucket.images(deployment)
     for candidate in (key, deployment.image_prefix + key):
-        if item := current_version(s3, bucket, candidate):
-            return image_listed(bucket, item)
+        if image := bucket.current_version(candidate):
+            return image
     raise Unusable(
-        f"There is no execution named {key!r}, and no object of that key in {bucket} now. "
+        f"There is no execution named {key!r}, and no object of that key in {bucket.name} now. "
         "Find executions by a part of their name: facematch executions --name PART"
     )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 from facematch.errors import Unusable
 from functions.matching.images import UploadedImage
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facematch.stack.deployment import Deployment
+    from facematch.stack.objects import Entry
 
 
-T = TypeVar("T")
 #: Rows that are taken to memory at once, and inserted at once.
-_CHUNK: Final = 1000
+CHUNK: Final = 1000
 
 
 class Found(StrEnum):
@@ -92,15 +91,15 @@ class Ledger:
             ),
         )
 
-    def add_markers(self, markers: Iterable[dict[str, Any]]) -> None:
-        """Note delete markers, as ListObjectVersions describes them.
+    def add_markers(self, markers: Iterable[Entry]) -> None:
+        """Note delete markers.
 
         In a table of their own, since a key's versions may be on other pages than its marker.
         """
         self._database.executemany(
             "INSERT INTO marker VALUES (?, ?, ?)",
             (
-                (marker["Key"], marker["IsLatest"], marker["LastModified"].timestamp())
+                (marker.key, marker.is_newest, marker.last_modified.timestamp())
                 for marker in markers
             ),
         )
@@ -175,7 +174,7 @@ class Ledger:
             " WHERE id > :last AND found IS :found AND (:known IS NULL OR EXISTS ("
             "SELECT 1 FROM known WHERE digest = version.digest AND known.found = :known))"
             " ORDER BY id LIMIT :chunk",
-            {"last": last, "found": found, "known": known, "chunk": _CHUNK},
+            {"last": last, "found": found, "known": known, "chunk": CHUNK},
         ).fetchall():
             last = rows[-1][0]
             for number, key, version_id, etag, size, modified in rows:
@@ -208,10 +207,3 @@ def image_prefix(deployment: Deployment, prefix: str | None) -> str:
             f"not. Give the whole prefix, as in --prefix {deployment.image_prefix}{prefix}"
         )
     return prefix
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of `size`, the last of which may be shorter."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

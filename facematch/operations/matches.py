@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from facematch.operations.decisions import read_decisions
 from facematch.stack.deployment import PARALLEL
-from facematch.stack.objects import current_versions
-from facematch.stack.records import Records, image_listed
-from functions.aws.register import FaceRegisters
+from facematch.stack.objects import Bucket
+from facematch.stack.records import Records
 from functions.matching.decisions import NewEvidence, Standing, standing
 from functions.matching.images import timestamp
 from functions.matching.places import Place
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
     from functions.matching.decisions import Decision
     from functions.matching.faces import NamesLeftOut
-
-
-_LISTED: Final = ("Key", "VersionId", "LastModified", "ETag", "Size")
+    from functions.matching.images import UploadedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,24 +109,19 @@ class Present:
     Attributes
     ----------
     current
-        The newest version of each key, as ListObjectVersions describes it.
+        The newest version of each key.
     """
 
-    def __init__(self, deployment: Deployment, current: dict[str, dict[str, Any]]) -> None:
-        self._bucket = deployment.images_bucket
-        self._registers = FaceRegisters(deployment.make_client("s3"), deployment.output_bucket)
+    def __init__(self, deployment: Deployment, current: dict[str, UploadedImage]) -> None:
+        self._records = Records(deployment)
         self.current = current
         self._faces: dict[str, frozenset[str] | None] = {}
 
     @classmethod
     def listed(cls, deployment: Deployment) -> Self:
         """By a listing of all images."""
-        versions = current_versions(
-            deployment.make_client("s3"), deployment.images_bucket, deployment.image_prefix
-        )
-        return cls(
-            deployment, {item["Key"]: {name: item[name] for name in _LISTED} for item in versions}
-        )
+        images = Bucket.images(deployment).current(deployment.image_prefix)
+        return cls(deployment, {image.key: image for image in images})
 
     def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The rows that are about two photographs which are there now.
@@ -149,15 +141,15 @@ class Present:
 
     def _read(self, key: str) -> frozenset[str] | None:
         """The faces of the key's current version; None when no register tells of any version."""
-        image = image_listed(self._bucket, self.current[key])
-        entries = self._registers.read(image).entries
+        image = self.current[key]
+        entries = self._records.register(image).entries
         if not entries:
             return None
         entry = entries.get(image.digest)
         return frozenset(entry.face_ids if entry and not entry.leaving else ())
 
 
-def is_evidence(row: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+def is_evidence(row: dict[str, Any], current: Mapping[str, UploadedImage]) -> bool:
     """Whether the row's own version is the newest, and the other's not newer than the search.
 
     What was uploaded there after the search is another photograph, whose own report says what it
@@ -167,14 +159,14 @@ def is_evidence(row: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -
     return bool(
         is_newest(row, current)
         and other
-        and other["LastModified"] <= datetime.fromisoformat(row["searched_at"])
+        and other.last_modified <= datetime.fromisoformat(row["searched_at"])
     )
 
 
-def is_newest(record: dict[str, Any], current: Mapping[str, Mapping[str, Any]]) -> bool:
+def is_newest(record: dict[str, Any], current: Mapping[str, UploadedImage]) -> bool:
     """Whether a record is about the newest version of its key."""
     own = current.get(record["key"])
-    return bool(own and own["VersionId"] == (record["version_id"] or "null"))
+    return bool(own and own.version_id == record["version_id"])
 
 
 def paired(

@@ -1,68 +1,24 @@
-"""Asks the records a question in SQL, through Athena: one of the saved ones, or one in a file.
-
-Through boto3 and not PyAthena: that makes its own client out of a session, so the guarded clients
-of a deployment, and those of the local cloud, could not be handed to it; and it passes parameters
-on as they are, so that the literals would be ours to write all the same.
-"""
+"""A question to the records in SQL: one of the saved ones, or one in a file, and its parameters."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
-
-from facematch.errors import Actionable, Unusable
-from facematch.stack.errors import explained
+from facematch.errors import Unusable
 from functions.matching.notifications import printable
 from workflow.queries import Query, QueryError, queries, read_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from facematch.stack.deployment import Deployment
     from workflow.queries import Parameter
 
 
 #: Characters of an execution parameter (Athena API Reference, StartQueryExecution).
 _PARAMETER_LIMIT: Final = 1024
-_FIRST_LOOK_SECONDS: Final = 0.05
-_LONGEST_WAIT_SECONDS: Final = 1.0
-_MEND: Final = "Mend the query or its parameters, or repeat the command if Athena was at fault."
-_RIGHTS: Final = (
-    "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
-    "docs/queries.md."
-)
-Value = str | float | bool | None
-_FROM_TEXT: Final[dict[str, Callable[[str], Value]]] = {
-    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
-    **dict.fromkeys(("double", "float", "decimal"), float),
-    "boolean": lambda text: text == "true",
-}
-
-
-class QueryFailed(Actionable):
-    """Athena could not run the query; the text has its reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a query gave.
-
-    Attributes
-    ----------
-    columns
-        Athena's type by name, in order.
-    rows
-        Numbers and truth values as such; everything else as Athena writes it, dates and arrays too.
-    """
-
-    columns: dict[str, str]
-    rows: list[tuple[Value, ...]]
 
 
 def found(name: str) -> Query:
@@ -165,88 +121,3 @@ def literal(kind: str, value: str) -> str:
     if value.lower() not in {"true", "false"}:
         raise ValueError(value)
     return value.lower()
-
-
-def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Result:
-    """Run a query to its end.
-
-    Parameters
-    ----------
-    literals
-        One for each ``?``, as `literal` writes them.
-
-    Raises
-    ------
-    QueryFailed
-        With Athena's reason.
-    Unusable
-        When the stack has no workgroup yet.
-    """
-    if "AnalyticsWorkgroup" not in deployment.outputs:
-        raise Unusable(
-            f"The stack {deployment.stack_name} was deployed before there were queries: deploy it "
-            "again."
-        )
-    athena = deployment.make_client("athena")
-    request: dict[str, Any] = {
-        "QueryString": sql,
-        "WorkGroup": deployment.analytics_workgroup,
-        "QueryExecutionContext": {
-            "Catalog": "AwsDataCatalog",
-            "Database": deployment.analytics_database,
-        },
-    }
-    if literals:
-        request["ExecutionParameters"] = list(literals)
-    try:
-        query_id = athena.start_query_execution(**request)["QueryExecutionId"]
-        _wait(athena, query_id)
-        return _result(athena, query_id)
-    except ClientError as error:
-        hint = f" {_RIGHTS}" if "AccessDenied" in error.response["Error"]["Code"] else ""
-        raise QueryFailed(f"{explained(error)}{hint}") from None
-
-
-def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
-    pause = _FIRST_LOOK_SECONDS
-    ended = False
-    try:
-        while True:
-            execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-            status = execution["Status"]
-            ended = status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}
-            if ended:
-                break
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_WAIT_SECONDS)
-    finally:
-        if not ended:  # interrupted: what it would still read costs money
-            athena.stop_query_execution(QueryExecutionId=query_id)
-    if status["State"] != "SUCCEEDED":
-        reason = printable(status.get("StateChangeReason") or "no reason given")
-        hint = _RIGHTS if "access denied" in reason.lower() else _MEND
-        raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
-
-
-def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
-    columns: dict[str, str] = {}
-    rows: list[tuple[Value, ...]] = []
-    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
-    for number, page in enumerate(pages):
-        found = page["ResultSet"]
-        if number == 0:
-            info = found["ResultSetMetadata"]["ColumnInfo"]
-            columns = {column["Name"]: column["Type"] for column in info}
-            if len(columns) < len(info):
-                raise QueryFailed(
-                    "Two columns of the query have the same name: give each one of its own (AS)."
-                )
-        for row in found["Rows"][1 if number == 0 else 0 :]:  # the first is the header
-            texts = [datum.get("VarCharValue") for datum in row["Data"]]
-            rows.append(
-                tuple(
-                    None if text is None else _FROM_TEXT.get(kind, str)(text)
-                    for text, kind in zip(texts, columns.values(), strict=True)
-                )
-            )
-    return Result(columns, rows)

@@ -16,11 +16,17 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from facematch.errors import Unusable
-from facematch.stack.executions import ENDED_BADLY, STATUSES, Execution, Executions, was_rejected
-from facematch.stack.queues import depth
+from facematch.stack.executions import (
+    ENDED_BADLY,
+    STATUSES,
+    Execution,
+    Executions,
+    NameTaken,
+    NotRedrivable,
+    Refused,
+    was_rejected,
+)
 from facematch.stack.records import Records, image_recorded
 from functions.matching.images import Subject, subject_of
 from functions.matching.keys import replay_name
@@ -175,7 +181,7 @@ class Replayer:
             elif self._is_selected(selection, execution, described):
                 machine = self._executions.state_machine_of(execution.name)
                 if machine not in definitions:
-                    definitions[machine] = self._definition(machine)
+                    definitions[machine] = self._executions.definition(machine)
                 plan.replays.append(self._planned(execution, described, definitions[machine]))
         if not selection.names:
             self._plan_forgotten(selection, plan)
@@ -265,7 +271,7 @@ class Replayer:
         elif described.get("redriveStatus") != "REDRIVABLE":
             how = How.RESTART
             why = str(described.get("redriveStatusReason") or "Step Functions cannot redrive it")
-        elif self._definition_of(execution.arn) != definition:
+        elif self._executions.definition_of(execution.arn) != definition:
             how, why = How.RESTART, "the state machine's definition has changed since"
         return Replay(
             arn=execution.arn,
@@ -275,18 +281,6 @@ class Replayer:
             input=described["input"],
             attempt=execution.attempt + 1,
         )
-
-    def _definition(self, state_machine_arn: str) -> str:
-        client = self._executions.client
-        described = client.describe_state_machine(stateMachineArn=state_machine_arn)
-        return str(described["definition"])
-
-    def _definition_of(self, arn: str) -> str | None:
-        client = self._executions.client
-        try:
-            return str(client.describe_state_machine_for_execution(executionArn=arn)["definition"])
-        except client.exceptions.ExecutionDoesNotExist:
-            return None
 
     def _plan_forgotten(self, selection: Selection, plan: Plan) -> None:
         """Executions that Step Functions has forgotten, from their failure records."""
@@ -328,38 +322,30 @@ class Replayer:
         return any(self._executions.attempts(image.execution_name))
 
     def _replay(self, replay: Replay) -> Result:
-        if replay.how is How.REDRIVE:
-            client = self._executions.client
-            try:
-                client.redrive_execution(executionArn=replay.arn)
-            except client.exceptions.ExecutionNotRedrivable as error:
-                now = self._executions.described(replay.arn)
-                if now and now["status"] not in ENDED_BADLY:
-                    return Result(replay, None, "is being replayed already", succeeded=True)
-                return self._restart(replay, f"redrive refused ({_message(error)}); ")
-            except ClientError as error:
-                return Result(replay, None, f"not redriven: {_message(error)}")
-            return Result(replay, replay.arn, "")
-        return self._restart(replay, "")
+        if replay.how is How.RESTART:
+            return self._restart(replay, "")
+        try:
+            self._executions.redrive(replay.arn)
+        except NotRedrivable as error:
+            now = self._executions.described(replay.arn)
+            if now and now["status"] not in ENDED_BADLY:
+                return Result(replay, None, "is being replayed already", succeeded=True)
+            return self._restart(replay, f"redrive refused ({error}); ")
+        except Refused as error:
+            return Result(replay, None, f"not redriven: {error}")
+        return Result(replay, replay.arn, "")
 
     def _restart(self, replay: Replay, note: str) -> Result:
-        client = self._executions.client
         for attempt in range(replay.attempt, _MOST_ATTEMPTS + 1):
             name = replay_name(replay.version_name, attempt)
             try:
-                started = client.start_execution(
-                    stateMachineArn=self._executions.state_machine_of(name),
-                    name=name,
-                    input=replay.input,
-                )
-            except client.exceptions.ExecutionAlreadyExists:
+                return Result(replay, self._executions.start(name, replay.input), note)
+            except NameTaken:
                 other = self._executions.described(self._executions.arn(name))
                 if other and other["status"] not in ENDED_BADLY:
                     return Result(replay, None, f"{note}{name} replays it already", succeeded=True)
-                continue
-            except ClientError as error:
-                return Result(replay, None, f"{note}not restarted: {_message(error)}")
-            return Result(replay, str(started["executionArn"]), note)
+            except Refused as error:
+                return Result(replay, None, f"{note}not restarted: {error}")
         return Result(replay, None, f"{note}all names up to -r{_MOST_ATTEMPTS} are taken")
 
     def _still_running(self, running: list[Result], done: Callable[[Result], None]) -> list[Result]:
@@ -390,79 +376,12 @@ class _OwnStartSlots:
         return turn
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that could not be understood, and how often it was tried."""
-
-    message_id: str
-    body: str
-    received: int
-
-
-class DeadLetters:
-    """The dead-letter queue of the intake."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self._sqs = deployment.make_client("sqs")
-        self._dead = deployment.dead_letter_queue_url
-        self._queue = deployment.queue_url
-
-    def count(self) -> int:
-        """How many there are, as far as SQS knows."""
-        return depth(self._deployment, self._dead).total
-
-    def shown(self, most: int = 10) -> list[DeadLetter]:
-        """Some of them, which stay where they are and can be seen again a second later."""
-        messages = self._sqs.receive_message(
-            QueueUrl=self._dead,
-            MaxNumberOfMessages=most,
-            VisibilityTimeout=1,
-            AttributeNames=["ApproximateReceiveCount"],
-        ).get("Messages", [])
-        return [
-            DeadLetter(
-                message["MessageId"],
-                message["Body"],
-                int(message.get("Attributes", {}).get("ApproximateReceiveCount", 0)),
-            )
-            for message in messages
-        ]
-
-    def move_back(self) -> int:
-        """Send all of them through the intake queue again; returns how many, about."""
-        count = self.count()
-        if self._deployment.local:
-            return self._move_one_by_one()
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._dead, AttributeNames=["QueueArn"])
-        self._sqs.start_message_move_task(SourceArn=arn["Attributes"]["QueueArn"])
-        return count
-
-    def _move_one_by_one(self) -> int:
-        """What StartMessageMoveTask does, which the emulator lacks: first send, then delete."""
-        moved = 0
-        while messages := self._sqs.receive_message(
-            QueueUrl=self._dead, MaxNumberOfMessages=10, VisibilityTimeout=30
-        ).get("Messages"):
-            for message in messages:
-                self._sqs.send_message(QueueUrl=self._queue, MessageBody=message["Body"])
-                self._sqs.delete_message(
-                    QueueUrl=self._dead, ReceiptHandle=message["ReceiptHandle"]
-                )
-                moved += 1
-        return moved
-
-
 def _is_selected_record(selection: Selection, record: dict[str, Any]) -> bool:
     if selection.since and datetime.fromisoformat(record["failed_at"]) < selection.since:
         return False
     if selection.error and record["error"] != selection.error:
         return False
     return not selection.step or record["step"] == selection.step
-
-
-def _message(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Message") or error)
 
 
 def by_way(replays: Iterable[Replay]) -> dict[str, int]:

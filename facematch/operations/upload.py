@@ -11,24 +11,18 @@ import zlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable, Unusable, about_file
 from facematch.files.photographs import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
 from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
-from facematch.stack.errors import explained
 from facematch.stack.executions import ENDED_BADLY, Executions
-from facematch.stack.objects import current_versions
-from facematch.stack.records import Records, digest_of, image_listed
+from facematch.stack.objects import Bucket
+from facematch.stack.records import Records, digest_of
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
-from functions.matching.images import version_id_of
-from functions.matching.keys import execution_name, version_digest
+from functions.matching.keys import execution_name
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
@@ -37,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facematch.stack.deployment import Deployment
+    from functions.matching.images import UploadedImage
 
 
 #: What people call a photograph. What is neither JPEG nor PNG is uploaded too, and rejected with
@@ -129,8 +124,7 @@ class Uploader:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._s3 = deployment.make_client("s3")
-        self._bucket = deployment.images_bucket
+        self._bucket = Bucket.images(deployment)
 
     def plan(self, folder: Path) -> Plan:
         """Compare the folder with the bucket.
@@ -143,7 +137,8 @@ class Uploader:
         NothingToUpload
             When there is no photograph in it.
         """
-        existing = {item["Key"]: item for item in self._current_versions()}
+        images = self._bucket.current(self._deployment.image_prefix)
+        existing = {image.key: image for image in images}
         found = listed(folder)
         plan = Plan(left_out=found.left_out)
         for file in found.files:
@@ -151,7 +146,8 @@ class Uploader:
             if why := _unfit(file, key):
                 plan.left_out[file.path] = why
             elif key in existing and (same := self._is_same(file, existing[key])):
-                plan.unchanged.append(self._version_listed(existing[key]))
+                image = existing[key]
+                plan.unchanged.append(Version(key, image.digest, (image.day,)))
             else:
                 plan.new[key] = file
                 if key in existing and same is None:
@@ -224,13 +220,13 @@ class Uploader:
             key, file = pending.pop(future)
             try:
                 versions.append(future.result())
-            except (BotoCoreError, ClientError) as error:
-                errors[key] = str(explained(error))
+            except Actionable as error:
+                errors[key] = str(error)
             except OSError as error:
                 errors[key] = str(about_file(error))
             done(file.path.stat().st_size if file.path.exists() else 0)
 
-    def _is_same(self, file: FolderFile, item: dict[str, Any]) -> bool | None:
+    def _is_same(self, file: FolderFile, image: UploadedImage) -> bool | None:
         """Whether size and content agree; None when S3 denies to say it.
 
         A file that cannot be read is not the same: its upload then says why.
@@ -241,47 +237,23 @@ class Uploader:
         """
         try:
             with file.open() as opened:
-                if os.fstat(opened.fileno()).st_size != item["Size"]:
+                if os.fstat(opened.fileno()).st_size != image.size:
                     return False
-                if str(item["ETag"]).strip('"') == _md5(opened):
+                if image.etag == _md5(opened):
                     return True
-                return self._is_same_under_a_key(opened, item)
+                checksum = self._bucket.checksum(image)
+                if checksum is None:
+                    return None
+                return checksum.is_under_a_key and checksum.crc32 == _crc32(opened)
         except OSError:
             return False
 
-    def _is_same_under_a_key(self, opened: BufferedReader, item: dict[str, Any]) -> bool | None:
-        try:
-            found = self._s3.head_object(
-                Bucket=self._bucket,
-                Key=item["Key"],
-                VersionId=item["VersionId"],
-                ChecksumMode="ENABLED",
-            )
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.FORBIDDEN:
-                return None
-            raise
-        under_a_key = found.get("ServerSideEncryption", "").startswith("aws:kms")
-        return bool(under_a_key and found.get("ChecksumCRC32") == _crc32(opened))
-
     def _upload(self, key: str, file: FolderFile) -> Version:
         with file.open() as body:
-            answer = self._s3.put_object(
-                Bucket=self._bucket, Key=key, Body=body, ContentType=_kind(file) or "image/jpeg"
-            )
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        version = version_id_of(answer.get("VersionId")) or f"etag:{answer['ETag'].strip(chr(34))}"
-        around = (moment - timedelta(minutes=1), moment + timedelta(minutes=1))
+            image = self._bucket.put(key, body, content_type=_kind(file) or "image/jpeg")
+        around = (image.last_modified + timedelta(minutes=each) for each in (-1, 1))
         days = sorted({each.astimezone(UTC).date().isoformat() for each in around})
-        return Version(key, version_digest(self._bucket, key, version), tuple(days))
-
-    def _version_listed(self, item: dict[str, Any]) -> Version:
-        image = image_listed(self._bucket, item)
-        return Version(image.key, image.digest, (image.day,))
-
-    def _current_versions(self) -> Iterator[dict[str, Any]]:
-        return current_versions(self._s3, self._bucket, self._deployment.image_prefix)
+        return Version(key, image.digest, tuple(days))
 
 
 def not_uploaded_words(errors: Mapping[str, str]) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facematch.local.keys import AccessKey
-    from facematch.local.state_folder import Running
+    from facematch.local.state_folder import Running, StateFolder
 
 DEFAULT_STACK_NAME: Final = "FaceMatching"
 #: There is no quota on one machine.
@@ -59,7 +59,8 @@ class Deployment:
     outputs
         Of the CloudFormation stack, by name (`workflow.outputs`).
     make_client
-        A client of an AWS service, for this deployment's place and credentials.
+        A client of an AWS service, for this deployment's place and credentials; only for `stack`,
+        which asks AWS for all other rooms.
     options
         Of the command line, by which another command finds the same place and credentials on AWS.
     kept_in
@@ -87,7 +88,7 @@ class Deployment:
         """
         if self.kept_in is None or not sizes:
             return None
-        from facematch.local.free_space import BESIDE_A_PHOTOGRAPH, shortage  # noqa: PLC0415 - as in on_this_machine
+        from facematch.local.free_space import BESIDE_A_PHOTOGRAPH, shortage  # noqa: PLC0415 - as in on_local_cloud
 
         return shortage(self.kept_in, sum(sizes) + len(sizes) * BESIDE_A_PHOTOGRAPH)
 
@@ -185,6 +186,10 @@ class Deployment:
                 "number. Set it to the lowest similarity that notifies, in %."
             ) from None
 
+    def caller(self) -> str:
+        """The ARN of whoever's credentials these are."""
+        return str(self.make_client("sts").get_caller_identity()["Arn"])
+
 
 def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deployment:
     """The stack in the account and region of the user's credentials.
@@ -196,20 +201,16 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
     Actionable
         When AWS could not be asked for it, or refused.
     """
-    config = Config(
-        max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": 5}
-    )
     try:
-        session = boto3.session.Session(profile_name=profile, region_name=region)
-        make: Callable[..., Any] = session.client
-        outputs = _outputs(make("cloudformation", config=config), stack_name)
+        make_client = clients_on_aws(profile=profile, region=region)
+        outputs = _outputs(make_client("cloudformation"), stack_name)
     except (BotoCoreError, ClientError) as error:
         raise explained(error).about(f"The stack {stack_name!r} was not reached") from None
     return Deployment(
         stack_name=stack_name,
         local=False,
         outputs=outputs,
-        make_client=lambda service: make(service, config=config),
+        make_client=make_client,
         options=tuple(
             word
             for option, value in (("--profile", profile), ("--region", region))
@@ -219,12 +220,22 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
     )
 
 
-def clients_on_aws(*, profile: str | None, region: str | None) -> Callable[[str], Any]:
-    """Makes clients with the user's credentials, where a stack need not exist any more."""
-    client: Callable[..., Any] = boto3.session.Session(
-        profile_name=profile, region_name=region
-    ).client
-    return client
+def clients_on_aws(
+    *, profile: str | None, region: str | None, attempts: int = 5
+) -> Callable[[str], Any]:
+    """Makes clients with the user's credentials, whether there is a stack or not.
+
+    Parameters
+    ----------
+    attempts
+        At a request that AWS throttles or that fails.
+    """
+    config = Config(
+        max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": attempts}
+    )
+    session = boto3.session.Session(profile_name=profile, region_name=region)
+    make: Callable[..., Any] = session.client
+    return lambda service: make(service, config=config)
 
 
 def on_this_machine() -> Deployment:
@@ -235,11 +246,19 @@ def on_this_machine() -> Deployment:
     DeploymentNotFound
         When none runs.
     """
+    from facematch.local.state_folder import StateFolder  # noqa: PLC0415 - as in on_local_cloud
+
+    running, _ = running_here()
+    return on_local_cloud(running, StateFolder.default())
+
+
+def on_local_cloud(running: Running, home: StateFolder) -> Deployment:
+    """The stack on a local cloud that keeps everything in that folder."""
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
     from facematch.local.cloud import local_client  # noqa: PLC0415
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
+    from facematch.local.keys import AccessKeys  # noqa: PLC0415
 
-    running, key = running_here()
+    key = AccessKeys.read(home.keys).user
     return Deployment(
         stack_name=running.stack_name,
         local=True,
@@ -247,7 +266,7 @@ def on_this_machine() -> Deployment:
         make_client=lambda service: local_client(
             running, key, service, max_pool_connections=PARALLEL
         ),
-        kept_in=StateFolder.default().folder,
+        kept_in=home.folder,
     )
 
 

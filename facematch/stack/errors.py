@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,6 +27,10 @@ from botocore.exceptions import (
 
 from facematch.errors import Actionable, Unusable
 from functions.aws.clients import error_code, is_transient
+from functions.matching.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: What a client of AWS raises; `explained` makes a sentence of each.
 AWS_ERRORS: Final = (BotoCoreError, ClientError)
@@ -81,6 +86,17 @@ def explained(error: BotoCoreError | ClientError) -> Actionable:
     by_code = (remedy for pattern, remedy in _REMEDIES if pattern.search(code))
     remedy = _LATER if is_transient(error) else next(by_code, _OTHERWISE)
     return Actionable(f"AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}")
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Raise `Actionable` where the code of the functions says that AWS is not available."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Actionable(
+            f"AWS did not answer in time ({error}). Wait a minute, then repeat the command."
+        ) from None
 
 
 def _not_asked(error: BotoCoreError) -> Actionable:

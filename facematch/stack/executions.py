@@ -1,19 +1,22 @@
-"""Executions as the operator sees them: which there are, how they ended, where."""
+"""Executions: which there are, how they ended and where; starting and redriving them."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from functions.matching.errors import ImageRejected
 from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from facematch.stack.deployment import Deployment
 
@@ -28,6 +31,26 @@ _LISTED: Final = 1000
 _NAME: Final = re.compile(
     r"(?P<version>.*-(?P<digest>[0-9a-f]{32})(?P<removal>-d)?)(?:-r(?P<attempt>\d+))?"
 )
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened
+    """Step Functions did not start or redrive an execution; the text is its own reason."""
+
+
+class NotRedrivable(Refused):
+    """The execution runs, has succeeded, or is too old to be redriven."""
+
+
+class NameTaken(Refused):
+    """Another execution has, or had, that name."""
+
+
+class Counts(NamedTuple):
+    """How far a backfill has come: objects that were listed, that were sent, that were not."""
+
+    listed: int
+    succeeded: int
+    failed: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +102,8 @@ class Executions:
     """Asks Step Functions about the executions of one deployment: of uploads and of removals."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.client = deployment.make_client("stepfunctions")
+        self._client = deployment.make_client("stepfunctions")
+        self._deployment = deployment
         self._matching = deployment.state_machine_arn
         self._removals = deployment.removal_state_machine_arn
 
@@ -112,7 +136,7 @@ class Executions:
         """
         machines = (self._matching, self._removals) if removals else (self._matching,)
         for machine, status in itertools.product(machines, statuses):
-            pages = self.client.get_paginator("list_executions").paginate(
+            pages = self._client.get_paginator("list_executions").paginate(
                 stateMachineArn=machine,
                 statusFilter=status,
                 PaginationConfig={"PageSize": _LISTED},
@@ -130,8 +154,8 @@ class Executions:
     def described(self, arn: str) -> dict[str, Any] | None:
         """What DescribeExecution says; None when Step Functions does not know the execution."""
         try:
-            found: dict[str, Any] = self.client.describe_execution(executionArn=arn)
-        except self.client.exceptions.ExecutionDoesNotExist:
+            found: dict[str, Any] = self._client.describe_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionDoesNotExist:
             return None
         return found
 
@@ -156,11 +180,78 @@ class Executions:
 
     def history(self, arn: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         """The events of the execution."""
-        pages = self.client.get_paginator("get_execution_history").paginate(
+        pages = self._client.get_paginator("get_execution_history").paginate(
             executionArn=arn, reverseOrder=newest_first
         )
         for page in pages:
             yield from page["events"]
+
+    def definition(self, state_machine_arn: str) -> str:
+        """The definition that a state machine has now."""
+        found = self._client.describe_state_machine(stateMachineArn=state_machine_arn)
+        return str(found["definition"])
+
+    def definition_of(self, arn: str) -> str | None:
+        """The definition with which an execution was started; None when nobody knows it."""
+        try:
+            found = self._client.describe_state_machine_for_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None
+        return str(found["definition"])
+
+    def redrive(self, arn: str) -> None:
+        """Let an execution go on at the step that failed.
+
+        Raises
+        ------
+        NotRedrivable
+            When Step Functions cannot redrive it.
+        Refused
+            When it refuses for another reason.
+        """
+        try:
+            self._client.redrive_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionNotRedrivable as error:
+            raise NotRedrivable(_reason(error)) from None
+        except ClientError as error:
+            raise Refused(_reason(error)) from None
+
+    def start(self, name: str, text: str) -> str:
+        """Start an execution of that name with that input; returns its ARN.
+
+        Raises
+        ------
+        NameTaken
+            When there is one of that name.
+        Refused
+            When Step Functions refuses for another reason.
+        """
+        try:
+            started = self._client.start_execution(
+                stateMachineArn=self.state_machine_of(name), name=name, input=text
+            )
+        except self._client.exceptions.ExecutionAlreadyExists as error:
+            raise NameTaken(_reason(error)) from None
+        except ClientError as error:
+            raise Refused(_reason(error)) from None
+        return str(started["executionArn"])
+
+    def start_backfill(self, what: dict[str, Any]) -> str:
+        """Start the state machine that sends what the bucket holds; returns the execution's ARN."""
+        started = self._client.start_execution(
+            stateMachineArn=self._deployment.backfill_state_machine_arn,
+            name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            input=json.dumps(what),
+        )
+        return str(started["executionArn"])
+
+    def backfilled(self, arn: str) -> Counts:
+        """How far the execution of a backfill has come."""
+        runs = self._client.list_map_runs(executionArn=arn)["mapRuns"]
+        if not runs:
+            return Counts(0, 0, 0)
+        found = self._client.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+        return Counts(found["total"], found["succeeded"], found["failed"])
 
     def last_step(self, arn: str) -> str | None:
         """The state that the execution entered last."""
@@ -173,6 +264,10 @@ class Executions:
 def was_rejected(described: dict[str, Any]) -> bool:
     """Whether the image is at fault, so that neither way of replaying can help."""
     return bool(described.get("error") == ImageRejected.__name__)
+
+
+def _reason(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message") or error)
 
 
 def input_of(described: dict[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,24 @@
-"""The faces of the stack's collection."""
+"""The faces of the stack's collection: listed, and taken out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from facematch.errors import Actionable
+from functions.aws.collection import FaceCollection
+from functions.matching.errors import Unavailable
 from functions.matching.keys import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from facematch.stack.deployment import Deployment
 
 #: In an answer of ListFaces, at most (Amazon Rekognition API Reference).
 _LISTED: Final = 4096
+_ATTEMPTS: Final = 5
 
 
 class ListedFace(NamedTuple):
@@ -36,3 +42,31 @@ def listed_faces(deployment: Deployment) -> Iterator[ListedFace]:
             except ValueError:
                 key = None
             yield ListedFace(face["FaceId"], key)
+
+
+def remove_faces(deployment: Deployment, face_ids: Sequence[str]) -> int:
+    """Take faces out of the collection; returns how many of them were there.
+
+    Raises
+    ------
+    Actionable
+        When Rekognition leaves some there, again and again.
+    """
+    collection = FaceCollection(deployment.make_client("rekognition"), deployment.collection_id)
+    trouble: Unavailable | None = None
+    for attempt in range(_ATTEMPTS):
+        try:
+            return collection.remove(face_ids)
+        except Unavailable as error:
+            trouble = error
+            time.sleep(2**attempt)
+    raise Actionable(
+        f"Not all of {len(face_ids)} faces left the collection {deployment.collection_id}: "
+        f"{trouble}. Repeat the command."
+    )
+
+
+def delete_collection(rekognition: Any, collection_id: str) -> None:  # noqa: ANN401 - a client
+    """Delete a collection with its faces, if it exists."""
+    with suppress(rekognition.exceptions.ResourceNotFoundException):
+        rekognition.delete_collection(CollectionId=collection_id)

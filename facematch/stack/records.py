@@ -1,4 +1,4 @@
-"""Reads what the workflow wrote: which versions have an outcome, and the records themselves."""
+"""Records in the output bucket: which there are, what they say, and what a command writes there."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from botocore.exceptions import ClientError
 
 from facematch.errors import Actionable
 from facematch.stack.deployment import PARALLEL
-from functions.aws.clients import error_code
-from functions.aws.register import ABSENT
-from functions.matching.images import UploadedImage, version_id_of
+from facematch.stack.errors import asked
+from facematch.stack.objects import Bucket
+from functions.aws.clients import ABSENT, error_code
+from functions.aws.register import OVERTAKEN, FaceRegisters
+from functions.matching.images import UploadedImage
+from functions.matching.reports import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facematch.stack.deployment import Deployment
     from functions.matching.places import Place
+    from functions.matching.register import Register
 
 
 class Record(NamedTuple):
@@ -37,12 +41,20 @@ class Record(NamedTuple):
     etag: str
 
 
+class Body(NamedTuple):
+    """The content of an object in the output bucket, and its eTag."""
+
+    content: bytes
+    etag: str
+
+
 class Records:
     """Records in the output bucket."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._s3 = deployment.make_client("s3")
         self._bucket = deployment.output_bucket
+        self._registers = FaceRegisters(self._s3, self._bucket)
 
     def keys(self, place: Place, day: str | None = None) -> Iterator[str]:
         """Keys of the records of one kind, of one day or of all."""
@@ -75,21 +87,80 @@ class Records:
         with ThreadPoolExecutor(PARALLEL) as pool:
             yield from pool.map(self._record, keys)
 
+    def uri(self, key: str) -> str:
+        """Where the object of that key is, for people."""
+        return f"s3://{self._bucket}/{key}"
+
+    def body(self, key: str) -> Body | None:
+        """The object of that key as it is; None when there is none."""
+        try:
+            found = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in ABSENT:
+                return None
+            raise
+        return Body(found["Body"].read(), found["ETag"])
+
+    def register(self, image: UploadedImage) -> Register:
+        """What is entered of the image's key; nothing, where nobody has been."""
+        with asked():
+            return self._registers.read(image)
+
+    def write(self, key: str, lines: list[dict[str, Any]], *, replaces: str | None) -> bool:
+        """Write a record unless somebody else has written or deleted it meanwhile.
+
+        Parameters
+        ----------
+        replaces
+            The eTag of the record that it replaces; None where there was none.
+
+        Returns
+        -------
+        bool
+            False when somebody else was faster: nothing was written.
+        """
+        unless_changed = {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"}
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=json_lines(lines),
+                ContentType="application/x-ndjson",
+                **unless_changed,
+            )
+        except ClientError as error:
+            if error_code(error) in (OVERTAKEN | ABSENT if replaces else OVERTAKEN):
+                return False
+            raise
+        return True
+
+    def rewrite(self, record: Record) -> bool:
+        """Write other lines into a record that was read; `write` says when it does not."""
+        return self.write(record.key, record.lines, replaces=record.etag)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete records.
+
+        Raises
+        ------
+        Actionable
+            When S3 refuses some.
+        """
+        Bucket(self._s3, self._bucket).delete_objects(keys)
+
     def _lines(self, key: str) -> list[dict[str, Any]]:
         return self._record(key).lines
 
     def _record(self, key: str) -> Record:
-        try:
-            found = self._s3.get_object(Bucket=self._bucket, Key=key)
-        except self._s3.exceptions.NoSuchKey:
+        body = self.body(key)
+        if body is None:
             return Record(key, [], "")
-        body = found["Body"].read()
         try:
-            lines = [json.loads(line) for line in body.splitlines() if line.strip()]
-            return Record(key, lines, found["ETag"])
+            lines = [json.loads(line) for line in body.content.splitlines() if line.strip()]
+            return Record(key, lines, body.etag)
         except ValueError as error:
             raise Actionable(
-                f"s3://{self._bucket}/{key} is not JSON Lines: {error}. Nothing of this project "
+                f"{self.uri(key)} is not JSON Lines: {error}. Nothing of this project "
                 "writes so. Restore an older version of it, or delete it; facematch audit --fix "
                 "then has the report written again."
             ) from None
@@ -109,16 +180,4 @@ def image_recorded(record: dict[str, Any]) -> UploadedImage:
         etag=record["etag"],
         size=record["size"],
         last_modified=datetime.fromisoformat(record["uploaded_at"]),
-    )
-
-
-def image_listed(bucket: str, item: dict[str, Any]) -> UploadedImage:
-    """The image that an item of ListObjectVersions describes."""
-    return UploadedImage(
-        bucket=bucket,
-        key=item["Key"],
-        version_id=version_id_of(item["VersionId"]),
-        etag=item["ETag"].strip('"'),
-        size=item["Size"],
-        last_modified=item["LastModified"],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.aws.clients import availability, error_code
+from functions.aws.clients import ABSENT, availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
-
-#: No such key or version (404), or a version that is a delete marker (405).
-_ABSENT = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
-
 
 #: Where the record of what is lacking lies.
 _KEYS: Final = {Lacking.OUTCOME: failure_key, Lacking.DELIVERY: delivery_failure_key}
@@ -85,7 +81,7 @@ class ImagesBucket:
                     return self._s3.head_object(Bucket=bucket, Key=key, VersionId=version_id)
                 return self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in ABSENT:
                 return None
             raise
 
@@ -171,7 +167,7 @@ class OutputBucket:
             with availability():
                 self._s3.head_object(Bucket=self.name, Key=report_key(image))
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in ABSENT:
                 return False
             raise
         return True
@@ -205,7 +201,7 @@ class OutputBucket:
             with availability():
                 return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in ABSENT:
                 return None
             raise
 

@@ -80,6 +80,8 @@ _THROTTLED: Final = frozenset(
         "RequestTimeoutException",
     }
 )
+#: S3 knows no such key or version (404), or the version is a delete marker (405).
+ABSENT: Final = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 _SERVER_ERROR: Final = 500
 
 

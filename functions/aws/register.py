@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from functions.aws.clients import availability, error_code
+from functions.aws.clients import ABSENT, availability, error_code
 from functions.matching.errors import Unavailable
 from functions.matching.register import Entry, Register, register_key
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from functions.aws.collection import FaceCollection
     from functions.matching.images import Subject, UploadedImage
 
-ABSENT: Final = frozenset({"404", "NoSuchKey"})
 #: Somebody else wrote between our look and our write (Amazon S3 User Guide, Conditional writes).
 OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _ATTEMPTS: Final = 5

@@ -30,14 +30,15 @@ from PIL import Image
 
 from facematch.local.cloud import LocalCloud
 from facematch.local.state_folder import StateFolder
-from facematch.stack.objects import current_versions
+from facematch.stack.objects import Bucket
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
-from functions.matching.images import UploadedImage
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import json_lines, match_rows, matches_key, report, report_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from functions.matching.images import UploadedImage
 
 PARALLEL = 16
 SMALL, LARGE = (250, 250), (6000, 4000)
@@ -95,17 +96,7 @@ def fill(cloud: LocalCloud, images: int, matches: int, large: int) -> None:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
 
     each(put, range(images))
-    uploaded = [
-        UploadedImage(
-            bucket=bucket,
-            key=item["Key"],
-            version_id=item["VersionId"],
-            etag=item["ETag"].strip('"'),
-            size=item["Size"],
-            last_modified=item["LastModified"],
-        )
-        for item in current_versions(s3, bucket, prefix)
-    ]
+    uploaded = list(Bucket(s3, bucket).current(prefix))
     found = reported(uploaded, matches)
 
     def write(image: UploadedImage) -> None:

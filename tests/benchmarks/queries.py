@@ -26,7 +26,8 @@ from facematch.local.cloud import LocalCloud
 from facematch.local.emulator.addresses import ACCOUNT
 from facematch.local.state_folder import StateFolder
 from facematch.operations import query as command
-from facematch.stack.deployment import Deployment
+from facematch.stack.athena import run
+from facematch.stack.deployment import Deployment, on_local_cloud
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -96,10 +97,7 @@ def lay(state: Path, bucket: str, objects: dict[str, bytes]) -> None:
 
 def deployed(cloud: LocalCloud) -> Deployment:
     assert cloud.running
-    name = cloud.running.stack_name
-    stacks = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
-    return Deployment(stack_name=name, local=True, outputs=outputs, make_client=cloud.client)
+    return on_local_cloud(cloud.running, cloud.home)
 
 
 def measured(images: int) -> None:
@@ -149,13 +147,13 @@ def print_times(deployment: Deployment, pile: Pile, clock: Clock) -> None:
         f"{kinds.count('decisions'):,} decisions, "
         f"{sum(map(len, pile.objects.values())) / 1e6:,.0f} MB\n"
     )
-    first = clock.seconds(lambda: command.run(deployment, queries()["pairs"].sql))
+    first = clock.seconds(lambda: run(deployment, queries()["pairs"].sql))
     print(f"pairs, at first: {shown([first])} s; load {os.getloadavg()[0]:.0f}\n")
     print("| query | rows | again | after one more |")
     print("|---|---|---|---|")
     for name, asked in queries().items():
         literals = command.bound(asked, _PARAMETERS.get(name, []))
-        ask = partial(command.run, deployment, asked.sql, literals)
+        ask = partial(run, deployment, asked.sql, literals)
         count = len(ask().rows)
         again = shown([clock.seconds(ask) for _ in range(TIMES)])
         more = []

@@ -30,13 +30,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facematch.local.cloud import local_client
-from facematch.local.keys import AccessKeys
 from facematch.local.state_folder import StateFolder
-from facematch.stack.deployment import PARALLEL, Deployment, Outputs
-from facematch.stack.objects import current_versions
+from facematch.stack.deployment import PARALLEL, Deployment, on_local_cloud
+from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
-from functions.matching.keys import execution_name, version_digest
 from functions.matching.places import Place
 from tests.benchmarks import engine, photographs
 from tests.benchmarks.conditions import (
@@ -152,21 +149,7 @@ def _local_cloud(home: StateFolder) -> Iterator[tuple[int, Deployment]]:
             if holder.poll() is not None or time.monotonic() > deadline:
                 raise Invalid(f"the local cloud did not start: {log.read_text()[-2000:]}")
             time.sleep(0.2)
-        key = AccessKeys.read(home.keys).user
-        stack = local_client(running, key, "cloudformation").describe_stacks(
-            StackName=running.stack_name
-        )["Stacks"][0]
-        yield (
-            holder.pid,
-            Deployment(
-                stack_name=running.stack_name,
-                local=True,
-                outputs=Outputs(stack),
-                make_client=lambda service: local_client(
-                    running, key, service, max_pool_connections=PARALLEL
-                ),
-            ),
-        )
+        yield holder.pid, on_local_cloud(running, home)
     finally:
         assert holder.stdin
         holder.stdin.close()
@@ -254,12 +237,10 @@ def _problems(told: Mapping[str, Any], images: int) -> list[str]:
 
 def _executions(deployment: Deployment, since: float) -> list[Ran]:
     """The executions of the photographs, without those of the warm-up."""
-    bucket = deployment.images_bucket
-    versions = {}
-    for item in current_versions(deployment.make_client("s3"), bucket, deployment.image_prefix):
-        digest = version_digest(bucket, item["Key"], item["VersionId"])
-        name = execution_name(item["Key"], digest)
-        versions[name] = digest, item["LastModified"].timestamp()
+    versions = {
+        image.execution_name: (image.digest, image.last_modified.timestamp())
+        for image in Bucket.images(deployment).current(deployment.image_prefix)
+    }
     pages = deployment.make_client("stepfunctions").get_paginator("list_executions")
     return [
         Ran(item["executionArn"], digest, stored, started, item["stopDate"].timestamp())

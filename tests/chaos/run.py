@@ -18,8 +18,9 @@ from urllib.parse import quote_plus
 from facematch.local.cloud import LocalCloud
 from facematch.local.faults import Messages
 from facematch.local.state_folder import StateFolder
-from facematch.operations.replay import DeadLetters, Replayer, Selection
-from facematch.stack.deployment import PARALLEL, Deployment
+from facematch.operations.replay import Replayer, Selection
+from facematch.stack.deployment import PARALLEL, Deployment, on_local_cloud
+from facematch.stack.queues import DeadLetters
 from functions.matching.images import timestamp
 from tests.chaos.account import Account, Version, account, waiting
 
@@ -87,17 +88,7 @@ def local_cloud(
         ) as cloud,
     ):
         assert cloud.running
-        name = cloud.running.stack_name
-        stack = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        yield (
-            cloud,
-            Deployment(
-                stack_name=name,
-                local=True,
-                outputs={each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]},
-                make_client=lambda service: cloud.client(service, max_pool_connections=PARALLEL),
-            ),
-        )
+        yield cloud, on_local_cloud(cloud.running, cloud.home)
 
 
 def run(

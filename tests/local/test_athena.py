@@ -19,6 +19,7 @@ from facematch.operations.matches import is_evidence, paired
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.images import UploadedImage
 from functions.matching.reports import json_lines, report_key
 from functions.matching.schema import TABLES
 from tests.pile import Photograph, Pile, as_version_1, at
@@ -366,7 +367,7 @@ class RandomPile:
 
     made: Pile
     rows: list[dict[str, Any]]
-    current: dict[str, dict[str, Any]]
+    current: dict[str, UploadedImage]
     faces: dict[str, str]
     decisions: dict[Any, Decision]
 
@@ -452,7 +453,14 @@ def random_pile(chance: random.Random) -> RandomPile:
         made,
         lines["matches"],
         {
-            key: {"VersionId": version.version, "LastModified": at(version.minute)}
+            key: UploadedImage(
+                bucket="pile",
+                key=key,
+                version_id=version.version,
+                etag="",
+                size=0,
+                last_modified=at(version.minute),
+            )
             for key, version in newest.items()
         },
         {key: version.face_id for key, version in newest.items() if version in has_face},

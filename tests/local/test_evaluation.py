@@ -19,12 +19,15 @@ from facematch.cli.exit_status import Interrupted
 from facematch.cli.main import app
 from facematch.errors import Unusable
 from facematch.evaluation import aws
-from facematch.evaluation.aws import beforehand, found_by_rekognition, rekognition_client
+from facematch.evaluation.aws import beforehand, found_by_rekognition
 from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.folder import DOCUMENT, INDEX
 from facematch.evaluation.labels import labelled_photographs
 from facematch.local.rekognition.faces import QualityFilter
 from facematch.planning.prices import cost_of_calls
+from facematch.stack import temporary_collection
+from facematch.stack.deployment import clients_on_aws
+from facematch.stack.temporary_collection import TemporaryCollection
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from tests.crafted import with_scans
 from tests.local.conftest import KEYS, KEYS_FILE
@@ -112,14 +115,14 @@ def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.user.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(aws, "_SETTLE", 0.0)
-    return rekognition_client(profile=None, region=None)
+    return clients_on_aws(profile=None, region=None)("rekognition")
 
 
 def by_aws(
     client: Any, labelled: Labelled, progress: Callable[[str, int, int], object] | None = None
 ) -> Faces:
     return found_by_rekognition(
-        client,
+        TemporaryCollection(client),
         labelled.photographs,
         max_faces=1,
         quality_filter="AUTO",
@@ -191,10 +194,10 @@ def test_the_collection_is_deleted_after_an_error_and_when_interrupted(
 
     # No face was ever added: the service refuses the search.
     monkeypatch.setattr(
-        aws._Work,
-        "search",
-        lambda work, _: client.search_faces(
-            CollectionId=work._collection, FaceId="00000000-0000-0000-0000-000000000000"
+        TemporaryCollection,
+        "look_alikes",
+        lambda collection, _: client.search_faces(
+            CollectionId=collection._id, FaceId="00000000-0000-0000-0000-000000000000"
         ),
     )
     with pytest.raises(ClientError, match="SearchFaces"):
@@ -205,7 +208,7 @@ def test_the_collection_is_deleted_after_an_error_and_when_interrupted(
 def test_a_pair_that_one_search_did_not_return_counts_by_the_other_and_else_as_below(
     labelled: Labelled, here: Faces, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws, "MOST_LOOK_ALIKES", 1)
+    monkeypatch.setattr(temporary_collection, "MOST_LOOK_ALIKES", 1)
 
     there = by_aws(client, labelled)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from facematch.local.cloud import LocalCloud
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
-from facematch.stack.deployment import Deployment
+from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records
 from functions.matching.images import UploadedImage
 from functions.matching.places import Place
@@ -200,17 +200,10 @@ def workflow_on(cloud: LocalCloud) -> Iterator[Workflow]:
     """The workflow that a local cloud has deployed."""
     running = cloud.running
     assert running
-    stacks = cloud.client("cloudformation").describe_stacks(StackName=running.stack_name)
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks["Stacks"][0]["Outputs"]}
     with FaultyRekognition(running.rekognition) as rekognition:
         made = Workflow(
             cloud=cloud,
-            deployment=Deployment(
-                stack_name=running.stack_name,
-                local=True,
-                outputs=outputs,
-                make_client=cloud.client,
-            ),
+            deployment=on_local_cloud(running, cloud.home),
             rekognition=rekognition,
             photographs=fetch_photographs(),
         )

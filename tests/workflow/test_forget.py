@@ -11,7 +11,7 @@ import pytest
 
 from facematch.evidence.folders import EvidenceFolders
 from facematch.operations.forget import Forgetting, Person
-from facematch.operations.query import run
+from facematch.stack.athena import run
 from functions.matching.keys import external_image_id
 from functions.matching.places import Place
 from tests.workflow.conftest import eventually

@@ -18,6 +18,7 @@ import pytest
 
 from facematch.errors import Actionable
 from facematch.operations import query as command
+from facematch.stack.athena import QueryFailed, run
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -150,7 +151,7 @@ def catalog(workflow: Workflow, database: str, bucket: str) -> None:
 def answer(deployment: Deployment, query: str, /, **parameters: Any) -> list[dict[str, Any]]:
     asked = queries()[query]
     literals = command.bound(asked, [f"{name}={value}" for name, value in parameters.items()])
-    result = command.run(deployment, asked.sql, literals)
+    result = run(deployment, asked.sql, literals)
     return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
@@ -379,7 +380,7 @@ def test_a_result_has_the_columns_and_types_that_the_query_declares(
 ) -> None:
     given = [f"{p.name}={p.default or ANYTHING[p.type]}" for p in asked.parameters]
 
-    result = command.run(athena, asked.sql, command.bound(asked, given))
+    result = run(athena, asked.sql, command.bound(asked, given))
 
     assert result.columns == {column.name: column.type for column in asked.columns}
 
@@ -390,8 +391,8 @@ def test_a_result_has_the_columns_and_types_that_the_query_declares(
     ids=lambda asked: asked.name,
 )
 def test_a_view_gives_what_its_query_gives(athena: Deployment, asked: Query) -> None:
-    view = command.run(athena, f"SELECT * FROM {asked.name}_view")
-    direct = command.run(athena, asked.sql)
+    view = run(athena, f"SELECT * FROM {asked.name}_view")
+    direct = run(athena, asked.sql)
 
     assert view.columns == direct.columns
     assert sorted(view.rows, key=str) == sorted(direct.rows, key=str)
@@ -399,8 +400,8 @@ def test_a_view_gives_what_its_query_gives(athena: Deployment, asked: Query) -> 
 
 
 def test_results_are_paged_through_to_the_end(athena: Deployment) -> None:
-    (count,) = command.run(athena, "SELECT count(*) FROM names_view").rows[0]
-    found = command.run(
+    (count,) = run(athena, "SELECT count(*) FROM names_view").rows[0]
+    found = run(
         athena,
         "SELECT a.name AS a, b.name AS b, c.name AS c FROM names_view AS a "
         "CROSS JOIN names_view AS b CROSS JOIN names_view AS c",
@@ -412,7 +413,7 @@ def test_results_are_paged_through_to_the_end(athena: Deployment) -> None:
 
 def test_a_result_is_written_where_athena_says(athena: Deployment, workflow: Workflow) -> None:
     client = athena.make_client("athena")
-    command.run(athena, "SELECT name, best_similarity FROM names_view WHERE name = 'Tom'")
+    run(athena, "SELECT name, best_similarity FROM names_view WHERE name = 'Tom'")
     listed = client.list_query_executions(WorkGroup=athena.outputs["AnalyticsWorkgroup"])
     last = client.get_query_execution(QueryExecutionId=listed["QueryExecutionIds"][-1])
     location = last["QueryExecution"]["ResultConfiguration"]["OutputLocation"]
@@ -438,8 +439,8 @@ def test_a_result_is_written_where_athena_says(athena: Deployment, workflow: Wor
 def test_what_athena_cannot_run_ends_with_its_reason(
     athena: Deployment, sql: str, reason: str
 ) -> None:
-    with pytest.raises(command.QueryFailed, match=reason):
-        command.run(athena, sql)
+    with pytest.raises(QueryFailed, match=reason):
+        run(athena, sql)
 
 
 @pytest.mark.parametrize(
@@ -461,17 +462,17 @@ def test_no_query_changes_the_catalog(athena: Deployment, workflow: Workflow, sq
     glue = workflow.cloud.client("glue")
     before = glue.get_tables(DatabaseName=DATABASE)["TableList"]
 
-    with pytest.raises(command.QueryFailed, match=r"SELECT only|Only one sql statement"):
-        command.run(athena, sql)
+    with pytest.raises(QueryFailed, match=r"SELECT only|Only one sql statement"):
+        run(athena, sql)
 
     assert glue.get_tables(DatabaseName=DATABASE)["TableList"] == before
-    assert command.run(athena, "SELECT count(*) AS n FROM reports").rows[0][0]
+    assert run(athena, "SELECT count(*) AS n FROM reports").rows[0][0]
 
 
 @pytest.mark.parametrize("parameter", ["Ann", "'Ann", "'a' OR 'b'", "1; DROP TABLE reports"])
 def test_a_parameter_that_is_no_literal_is_refused(athena: Deployment, parameter: str) -> None:
     with pytest.raises(Actionable, match="not a literal"):
-        command.run(athena, "SELECT name FROM reports WHERE name = ?", [parameter])
+        run(athena, "SELECT name FROM reports WHERE name = ?", [parameter])
 
 
 def test_an_object_that_changes_is_read_again(athena: Deployment, workflow: Workflow) -> None:
@@ -479,22 +480,22 @@ def test_an_object_that_changes_is_read_again(athena: Deployment, workflow: Work
     made = Pile()
     made.reported(Photograph("images/Zoe_1.jpg", 3 * 24 * 60))
 
-    before = command.run(athena, sql).rows
+    before = run(athena, sql).rows
     for key, body in made.objects.items():
         workflow.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
-    there = command.run(athena, sql).rows
+    there = run(athena, sql).rows
     for key in made.objects:
         workflow.s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
-    emptied = command.run(athena, sql).rows
+    emptied = run(athena, sql).rows
     for key in made.objects:
         workflow.s3.delete_object(Bucket=BUCKET, Key=key)
-    after = command.run(athena, sql).rows
+    after = run(athena, sql).rows
 
     assert (before, there, emptied, after) == ([(0,)], [(1,)], [(0,)], [(0,)])
 
 
 def test_nested_columns_have_the_types_of_the_catalog(athena: Deployment) -> None:
-    (row,) = command.run(
+    (row,) = run(
         athena,
         "SELECT faces[1].box.left, faces[1].matches, unindexed_faces, dt FROM reports "
         "WHERE name = 'Nik'",

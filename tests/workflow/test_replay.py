@@ -12,8 +12,9 @@ import pytest
 
 from facematch.errors import Unusable
 from facematch.operations.image_history import image_history
-from facematch.operations.replay import DeadLetters, How, Plan, Replayer, Result, Selection, moment
+from facematch.operations.replay import How, Plan, Replayer, Result, Selection, moment
 from facematch.operations.status import failure_groups, stack_status
+from facematch.stack.queues import DeadLetters
 from tests.workflow.conftest import eventually
 
 if TYPE_CHECKING:

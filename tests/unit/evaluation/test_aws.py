@@ -10,6 +10,7 @@ from botocore import exceptions as boto
 
 from facematch.errors import Actionable
 from facematch.evaluation.aws import found_by_rekognition
+from facematch.stack.temporary_collection import TemporaryCollection
 
 THERE = "https://rekognition.eu-central-1.amazonaws.com"
 
@@ -31,7 +32,11 @@ class Rekognition:
 
 def evaluate(error: Exception) -> None:
     found_by_rekognition(
-        Rekognition(error), [], max_faces=1, quality_filter="AUTO", progress=lambda *_: None
+        TemporaryCollection(Rekognition(error)),
+        [],
+        max_faces=1,
+        quality_filter="AUTO",
+        progress=lambda *_: None,
     )
 
 

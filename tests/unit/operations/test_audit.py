@@ -18,6 +18,7 @@ from facematch.operations import audit as module
 from facematch.operations.audit import Auditor, QueueHoldsMessages
 from facematch.operations.ledger import Found, Ledger
 from facematch.stack.executions import Executions
+from facematch.stack.objects import Entry
 from functions.aws.events import ObjectCreated, Origin, changed_objects
 from functions.matching.images import UploadedImage
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
@@ -490,14 +491,10 @@ def synthetic(number: int) -> Iterator[UploadedImage]:
         )
 
 
-def markers(start: int, end: int) -> Iterator[dict[str, Any]]:
+def markers(start: int, end: int) -> Iterator[Entry]:
     """Of the synthetic versions with these numbers."""
     for n in range(start, end):
-        yield {
-            "Key": f"images/{n:08}/Ann_Lee_{n:08}.jpg",
-            "IsLatest": True,
-            "LastModified": datetime.now(UTC),
-        }
+        yield Entry(f"images/{n:08}/Ann_Lee_{n:08}.jpg", "1", True, datetime.now(UTC), None)
 
 
 def sent(cloud: Cloud, deployment: Deployment) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -10,7 +11,8 @@ from botocore.exceptions import WaiterError
 from moto import mock_aws
 
 from facematch.errors import Actionable
-from facematch.operations.destroy import Destruction, Kept
+from facematch.operations.destroy import empty_and_delete_stack
+from facematch.stack.formation import Formation, Kept, Kind
 
 
 class Stacks:
@@ -37,6 +39,8 @@ class Stacks:
 
 class Collections:
     """A Rekognition client that knows one collection."""
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
 
     def __init__(self) -> None:
         self.there = {"Faces-1": 3}
@@ -88,15 +92,15 @@ def fill(make: Any, bucket: str) -> None:
 
 
 def test_what_a_stack_kept_is_counted_with_every_version_and_delete_marker(account: Any) -> None:
-    destruction = Destruction(account, "FaceMatching")
-    ((bucket),) = [kept.name for kept in destruction.kept()]
+    formation = Formation(account, "FaceMatching")
+    ((bucket),) = [kept.name for kept in formation.kept()]
     fill(account, bucket)
 
-    assert destruction.kept() == [Kept("AWS::S3::Bucket", bucket, 5)]
+    assert formation.kept() == [Kept(Kind.BUCKET, bucket, 5)]
 
 
 def test_a_bucket_is_emptied_and_deleted_and_that_of_another_stack_is_not(account: Any) -> None:
-    mine, other = Destruction(account, "FaceMatching"), Destruction(account, "Other")
+    mine, other = Formation(account, "FaceMatching"), Formation(account, "Other")
     (kept,), (others,) = mine.kept(), other.kept()
     for item in (kept, others):
         fill(account, item.name)
@@ -108,33 +112,33 @@ def test_a_bucket_is_emptied_and_deleted_and_that_of_another_stack_is_not(accoun
 
 
 def test_a_collection_is_deleted(account: Any) -> None:
-    destruction = Destruction(account, "FaceMatching")
+    formation = Formation(account, "FaceMatching")
 
-    destruction.delete(Kept("AWS::Rekognition::Collection", "Faces-1", 3))
+    formation.delete(Kept(Kind.COLLECTION, "Faces-1", 3))
 
     assert account("rekognition").there == {}
 
 
 def test_a_key_that_was_kept_goes_as_soon_as_kms_allows(account: Any) -> None:
-    destruction = Destruction(account, "FaceMatching")
-    destruction.delete(Kept("AWS::KMS::Key", "key-1", 1))
+    formation = Formation(account, "FaceMatching")
+    formation.delete(Kept(Kind.KEY, "key-1", 1))
     assert account("kms").states["key-1"] == "PendingDeletion"
-    assert destruction._count("AWS::KMS::Key", "key-1") is None
+    assert formation._count(Kind.KEY, "key-1") is None
 
 
 def test_versions_that_are_not_deleted_are_told_of(
     account: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    destruction = Destruction(account, "FaceMatching")
-    (kept,) = destruction.kept()
+    formation = Formation(account, "FaceMatching")
+    (kept,) = formation.kept()
     fill(account, kept.name)
     refusal = {"Errors": [{"Key": "Ann.jpg", "Code": "AccessDenied", "Message": "no"}]}
-    monkeypatch.setattr(destruction._s3, "delete_objects", lambda **_: refusal)
+    monkeypatch.setattr(formation._s3, "delete_objects", lambda **_: refusal)
 
     with pytest.raises(Actionable, match="AccessDenied"):
-        destruction.delete(kept)
+        formation.delete(kept)
 
-    assert [item.name for item in destruction.kept()] == [kept.name]
+    assert [item.name for item in formation.kept()] == [kept.name]
 
 
 class Deletion(Stacks):
@@ -165,11 +169,11 @@ class Deletion(Stacks):
         return Waiter()
 
 
-def destruction_of(account: Any, writes: list[str]) -> tuple[Destruction, Deletion]:
-    formation = Deletion({"FaceMatching": "mine"}, account, writes)
+def formation_of(account: Any, writes: list[str]) -> tuple[Formation, Deletion]:
+    stacks = Deletion({"FaceMatching": "mine"}, account, writes)
     make = {name: account(name) for name in ("s3", "rekognition", "kms")}
-    make["cloudformation"] = formation
-    return Destruction(make.__getitem__, "FaceMatching"), formation
+    make["cloudformation"] = stacks
+    return Formation(make.__getitem__, "FaceMatching"), stacks
 
 
 def test_nobody_is_told_of_photographs_that_are_destroyed(account: Any) -> None:
@@ -189,28 +193,28 @@ def test_nobody_is_told_of_photographs_that_are_destroyed(account: Any) -> None:
         },
     )
     fill(account, "mine")
-    destruction, formation = destruction_of(account, [])
+    formation, stacks = formation_of(account, [])
 
-    destruction.empty_and_delete_stack(destruction.kept())
+    empty_and_delete_stack(formation, formation.kept())
 
-    assert (formation.gone, formation.refused) == (True, 0)
+    assert (stacks.gone, stacks.refused) == (True, 0)
     found = s3.get_bucket_notification_configuration(Bucket="mine")
     assert "QueueConfigurations" not in found
 
 
 def test_what_was_written_while_the_stack_was_deleted_is_deleted_too(account: Any) -> None:
     fill(account, "mine")
-    destruction, formation = destruction_of(account, ["indexed/1.json"])
+    formation, stacks = formation_of(account, ["indexed/1.json"])
 
-    destruction.empty_and_delete_stack(destruction.kept())
+    empty_and_delete_stack(formation, formation.kept())
 
-    assert (formation.gone, formation.refused) == (True, 1)
+    assert (stacks.gone, stacks.refused) == (True, 1)
 
 
 def test_a_stack_that_is_refused_for_another_reason_is_not_tried_again(account: Any) -> None:
-    destruction, formation = destruction_of(account, [])
+    formation, stacks = formation_of(account, [])
 
-    formation.forbidden = True
+    stacks.forbidden = True
     with pytest.raises(Actionable, match="could not delete the stack"):
-        destruction.empty_and_delete_stack(destruction.kept())
-    assert formation.refused == 1
+        empty_and_delete_stack(formation, formation.kept())
+    assert stacks.refused == 1

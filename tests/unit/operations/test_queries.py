@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlglot
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
@@ -28,7 +27,7 @@ from facematch.errors import Unusable
 from facematch.files.spreadsheets import unguarded
 from facematch.local.emulator import athena as local_athena
 from facematch.operations import query as command
-from facematch.stack.deployment import Deployment
+from facematch.stack.athena import Result
 from functions.matching.schema import TABLES
 from workflow.project import PROJECT
 from workflow.queries import Parameter, Query, QueryError, queries, read_query
@@ -337,7 +336,7 @@ def test_csv_comes_back_and_no_cell_is_a_formula(rows: list[tuple[str, float | N
     written_to = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", written_to)
-        write_csv(command.Result({"name": "varchar", "number": "double"}, list(rows)))
+        write_csv(Result({"name": "varchar", "number": "double"}, list(rows)))
 
     header, *found = csv.reader(io.StringIO(written_to.getvalue(), newline=""))
     assert header == ["name", "number"]
@@ -351,7 +350,7 @@ def test_csv_on_a_terminal_has_no_control_character_and_in_a_file_every_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = "Ann\x1b]0;\x07\x9b31m\u202e;\t=1+1\r\n\x7f"
-    found = command.Result({name: "varchar", "number": "double"}, [(name, -1.5)])
+    found = Result({name: "varchar", "number": "double"}, [(name, -1.5)])
     for terminal in (True, False):
         written = io.StringIO(newline="")
         monkeypatch.setattr(written, "isatty", lambda terminal=terminal: terminal)
@@ -373,11 +372,11 @@ def test_csv_that_cannot_hold_a_name_is_refused_not_changed(
     ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
     monkeypatch.setattr("sys.stdout", ascii_only)
     with pytest.raises(Unusable, match="PYTHONIOENCODING=utf-8"):
-        write_csv(command.Result({"name": "varchar"}, [("Zo\u00eb",)]))
+        write_csv(Result({"name": "varchar"}, [("Zo\u00eb",)]))
 
 
 def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = command.Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
+    found = Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
     monkeypatch.setattr(Where, "deployment", lambda _: None)
     monkeypatch.setattr(query_command, "run", lambda *_: found)
     shown = CliRunner().invoke(app, ["query", "pairs", "--json"]).stdout
@@ -405,72 +404,3 @@ def test_a_number_is_cut_in_the_table_never_rounded_up(value: Any, shown: str) -
 def test_a_date_is_a_literal_of_its_own() -> None:
     assert local_athena.literal("date '2026-11-22'") == date(2026, 11, 22)
     assert math.isclose(float(str(local_athena.literal("9.9E1"))), 99)
-
-
-class StandInAthena:
-    """One query, in the states that are given, one after the other; then it can be stopped."""
-
-    def __init__(self, *states: str | BaseException, reason: str = "") -> None:
-        self.states = list(states)
-        self.state = "QUEUED"
-        self.reason = reason
-
-    def start_query_execution(self, **_request: Any) -> dict[str, str]:
-        return {"QueryExecutionId": "q"}
-
-    def get_query_execution(self, **_request: Any) -> dict[str, Any]:
-        following = self.states.pop(0)
-        if isinstance(following, BaseException):
-            raise following
-        self.state = following
-        status = {"State": self.state, "StateChangeReason": self.reason}
-        return {"QueryExecution": {"Status": status}}
-
-    def stop_query_execution(self, **_request: Any) -> None:
-        self.state = "CANCELLED"
-
-
-def deployment(athena: StandInAthena, **outputs: str) -> Deployment:
-    found = {"AnalyticsWorkgroup": "FaceMatching", "AnalyticsDatabase": "facematching", **outputs}
-    return Deployment(
-        stack_name="FaceMatching", local=False, outputs=found, make_client=lambda _service: athena
-    )
-
-
-class CtrlC(BaseException):
-    """As the command line raises it."""
-
-
-def test_a_query_that_is_interrupted_reads_no_further() -> None:
-    athena = StandInAthena("RUNNING", CtrlC())
-
-    with pytest.raises(CtrlC):
-        command.run(deployment(athena), "SELECT 1")
-
-    assert athena.state == "CANCELLED"
-
-
-@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
-def test_a_query_that_ends_badly_says_why_without_terminal_controls(state: str) -> None:
-    athena = StandInAthena("RUNNING", state, reason="Bytes scanned limit was exceeded \x1b[2J")
-
-    with pytest.raises(command.QueryFailed, match=f"{state}: Bytes scanned limit was") as raised:
-        command.run(deployment(athena), "SELECT 1")
-
-    assert "\x1b" not in str(raised.value)
-    assert athena.state == state
-
-
-def test_a_right_that_is_missing_is_named() -> None:
-    error = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized: glue:GetTable"}}
-    athena = StandInAthena(ClientError(error, "GetQueryExecution"))  # type: ignore[arg-type] # a TypedDict
-
-    with pytest.raises(command.QueryFailed, match=r"glue:GetTable.*docs/queries\.md"):
-        command.run(deployment(athena), "SELECT 1")
-
-
-def test_a_stack_without_a_workgroup_has_to_be_deployed_again() -> None:
-    old = Deployment(stack_name="Old", local=False, outputs={}, make_client=lambda _service: None)
-
-    with pytest.raises(Unusable, match="deploy it again"):
-        command.run(old, "SELECT 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -247,15 +247,14 @@ def test_what_has_changed_is_uploaded_again(
 
 def _under_a_key(uploader: Uploader, monkeypatch: pytest.MonkeyPatch) -> None:
     """As S3 answers where objects are encrypted under a key of KMS: the eTag is no MD5."""
-    listed, head = uploader._current_versions, uploader._s3.head_object
+    listed, head = uploader._bucket.current, uploader._bucket._s3.head_object
 
-    def versions() -> Iterator[dict[str, Any]]:
-        for item in listed():
-            yield {**item, "ETag": f'"{item["ETag"].strip(chr(34))[::-1]}"'}
+    def versions(prefix: str) -> Iterator[UploadedImage]:
+        return (replace(image, etag=image.etag[::-1]) for image in listed(prefix))
 
-    monkeypatch.setattr(uploader, "_current_versions", versions)
+    monkeypatch.setattr(uploader._bucket, "current", versions)
     monkeypatch.setattr(
-        uploader._s3,
+        uploader._bucket._s3,
         "head_object",
         lambda **asked: {**head(**asked), "ServerSideEncryption": "aws:kms"},
     )
@@ -266,9 +265,9 @@ def test_a_version_that_s3_calls_null_is_waited_for_under_its_own_digest(
 ) -> None:
     """As an upload is answered while versioning is suspended, and not by moto."""
     uploader = Uploader(deployment)
-    put = uploader._s3.put_object
+    put = uploader._bucket._s3.put_object
     monkeypatch.setattr(
-        uploader._s3, "put_object", lambda **asked: {**put(**asked), "VersionId": "null"}
+        uploader._bucket._s3, "put_object", lambda **asked: {**put(**asked), "VersionId": "null"}
     )
     (version,), _ = uploader.upload(
         {"images/Ann_Lee_1.jpg": FolderFile(folder, "Ann_Lee_1.jpg")}, done=lambda _: None
@@ -300,9 +299,11 @@ def test_where_the_etag_is_the_md5_no_weaker_checksum_makes_a_changed_photograph
     (folder / "Ann_Lee_1.jpg").write_bytes(photograph(7))  # of the same size
     monkeypatch.setattr(module, "_crc32", lambda _: "of both")
     uploader = Uploader(deployment)
-    head = uploader._s3.head_object
+    head = uploader._bucket._s3.head_object
     monkeypatch.setattr(
-        uploader._s3, "head_object", lambda **asked: {**head(**asked), "ChecksumCRC32": "of both"}
+        uploader._bucket._s3,
+        "head_object",
+        lambda **asked: {**head(**asked), "ChecksumCRC32": "of both"},
     )
 
     assert list(uploader.plan(folder).new) == ["images/Ann_Lee_1.jpg"]
@@ -319,7 +320,7 @@ def test_what_s3_does_not_let_us_compare_is_uploaded_again_and_told(
         response: Any = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
         raise ClientError(response, "HeadObject")
 
-    monkeypatch.setattr(uploader._s3, "head_object", deny)
+    monkeypatch.setattr(uploader._bucket._s3, "head_object", deny)
 
     plan = uploader.plan(folder)
 

@@ -1,0 +1,149 @@
+"""Athena: runs a query of the records, and reads its result.
+
+Through boto3 and not PyAthena: that makes its own client out of a session, so the guarded clients
+of a deployment, and those of the local cloud, could not be handed to it; and it passes parameters
+on as they are, so that the literals would be ours to write all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from facematch.errors import Actionable, Unusable
+from facematch.stack.errors import explained
+from functions.aws.clients import error_code
+from functions.matching.notifications import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facematch.stack.deployment import Deployment
+
+
+_FIRST_LOOK_SECONDS: Final = 0.05
+_LONGEST_WAIT_SECONDS: Final = 1.0
+_MEND: Final = "Mend the query or its parameters, or repeat the command if Athena was at fault."
+_RIGHTS: Final = (
+    "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
+    "docs/queries.md."
+)
+Value = str | float | bool | None
+_FROM_TEXT: Final[dict[str, Callable[[str], Value]]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("double", "float", "decimal"), float),
+    "boolean": lambda text: text == "true",
+}
+
+
+class QueryFailed(Actionable):
+    """Athena could not run the query; the text has its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query gave.
+
+    Attributes
+    ----------
+    columns
+        Athena's type by name, in order.
+    rows
+        Numbers and truth values as such; everything else as Athena writes it, dates and arrays too.
+    """
+
+    columns: dict[str, str]
+    rows: list[tuple[Value, ...]]
+
+    @property
+    def numeric(self) -> set[str]:
+        """Columns that hold numbers."""
+        return {name for name, kind in self.columns.items() if _FROM_TEXT.get(kind) in {int, float}}
+
+
+def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Result:
+    """Run a query to its end.
+
+    Parameters
+    ----------
+    literals
+        One for each ``?``, as `operations.query.literal` writes them.
+
+    Raises
+    ------
+    QueryFailed
+        With Athena's reason.
+    Unusable
+        When the stack has no workgroup yet.
+    """
+    if "AnalyticsWorkgroup" not in deployment.outputs:
+        raise Unusable(
+            f"The stack {deployment.stack_name} was deployed before there were queries: deploy it "
+            "again."
+        )
+    athena = deployment.make_client("athena")
+    request: dict[str, Any] = {
+        "QueryString": sql,
+        "WorkGroup": deployment.analytics_workgroup,
+        "QueryExecutionContext": {
+            "Catalog": "AwsDataCatalog",
+            "Database": deployment.analytics_database,
+        },
+    }
+    if literals:
+        request["ExecutionParameters"] = list(literals)
+    try:
+        query_id = athena.start_query_execution(**request)["QueryExecutionId"]
+        _wait(athena, query_id)
+        return _result(athena, query_id)
+    except ClientError as error:
+        hint = f" {_RIGHTS}" if "AccessDenied" in error_code(error) else ""
+        raise QueryFailed(f"{explained(error)}{hint}") from None
+
+
+def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
+    pause = _FIRST_LOOK_SECONDS
+    ended = False
+    try:
+        while True:
+            execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            status = execution["Status"]
+            ended = status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}
+            if ended:
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_WAIT_SECONDS)
+    finally:
+        if not ended:  # interrupted: what it would still read costs money
+            athena.stop_query_execution(QueryExecutionId=query_id)
+    if status["State"] != "SUCCEEDED":
+        reason = printable(status.get("StateChangeReason") or "no reason given")
+        hint = _RIGHTS if "access denied" in reason.lower() else _MEND
+        raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
+
+
+def _result(athena: Any, query_id: str) -> Result:  # noqa: ANN401 - a client
+    columns: dict[str, str] = {}
+    rows: list[tuple[Value, ...]] = []
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
+    for number, page in enumerate(pages):
+        found = page["ResultSet"]
+        if number == 0:
+            info = found["ResultSetMetadata"]["ColumnInfo"]
+            columns = {column["Name"]: column["Type"] for column in info}
+            if len(columns) < len(info):
+                raise QueryFailed(
+                    "Two columns of the query have the same name: give each one of its own (AS)."
+                )
+        for row in found["Rows"][1 if number == 0 else 0 :]:  # the first is the header
+            texts = [datum.get("VarCharValue") for datum in row["Data"]]
+            rows.append(
+                tuple(
+                    None if text is None else _FROM_TEXT.get(kind, str)(text)
+                    for text, kind in zip(texts, columns.values(), strict=True)
+                )
+            )
+    return Result(columns, rows)
