@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import boto3.session
@@ -12,9 +12,10 @@ from moto import mock_aws
 
 from functions.aws import clients
 from tests.unit.cloud import REGION, Cloud
+from tests.unit.stacks import an_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import botocore.session
@@ -75,3 +76,10 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         made = Cloud(monkeypatch)
         yield made
         made.forget_handlers()
+
+
+@pytest.fixture
+def account() -> Iterator[Callable[[str], Any]]:
+    """An account with two stacks, one of which is to be deleted."""
+    with an_account() as made:
+        yield made
