@@ -118,14 +118,14 @@ class Backfiller:
             execution = self._executions.described(execution_arn)
             counts = self._executions.backfilled(execution_arn)
             seen(counts.succeeded + counts.failed, counts.listed)
-            if execution and execution["status"] != "RUNNING":
+            if execution and not execution.is_running:
                 return Run(
                     execution_arn=execution_arn,
-                    status=execution["status"],
+                    status=execution.status,
                     listed=counts.listed,
                     gone_through=counts.succeeded,
-                    error=execution.get("error"),
-                    cause=execution.get("cause"),
+                    error=execution.error,
+                    cause=execution.cause,
                 )
             sleep(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, 1.5 * pause)

@@ -288,9 +288,7 @@ class Forgetting:
 
     def _wait_for(self, arns: Iterable[str], deadline: float) -> None:
         for arn in arns:
-            while (described := self._executions.described(arn)) and (
-                described["status"] == "RUNNING"
-            ):
+            while (described := self._executions.described(arn)) and described.is_running:
                 if time.monotonic() > deadline:
                     raise Actionable(
                         f"The execution {arn} still runs. Stop it, or repeat the command when it "
@@ -304,7 +302,7 @@ class Forgetting:
         for image in images:
             described = self._executions.described(self._executions.arn(image.execution_name))
             if described:
-                ends.append(described.get("stopDate") or datetime.now(UTC))
+                ends.append(described.stopped or datetime.now(UTC))
         return len(ends), max(ends) + timedelta(days=_HISTORY_DAYS) if ends else None
 
     def write_audit_line(self, deleted: Counter[str]) -> str:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from facematch.errors import Unusable
 from facematch.operations.matches import Present
-from facematch.stack.executions import Executions, input_of
+from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
-from functions.matching.images import UploadedImage
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     from facematch.stack.deployment import Deployment
-
-
-@dataclass(slots=True)
-class Step:
-    """One state that an execution entered.
-
-    Attributes
-    ----------
-    seconds
-        From entering to leaving it; None when it was not left.
-    errors
-        Of the attempts that failed, in order.
-    """
-
-    name: str
-    entered: datetime
-    seconds: float | None = None
-    errors: list[str] = field(default_factory=list)
+    from facematch.stack.executions import Step
+    from functions.matching.images import UploadedImage
 
 
 @dataclass(slots=True)
@@ -72,8 +52,8 @@ def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
     executions = Executions(deployment)
     described = executions.described(executions.arn(name_or_key))
     if described:
-        image = _image_of(described)
-        version_name = image.execution_name if image else described["name"]
+        image = described.image
+        version_name = image.execution_name if image else described.name
     else:
         image = _current_version(deployment, name_or_key)
         version_name = image.execution_name
@@ -82,8 +62,8 @@ def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
     records = Records(deployment)
     return ImageHistory(
         image=image,
-        executions=attempts,
-        steps=steps(executions.history(newest["executionArn"])) if newest else [],
+        executions=[attempt.answer for attempt in attempts],
+        steps=executions.steps(newest.arn) if newest else [],
         report=_record(records, Place.REPORTS, image),
         failure=_record(records, Place.FAILURES, image),
         delivery_failure=_record(records, Place.DELIVERY_FAILURES, image),
@@ -104,28 +84,6 @@ def _seen_by_others(
     found = map(bucket.current_version, {image.key, *(row["key"] for row in rows)})
     current = {version.key: version for version in found if version}
     return list(Present(deployment, current).shown(rows))
-
-
-def steps(history: Iterator[dict[str, Any]]) -> list[Step]:
-    """The states in the order in which they were entered, with times and failed attempts."""
-    found: list[Step] = []
-    for event in history:
-        if entered := event.get("stateEnteredEventDetails"):
-            found.append(Step(entered["name"], event["timestamp"]))
-        elif "stateExitedEventDetails" in event and found:
-            found[-1].seconds = (event["timestamp"] - found[-1].entered).total_seconds()
-        elif (found and (failed := event.get("taskFailedEventDetails"))) or (
-            found and (failed := event.get("lambdaFunctionFailedEventDetails"))
-        ):
-            found[-1].errors.append(failed.get("error", "?"))
-    return found
-
-
-def _image_of(described: dict[str, Any]) -> UploadedImage | None:
-    try:
-        return UploadedImage.from_payload(input_of(described))
-    except ValueError:
-        return None
 
 
 def _current_version(deployment: Deployment, key: str) -> UploadedImage:

@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Unusable
 from facematch.stack.executions import (
-    ENDED_BADLY,
     STATUSES,
-    Execution,
     Executions,
     NameTaken,
     NotRedrivable,
     Refused,
-    was_rejected,
 )
 from facematch.stack.records import Records, image_recorded
 from functions.matching.images import Subject, subject_of
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from facematch.stack.deployment import Deployment
+    from facematch.stack.executions import Described, Execution
 
 _MOST_ATTEMPTS: Final = 9999
 _POLL_SECONDS: Final = 0.5
@@ -174,9 +172,9 @@ class Replayer:
         for execution in self._candidates(selection, plan):
             seen()
             described = self._executions.described(execution.arn)
-            if described is None or described["status"] not in ENDED_BADLY:
+            if described is None or not described.ended_badly:
                 plan.leave_out("did not end badly")
-            elif was_rejected(described) and not selection.include_rejected:
+            elif described.was_rejected and not selection.include_rejected:
                 plan.leave_out("rejected: the image is at fault (--include-rejected)")
             elif self._is_selected(selection, execution, described):
                 machine = self._executions.state_machine_of(execution.name)
@@ -228,9 +226,9 @@ class Replayer:
         }
         for attempts in self._attempts():
             newest = max(attempts, key=lambda execution: execution.attempt)
-            ended_badly = [e for e in attempts if e.status in ENDED_BADLY]
-            owing = [e for e in ended_badly if e.arn in undelivered]
-            running = any(execution.status == "RUNNING" for execution in attempts)
+            ended_badly = [each for each in attempts if each.ended_badly]
+            owing = [each for each in ended_badly if each.arn in undelivered]
+            running = any(execution.is_running for execution in attempts)
             if len(ended_badly) == len(attempts) or (owing and not running):
                 execution = owing[0] if owing else newest
                 if selection.since is None or execution.started >= selection.since:
@@ -253,24 +251,23 @@ class Replayer:
                 "Step Functions forgets executions after 90 days; --all replays those from their "
                 "failure records."
             )
-        return Execution.listed(found)
+        return found
 
     def _is_selected(
-        self, selection: Selection, execution: Execution, described: dict[str, Any]
+        self, selection: Selection, execution: Execution, described: Described
     ) -> bool:
         if selection.names:
             return True
-        if selection.error and described.get("error") != selection.error:
+        if selection.error and described.error != selection.error:
             return False
         return not selection.step or self._executions.last_step(execution.arn) == selection.step
 
-    def _planned(self, execution: Execution, described: dict[str, Any], definition: str) -> Replay:
-        how, why = How.REDRIVE, str(described.get("error") or described["status"])
-        if was_rejected(described):
+    def _planned(self, execution: Execution, described: Described, definition: str) -> Replay:
+        how, why = How.REDRIVE, described.error or described.status
+        if described.was_rejected:
             how, why = How.RESTART, "it ended in the state ImageRejected, which would fail again"
-        elif described.get("redriveStatus") != "REDRIVABLE":
-            how = How.RESTART
-            why = str(described.get("redriveStatusReason") or "Step Functions cannot redrive it")
+        elif described.not_redrivable:
+            how, why = How.RESTART, described.not_redrivable
         elif self._executions.definition_of(execution.arn) != definition:
             how, why = How.RESTART, "the state machine's definition has changed since"
         return Replay(
@@ -278,7 +275,7 @@ class Replayer:
             version_name=execution.version_name,
             how=how,
             why=why,
-            input=described["input"],
+            input=described.input,
             attempt=execution.attempt + 1,
         )
 
@@ -328,7 +325,7 @@ class Replayer:
             self._executions.redrive(replay.arn)
         except NotRedrivable as error:
             now = self._executions.described(replay.arn)
-            if now and now["status"] not in ENDED_BADLY:
+            if now and not now.ended_badly:
                 return Result(replay, None, "is being replayed already", succeeded=True)
             return self._restart(replay, f"redrive refused ({error}); ")
         except Refused as error:
@@ -342,7 +339,7 @@ class Replayer:
                 return Result(replay, self._executions.start(name, replay.input), note)
             except NameTaken:
                 other = self._executions.described(self._executions.arn(name))
-                if other and other["status"] not in ENDED_BADLY:
+                if other and not other.ended_badly:
                     return Result(replay, None, f"{note}{name} replays it already", succeeded=True)
             except Refused as error:
                 return Result(replay, None, f"{note}not restarted: {error}")
@@ -352,11 +349,11 @@ class Replayer:
         still = []
         for result in running:
             described = self._executions.described(result.arn or "")
-            if described and described["status"] == "RUNNING":
+            if described and described.is_running:
                 still.append(result)
                 continue
-            status = described["status"] if described else "unknown to Step Functions"
-            error = (described or {}).get("error")
+            status = described.status if described else "unknown to Step Functions"
+            error = described.error if described else None
             result.outcome += status + (f" ({error})" if error else "")
             result.succeeded = status == "SUCCEEDED"
             done(result)

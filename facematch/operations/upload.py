@@ -17,7 +17,7 @@ from facematch.errors import Actionable, Unusable, about_file
 from facematch.files.photographs import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
 from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
-from facematch.stack.executions import ENDED_BADLY, Executions
+from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
 from functions.matching.errors import Reason
@@ -380,10 +380,10 @@ class _Waiting:
         for version in list(self.pending.values())[:_LOOKUPS_AT_ONCE]:
             name = execution_name(version.key, version.digest)
             found = self._executions.described(self._executions.arn(name))
-            if found and found["status"] in ENDED_BADLY:
+            if found and found.ended_badly:
                 del self.pending[version.digest]
                 self._outcomes.failed.append(version.key)
-                self._outcomes.reasons[version.key] = str(found["status"])
+                self._outcomes.reasons[version.key] = found.status
 
 
 def _unfit(file: FolderFile, key: str) -> LeftOut | None:

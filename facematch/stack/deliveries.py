@@ -35,6 +35,6 @@ class Deliveries:
         if not is_above_threshold(report):
             return None
         execution = self._executions.described(report["execution_arn"])
-        if execution is None or execution["status"] not in ENDED_BADLY:
+        if execution is None or not execution.ended_badly:
             return None
-        return str(execution.get("error") or execution["status"])
+        return execution.error or execution.status

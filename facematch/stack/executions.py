@@ -6,13 +6,14 @@ import itertools
 import json
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from functions.matching.errors import ImageRejected
+from functions.matching.images import UploadedImage
 from functions.matching.keys import replay_name
 
 if TYPE_CHECKING:
@@ -97,6 +98,79 @@ class Execution:
             redrives=item.get("redriveCount", 0),
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == "RUNNING"
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether it ended without doing its work."""
+        return self.status in ENDED_BADLY
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described(Execution):
+    """An execution with its input, and how it ended.
+
+    Attributes
+    ----------
+    not_redrivable
+        Why Step Functions cannot redrive it; None when it can.
+    answer
+        All that DescribeExecution says.
+    """
+
+    input: str
+    error: str | None
+    cause: str | None
+    not_redrivable: str | None
+    answer: dict[str, Any]
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Described:
+        """Out of an answer of DescribeExecution."""
+        why_not = answer.get("redriveStatusReason") or "Step Functions cannot redrive it"
+        return cls(
+            **asdict(Execution.listed(answer)),
+            input=answer.get("input") or "",
+            error=answer.get("error"),
+            cause=answer.get("cause"),
+            not_redrivable=None if answer.get("redriveStatus") == "REDRIVABLE" else why_not,
+            answer=answer,
+        )
+
+    @property
+    def was_rejected(self) -> bool:
+        """Whether the image is at fault, so that neither way of replaying can help."""
+        return self.error == ImageRejected.__name__
+
+    @property
+    def image(self) -> UploadedImage | None:
+        """The image that it is about; None when its input names none."""
+        try:
+            return UploadedImage.from_payload(json.loads(self.input))
+        except (TypeError, ValueError):
+            return None
+
+
+@dataclass(slots=True)
+class Step:
+    """One state that an execution entered.
+
+    Attributes
+    ----------
+    seconds
+        From entering to leaving it; None when it was not left.
+    errors
+        Of the attempts that failed, in order.
+    """
+
+    name: str
+    entered: datetime
+    seconds: float | None = None
+    errors: list[str] = field(default_factory=list)
+
 
 class Executions:
     """Asks Step Functions about the executions of one deployment: of uploads and of removals."""
@@ -151,16 +225,15 @@ class Executions:
                     continue
                 break
 
-    def described(self, arn: str) -> dict[str, Any] | None:
-        """What DescribeExecution says; None when Step Functions does not know the execution."""
+    def described(self, arn: str) -> Described | None:
+        """Look an execution up; None when Step Functions does not know it."""
         try:
-            found: dict[str, Any] = self._client.describe_execution(executionArn=arn)
+            return Described.of(self._client.describe_execution(executionArn=arn))
         except self._client.exceptions.ExecutionDoesNotExist:
             return None
-        return found
 
-    def attempts(self, version_name: str) -> Iterator[dict[str, Any]]:
-        """What DescribeExecution says of the execution of a version and of its replays, in order.
+    def attempts(self, version_name: str) -> Iterator[Described]:
+        """The execution of a version and its replays, in order.
 
         Step Functions forgets an execution 90 days after it ended, and the first attempt ended
         first: what follows those that are forgotten is looked for `LOOKED_AHEAD` names on.
@@ -176,10 +249,24 @@ class Executions:
 
     def statuses(self, version_name: str) -> Iterator[str]:
         """How each of the attempts stands."""
-        return (attempt["status"] for attempt in self.attempts(version_name))
+        return (attempt.status for attempt in self.attempts(version_name))
 
-    def history(self, arn: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
-        """The events of the execution."""
+    def steps(self, arn: str) -> list[Step]:
+        """The states in the order in which they were entered, with times and failed attempts."""
+        found: list[Step] = []
+        for event in self._history(arn):
+            failed = event.get("taskFailedEventDetails") or event.get(
+                "lambdaFunctionFailedEventDetails"
+            )
+            if entered := event.get("stateEnteredEventDetails"):
+                found.append(Step(entered["name"], event["timestamp"]))
+            elif "stateExitedEventDetails" in event and found:
+                found[-1].seconds = (event["timestamp"] - found[-1].entered).total_seconds()
+            elif failed and found:
+                found[-1].errors.append(failed.get("error", "?"))
+        return found
+
+    def _history(self, arn: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("get_execution_history").paginate(
             executionArn=arn, reverseOrder=newest_first
         )
@@ -255,25 +342,11 @@ class Executions:
 
     def last_step(self, arn: str) -> str | None:
         """The state that the execution entered last."""
-        for event in self.history(arn, newest_first=True):
+        for event in self._history(arn, newest_first=True):
             if entered := event.get("stateEnteredEventDetails"):
                 return str(entered["name"])
         return None
 
 
-def was_rejected(described: dict[str, Any]) -> bool:
-    """Whether the image is at fault, so that neither way of replaying can help."""
-    return bool(described.get("error") == ImageRejected.__name__)
-
-
 def _reason(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message") or error)
-
-
-def input_of(described: dict[str, Any]) -> dict[str, Any]:
-    """The execution's input; empty when it is not a JSON object."""
-    try:
-        value = json.loads(described.get("input") or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

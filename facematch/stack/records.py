@@ -119,7 +119,8 @@ class Records:
         bool
             False when somebody else was faster: nothing was written.
         """
-        unless_changed = {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"}
+        is_new = replaces is None
+        unless_changed = {"IfNoneMatch": "*"} if is_new else {"IfMatch": replaces}
         try:
             self._s3.put_object(
                 Bucket=self._bucket,
@@ -129,7 +130,7 @@ class Records:
                 **unless_changed,
             )
         except ClientError as error:
-            if error_code(error) in (OVERTAKEN | ABSENT if replaces else OVERTAKEN):
+            if error_code(error) in (OVERTAKEN if is_new else OVERTAKEN | ABSENT):
                 return False
             raise
         return True
