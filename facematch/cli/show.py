@@ -17,6 +17,7 @@ from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.image_history import ImageHistory, image_history
 from facematch.operations.matches import SEARCH_AGAIN
+from facematch.stack.executions import Described
 from functions.matching.failures import Replay
 from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
@@ -39,6 +40,7 @@ def show(
     if as_json:
         document = asdict(told)
         document["image"] = told.image.to_payload() if told.image else None
+        document["executions"] = [execution.answer for execution in told.executions]
         print_json(document, default=str)
         return
     output.print(Group(*_told(told)))
@@ -46,7 +48,7 @@ def show(
         again = deployment.command("replay", arn.rpartition(":")[2])
         output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
     for execution in told.executions[-1:]:
-        show_links(deployment, execution["executionArn"])
+        show_links(deployment, execution.arn)
 
 
 def _replayable(told: ImageHistory) -> set[str]:
@@ -70,10 +72,10 @@ def _told(told: ImageHistory) -> list[Any]:
             )
         )
     for execution in told.executions:
-        line = Text("execution ").append(safe(execution["name"])).append(" ")
-        line.append(colored(execution["status"]))
-        if execution.get("redriveCount"):
-            line.append(f", redriven {execution['redriveCount']} times")
+        line = Text("execution ").append(safe(execution.name)).append(" ")
+        line.append(colored(execution.status))
+        if execution.redrives:
+            line.append(f", redriven {execution.redrives} times")
         parts.append(line)
     if told.steps:
         parts.append(_steps_table(told))
@@ -124,13 +126,13 @@ def _told_report(told: ImageHistory) -> list[Text]:
     return lines
 
 
-def _delivery(report: dict[str, Any], executions: list[dict[str, Any]]) -> str:
+def _delivery(report: dict[str, Any], executions: list[Described]) -> str:
     """What became of the notification of the report's match."""
     if not is_above_threshold(report):
         return "not due, below the threshold"
     for execution in executions:
-        if execution["executionArn"] == report["execution_arn"]:
-            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution["status"], _FAILED)
+        if execution.arn == report["execution_arn"]:
+            return {"SUCCEEDED": "made", "RUNNING": "on its way"}.get(execution.status, _FAILED)
     return "unknown, since Step Functions has forgotten the execution"
 
 

@@ -14,7 +14,7 @@ from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
-    from facematch.stack.executions import Step
+    from facematch.stack.executions import Described, Step
     from functions.matching.images import UploadedImage
 
 
@@ -25,7 +25,7 @@ class ImageHistory:
     Attributes
     ----------
     executions
-        What DescribeExecution says of each attempt, the first one first.
+        Each attempt, the first one first.
     steps
         Of the newest attempt.
     seen_by_others
@@ -33,7 +33,7 @@ class ImageHistory:
     """
 
     image: UploadedImage | None
-    executions: list[dict[str, Any]]
+    executions: list[Described]
     steps: list[Step]
     report: dict[str, Any] | None
     failure: dict[str, Any] | None
@@ -62,7 +62,7 @@ def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
     records = Records(deployment)
     return ImageHistory(
         image=image,
-        executions=[attempt.answer for attempt in attempts],
+        executions=attempts,
         steps=executions.steps(newest.arn) if newest else [],
         report=_record(records, Place.REPORTS, image),
         failure=_record(records, Place.FAILURES, image),

@@ -534,7 +534,7 @@ def test_all_of_it_is_destroyed(updated: Stack, monkeypatch: pytest.MonkeyPatch)
 
     class Session:
         def __init__(self, **_place: Any) -> None:
-            self.client = deployment.make_client
+            self.client = lambda service, **_config: deployment.make_client(service)
 
     monkeypatch.setattr("boto3.session.Session", Session)
 

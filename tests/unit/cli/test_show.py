@@ -1,4 +1,4 @@
-"""What `facematch show` says of a report that leaves names out."""
+"""What `facematch show` says of executions, and of a report that leaves names out."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def image(cloud: Cloud) -> UploadedImage:
     return made
 
 
-def shown(cloud: Cloud, image: UploadedImage) -> str:
+def shown(cloud: Cloud, image: UploadedImage, *options: str) -> str:
     removals = cloud.removal_state_machine_arn
     deployment = deployment_of(cloud, RemovalStateMachineArn=removals)
     with patch.object(Where, "deployment", lambda _: deployment):
-        result = CliRunner().invoke(app, ["show", image.key])
+        result = CliRunner().invoke(app, ["show", image.key, *options])
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -64,3 +64,18 @@ def test_a_complete_report_says_nothing_of_names_left_out(cloud: Cloud) -> None:
     cloud.run("report", cloud.report_event(image))
 
     assert "than its report lists" not in shown(cloud, image)
+
+
+def test_the_document_has_the_executions_in_step_functions_own_words(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    arns = [cloud.start(image, replay=replay) for replay in (0, 1)]
+    cloud.end(arns[0], "FAILED", "ImageRejected")
+
+    document = json.loads(shown(cloud, image, "--json"))
+
+    assert [each["executionArn"] for each in document["executions"]] == arns
+    assert [each["status"] for each in document["executions"]] == ["FAILED", "RUNNING"]
+    assert document["executions"][0]["error"] == "ImageRejected"
+    said = shown(cloud, image)
+    assert f"execution {image.execution_name} FAILED" in said
+    assert f"execution {image.execution_name}-r1 RUNNING" in said
