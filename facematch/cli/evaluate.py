@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -18,12 +18,14 @@ from rich.table import Table
 from facematch.cli.options import AsJson, Profile, Region
 from facematch.cli.terminal import messages, output, print_json, progress, safe, show_left_out
 from facematch.errors import Unusable
-from facematch.evaluation.faces import Faces
 from facematch.evaluation.labels import Labelled
 from facematch.planning.prices import cost_of_calls
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
 from workflow.project import STATE_ROOT, private_folder
+
+if TYPE_CHECKING:
+    from facematch.evaluation.faces import Faces
 
 #: Numbers of faces for which wrong pairs are foretold, and false match rates that are looked for.
 FACES: Final = (1_000, 10_000, 100_000, 1_000_000)
