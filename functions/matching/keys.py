@@ -27,7 +27,11 @@ _REPLAY_SUFFIX_ROOM: Final = len(f"{REMOVAL_SUFFIX}-r9999")
 _DIGEST_LENGTH: Final = 32
 _SLUG_LIMIT: Final = EXECUTION_NAME_LIMIT - _DIGEST_LENGTH - 1 - _REPLAY_SUFFIX_ROOM
 
-_PLAIN: Final = re.compile(rb"[A-Za-z0-9_.\-]")
+#: Each byte as `external_image_id` writes it. Looked up, since a search reads thousands of keys.
+_READABLE: Final = tuple(
+    "::" if text == "/" else text if re.match(r"[A-Za-z0-9_.\-]", text) else f":{ord(text):02X}"
+    for text in map(chr, range(256))
+)
 _BASE64_MARK: Final = ":b"
 _ESCAPE: Final = re.compile(r"::|:([0-9A-F]{2})")
 
@@ -85,7 +89,7 @@ def external_image_id(key: str) -> str | None:
         None when neither form fits 255 characters.
     """
     raw = key.encode()
-    readable = "".join(_escaped(byte) for byte in raw)
+    readable = "".join(_READABLE[byte] for byte in raw)
     encoded = _BASE64_MARK + base64.urlsafe_b64encode(raw).decode().rstrip("=")
     shorter = readable if len(readable) <= len(encoded) else encoded
     return shorter if raw and len(shorter) <= EXTERNAL_IMAGE_ID_LIMIT else None
@@ -158,12 +162,6 @@ def next_attempt(name: str) -> str:
     if first and attempt.isdecimal():
         return replay_name(first, int(attempt) + 1)
     return replay_name(name, 1)
-
-
-def _escaped(byte: int) -> str:
-    if byte == ord("/"):
-        return "::"
-    return chr(byte) if _PLAIN.match(bytes([byte])) else f":{byte:02X}"
 
 
 def _unescaped(found: re.Match[str]) -> str:
