@@ -43,7 +43,10 @@ FOREIGN = (
 @pytest.fixture
 def _on_the_local_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEMATCH_LOCAL", "1")
-    monkeypatch.setattr(clients, "session", get_session())  # reads the environment anew
+    session = get_session()  # reads the environment anew
+    # What it reads of the services from files is the same for all.
+    session.register_component("data_loader", clients.session.get_component("data_loader"))
+    monkeypatch.setattr(clients, "session", session)
 
 
 local = pytest.mark.usefixtures("_on_the_local_cloud")
