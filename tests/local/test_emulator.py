@@ -9,6 +9,7 @@ import ast
 import contextlib
 import importlib
 import inspect
+import io
 import operator
 import pkgutil
 import socket
@@ -17,7 +18,9 @@ import time
 import traceback
 import urllib.error
 import urllib.request
+import zipfile
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +29,7 @@ import facematch.local.emulator as emulators
 from facematch.local.emulator import concurrency
 from facematch.local.emulator import process as emulator
 from facematch.local.emulator.concurrency import bound_invocations, leave_messages_in_the_queue
-from facematch.local.emulator.exceptions import error_name
+from facematch.local.emulator.exceptions import error_name, name_exceptions
 from tests.local.conftest import KEYS
 from tests.local.processes import addresses_of, emulating, eventually, needs_proc
 
@@ -144,6 +147,40 @@ def test_an_exceptions_class_name_is_read_from_its_traceback(error: Exception, n
 @pytest.mark.parametrize("trace", ["", "Worker process died", "Task timed out after 3.00 seconds"])
 def test_what_is_no_exception_gets_no_name(trace: str) -> None:
     assert error_name(trace, trace) is None
+
+
+HANDLER = """
+import os
+
+def handler(event, context):
+    if event == "fail":
+        raise KeyError("a photograph")
+    return os.getpid()
+"""
+
+
+def test_a_functions_process_goes_on_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    monkeypatch.setattr(lambda_runtime, "_PYTHON_WORKER_SCRIPT", script)
+    monkeypatch.setattr(lambda_runtime.Worker, "invoke", lambda_runtime.Worker.invoke)
+    name_exceptions(lambda_runtime, SimpleNamespace(_execute_function_warm=None))
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("step.py", HANDLER)
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:step"
+    config = {"Runtime": "python3.11", "Handler": "step.handler", "FunctionArn": arn}
+    worker = lambda_runtime.Worker("step", config, code.getvalue())
+
+    try:
+        first, failed, second = (worker.invoke(event, event) for event in ("1", "fail", "2"))
+    finally:
+        worker.kill()
+
+    assert (failed["status"], failed["error"]) == ("error", "'a photograph'")
+    assert "KeyError" in failed["trace"]
+    assert (first["status"], second["status"]) == ("ok", "ok")
+    assert first["result"] == second["result"]
 
 
 class StandInLambda:
