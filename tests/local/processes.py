@@ -54,13 +54,13 @@ def started(home: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def eventually(look: Callable[[], bool]) -> bool:
+def eventually(look: Callable[[], bool], *, every_seconds: float = 0.1) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if look():
             return True
-        time.sleep(0.1)
+        time.sleep(every_seconds)
     return False
 
 

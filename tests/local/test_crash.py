@@ -210,7 +210,7 @@ def becomes_quiet() -> bool:
         status = stack_status(deployment, since=datetime.now(UTC))
         return not (status.waiting or status.in_flight or status.running)
 
-    return eventually(is_quiet)
+    return eventually(is_quiet, every_seconds=0.5)  # each look lists every execution
 
 
 def test_what_a_stop_ended_is_a_failure_with_a_record(home: Path, tmp_path: Path) -> None:
