@@ -86,7 +86,6 @@ OTHERS: Final = {
         "_explained",
     ): "about_file() says it, or the photograph takes no part",
     ("facematch.planning.prices", "ValueError"): "PricesUnusable names the file and the price",
-    ("facematch.planning.prices", "TypeError"): "PricesUnusable names the file and the price",
     ("facematch.evidence.pictures", "_NoPictureError"): "the page is written without the picture",
     ("facematch.images.limits", "InvalidImageFormatError"): "each caller has its own words",
     ("facematch.images.limits", "ImageTooLargeError"): "each caller has its own words",

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from facematch.cli.options import finite
+from facematch.cli.options import AsJson, finite
 from facematch.cli.terminal import messages, output, print_json
 from facematch.errors import Unusable
-from facematch.planning.estimate import Estimate, Kind, Load, estimate
+from facematch.planning.estimate import Estimate, Kind, Line, Load, estimate
 from facematch.planning.prices import PRICES_FILE, PriceList
 from facematch.planning.template import Stack
 from facematch.planning.usage import Usage
@@ -35,52 +35,23 @@ def cost(
     *,
     images: Annotated[int, typer.Option(min=1, help="Taken in, in the first month.")] = 100_000,
     faces_per_image: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            callback=finite,
-            help="Indexed in an image that has any.",
-        ),
+        float, typer.Option(min=1, callback=finite, help="Indexed in an image that has any.")
     ] = 1.0,
     match_share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Of all images: with a match under another name.",
-        ),
+        float, typer.Option(min=0, max=1, help="Of all images: with a match under another name.")
     ] = 0.1,
     notify_share: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Of all images: notified. Default: all that match.",
-        ),
+        typer.Option(min=0, max=1, help="Of all images: notified. Default: all that match."),
     ] = None,
     no_face_share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Of all images: without a face.",
-        ),
+        float, typer.Option(min=0, max=1, help="Of all images: without a face.")
     ] = 0.02,
     rejected_share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Of all files: no image at all.",
-        ),
+        float, typer.Option(min=0, max=1, help="Of all files: no image at all.")
     ] = 0.01,
     megabytes: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            callback=finite,
-            help="Of a photograph.",
-        ),
+        float, typer.Option(min=0, callback=finite, help="Of a photograph.")
     ] = 2.0,
     queries: Annotated[int, typer.Option(min=0, help="In Athena, a month, of all records.")] = 10,
     at_once: Annotated[
@@ -94,7 +65,7 @@ def cost(
         list[str] | None,
         typer.Option("--context", "-c", help="A setting, as name=value; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Estimate what images cost on AWS, with the template and the functions as they are now.
 
@@ -172,40 +143,28 @@ def _table(bill: Estimate, prices: PriceList) -> Table:
     table.add_column("")
     for name in ("Quantity", "First month", "Each month after", "1,000 images", "of Rekognition"):
         table.add_column(name, justify="right")
-    for kind, name in KINDS.items():
-        lines = [line for line in bill.lines if line.kind is kind and line.quantity]
-        for line in lines:
-            share = line.first / bill.total(Kind.REKOGNITION)
-            table.add_row(
-                line.service,
-                line.what,
-                _quantity(line.quantity),
-                f"{line.first:,.2f}",
-                f"{line.after:,.2f}" if line.after else "",
-                f"{line.first * 1000 / load.images:.4f}",
-                f"{share:.2%}",
-            )
+
+    def add(service: str, what: str, quantity: str, lines: list[Line], style: str = "") -> None:
+        first, after = sum(line.first for line in lines), sum(line.after for line in lines)
         table.add_row(
-            "",
-            name,
-            "",
-            f"{bill.total(kind):,.2f}",
-            f"{bill.total(kind, after=True):,.2f}",
-            f"{bill.per_thousand(kind):.4f}",
-            f"{bill.on_top(kind):.2%}",
-            style="bold",
-            end_section=True,
+            service,
+            what,
+            quantity,
+            f"{first:,.2f}",
+            f"{after:,.2f}" if after else "",
+            f"{first * 1000 / load.images:.4f}",
+            f"{first / bill.total(Kind.REKOGNITION):.2%}",
+            style=style,
         )
-    table.add_row(
-        "",
-        "together",
-        "",
-        f"{bill.total():,.2f}",
-        f"{bill.total(after=True):,.2f}",
-        f"{bill.per_thousand():.4f}",
-        f"{bill.on_top():.2%}",
-        style="bold",
-    )
+
+    for kind, name in KINDS.items():
+        lines = [line for line in bill.lines if line.kind is kind]
+        for line in lines:
+            if line.quantity:
+                add(line.service, line.what, _quantity(line.quantity), [line])
+        add("", name, "", lines, "bold")
+        table.add_section()
+    add("", "together", "", bill.lines, "bold")
     return table
 
 

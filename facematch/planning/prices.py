@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,33 +12,6 @@ from facematch.errors import Unusable
 
 PRICES_FILE: Final = Path(__file__).with_name("prices.json")
 
-#: What an estimate needs the price of; the file says the unit of each.
-ITEMS: Final = frozenset(
-    {
-        "rekognition_call",
-        "rekognition_face_month",
-        "step_functions_transition",
-        "lambda_request",
-        "lambda_gb_second",
-        "s3_put",
-        "s3_get",
-        "s3_gb_month",
-        "sqs_request",
-        "sns_publish",
-        "sns_email",
-        "dynamodb_write",
-        "logs_gb",
-        "logs_gb_month",
-        "metric_month",
-        "alarm_metric_month",
-        "dashboard_month",
-        "xray_trace",
-        "kms_key_month",
-        "kms_request",
-        "athena_tb",
-        "eventbridge_aws_event",
-    }
-)
 #: In the place of a region's name: every region of the file.
 _EVERYWHERE: Final = "*"
 
@@ -112,7 +85,7 @@ class PriceList:
                 f"{file} has no prices of the region {region}. Name one of {', '.join(regions)} "
                 "with --region, or add it to a copy of the file and name that with --prices."
             )
-        if absent := ITEMS - items.keys():
+        if absent := json.loads(PRICES_FILE.read_text())["prices"].keys() - items.keys():
             raise PricesUnusable(
                 f"{file} lacks {', '.join(sorted(absent))}. Add them as in {PRICES_FILE}."
             )
@@ -120,7 +93,7 @@ class PriceList:
         for name, item in items.items():
             try:
                 prices[name] = _price(item, region)
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError):
                 raise PricesUnusable(
                     f"{file}: the price of {name} in {region} is none. Write a number, not below "
                     "0, or tiers, each with its size and its price, the last one of the size null."
@@ -129,24 +102,17 @@ class PriceList:
 
 
 def _price(item: dict[str, Any], region: str) -> Price:
-    prices = item["prices"]
-    written = prices[region] if region in prices else prices[_EVERYWHERE]
-    if not isinstance(written, list):
-        written = [[None, written]]
-    *sizes, last = [size for size, _ in written]
-    if last is not None:
-        raise ValueError(last)
-    tiers = zip([_number(size) for size in sizes] + [inf], written, strict=True)
-    return Price(
-        tiers=tuple((size, _number(price)) for size, (_, price) in tiers),
-        assumed=region in item.get("assumed", ()),
-    )
+    written = item["prices"].get(region, item["prices"].get(_EVERYWHERE))
+    tiers = written if isinstance(written, list) else [[None, written]]
+    if tiers[-1][0] is not None:
+        raise ValueError(tiers)
+    sizes = [*(_number(size) for size, _ in tiers[:-1]), inf]
+    prices = [_number(price) for _, price in tiers]
+    return Price(tuple(zip(sizes, prices, strict=True)), region in item.get("assumed", ()))
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - of a file that somebody wrote
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(value)
-    if not isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
         raise ValueError(value)
     return float(value)
 

@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 #: The step that finds out that an image is none.
 _REJECTING: Final = "IndexFaces"
-#: Events in an execution's history: of a Task entered, scheduled, started, succeeded or failed,
-#: exited (not when it failed and was caught: then the next one is entered); of any other state
-#: entered and exited, but a Fail state has no exit. And one each for the execution's beginning and
-#: end (AWS Step Functions Developer Guide, Viewing execution details).
-_TASK_EVENTS: Final = 5
-_OTHER_EVENTS: Final = 2
-#: At the level ERROR: the task that failed, the Fail state, the execution.
-_ERROR_EVENTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +52,8 @@ class Stack:
         MB, by module.
     starters, batch_size, starts_per_second
         How the queue is drained; the rate is None when it follows from the region.
-    log_level
-        Of the state machine.
     trace_share
         Of the executions, by the template's own sampling rule; None for X-Ray's default one.
-    starter_traced
-        Whether the starter asks X-Ray itself whether to trace.
     alarm_metrics, dashboards, keys, mailboxes
         Metrics that alarms watch, dashboards, KMS keys of the stack, mailboxes told of matches.
     """
@@ -75,14 +63,10 @@ class Stack:
     modules: dict[str, str]
     memory: dict[str, int]
     max_faces: int
-    settle: int
     starters: Starters
     batch_size: int
     starts_per_second: float | None
-    log_level: str
-    traced: bool
     trace_share: float | None
-    starter_traced: bool
     alarm_metrics: int
     dashboards: int
     keys: int
@@ -100,10 +84,9 @@ class Stack:
                 if resource["Type"] == kind and mark in json.dumps(resource)
             }
 
-        functions = {
-            name: properties["Handler"].split(".")[1]
-            for name, properties in of_type("AWS::Lambda::Function").items()
-        }
+        lambdas = of_type("AWS::Lambda::Function")
+        functions = {name: found["Handler"].split(".")[1] for name, found in lambdas.items()}
+        rules = of_type("AWS::XRay::SamplingRule").values()
         (machine,) = of_type("AWS::StepFunctions::StateMachine", _REJECTING).values()
         (source,) = of_type("AWS::Lambda::EventSourceMapping", "ScalingConfig").values()
         (starter,) = of_type("AWS::Lambda::Function", "functions.starter.handler").values()
@@ -117,25 +100,12 @@ class Stack:
                 for name, state in definition["States"].items()
                 if state["Type"] == "Task"
             },
-            memory={
-                functions[name]: properties["MemorySize"]
-                for name, properties in of_type("AWS::Lambda::Function").items()
-            },
+            memory={functions[name]: found["MemorySize"] for name, found in lambdas.items()},
             max_faces=int(starter["Environment"]["Variables"]["MAX_FACES"]),
-            settle=definition["States"].get("Settle", {}).get("Seconds", 0),
             starters=Starters.of_source(source),
             batch_size=source["BatchSize"],
             starts_per_second=None if rate == "auto" else float(rate),
-            log_level=machine["LoggingConfiguration"]["Level"],
-            traced=machine["TracingConfiguration"]["Enabled"],
-            trace_share=next(
-                (
-                    properties["SamplingRule"]["FixedRate"]
-                    for properties in of_type("AWS::XRay::SamplingRule").values()
-                ),
-                None,
-            ),
-            starter_traced=starter["TracingConfig"]["Mode"] == "Active",
+            trace_share=next((rule["SamplingRule"]["FixedRate"] for rule in rules), None),
             alarm_metrics=sum(
                 sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
                 for alarm in of_type("AWS::CloudWatch::Alarm").values()
@@ -169,20 +139,6 @@ class Stack:
     def invoked(self, way: Way) -> list[str]:
         """The modules whose functions the state machine calls on this way."""
         return [self.modules[name] for name in self.path(way) if name in self.modules]
-
-    def history(self, way: Way) -> int:
-        """How many events an execution has in its history."""
-        kinds = [self.states[name]["Type"] for name in self.path(way)]
-        events = sum(_TASK_EVENTS if kind == "Task" else _OTHER_EVENTS for kind in kinds)
-        return events - ("Fail" in kinds) + 2
-
-    def logged(self, way: Way, level: str | None = None) -> int:
-        """How many events of an execution its log gets, at a level or at that of the template."""
-        level = level or self.log_level
-        if level == "ALL":
-            return self.history(way)
-        rejected = way is Way.REJECTED and level != "OFF"
-        return {"ERROR": _ERROR_EVENTS, "FATAL": 1}[level] if rejected else 0
 
 
 def _caught(catches: Iterable[Mapping[str, Any]]) -> str:

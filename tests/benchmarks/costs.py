@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.cli.cost import KINDS
-from facematch.planning.estimate import Kind, Load, estimate
+from facematch.planning.estimate import Kind, Load, Month, estimate
 from facematch.planning.prices import PriceList
 from facematch.planning.template import Stack
 from facematch.planning.usage import Usage, Way
 from functions.matching.settings import paced
 from tests.benchmarks import pace
 from tests.benchmarks.conditions import _rounded, conditions, say, write
-from tests.benchmarks.designs import DESIGNS, OTHERS
+from tests.benchmarks.designs import DESIGNS, designs, lowered, settling
 from tests.pile import Photograph, Pile
 from workflow.project import PROJECT
 from workflow.synthesis import synthesised
@@ -63,11 +63,15 @@ def cost_figures(template: Mapping[str, Any]) -> dict[str, Any]:
     stack, usage = Stack.from_template(template), Usage.load()
     virginia = PriceList.load("us-east-1")
     load = Load(images=FIRST_TIER)
-    bill = estimate(load, stack, usage, virginia)
-    bills = [bill, *(design(load, stack, usage, virginia).estimate() for design in OTHERS)]
+    month = Month(load, stack, usage, virginia.region)
+    bills = designs(month, virginia)
+    over_the_month, at_once = (
+        lowered(replace(month, load=replace(load, at_once=together)), virginia)
+        for together in (False, True)
+    )
     return {
         "transitions": {way: len(stack.path(way)) + 1 for way in Way},
-        "bill": bill.to_document(),
+        "bill": bills[0].to_document(),
         "designs": [
             {"design": name, **each.to_document()}
             for name, each in zip(("standard", "express", "one_lambda"), bills, strict=True)
@@ -81,7 +85,10 @@ def cost_figures(template: Mapping[str, Any]) -> dict[str, Any]:
             {"region": region, **_on_top(load, stack, usage, PriceList.load(region))}
             for region in REGIONS
         ],
-        "lowered": _lowered(load, stack, usage, virginia),
+        "lowered": [
+            {"cut": cut, "over_the_month": over_the_month[cut], "at_once": at_once[cut]}
+            for cut in at_once
+        ],
     }
 
 
@@ -97,41 +104,6 @@ def _on_top(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> dict[s
         **{f"{kind}_on_top": bill.on_top(kind) for kind in kinds},
         "both_on_top": bill.on_top(*kinds),
     }
-
-
-def _lowered(load: Load, stack: Stack, usage: Usage, prices: PriceList) -> list[dict[str, Any]]:
-    """What each cut saves, one after the other, as of the state before the first."""
-    told = {**stack.states["NotifyMatch"], "Next": "Done"}
-    told.pop("End", None)
-    before = replace(
-        stack,
-        states={**stack.states, "NotifyMatch": told},
-        log_level="ALL",
-        starter_traced=True,
-        trace_share=None,
-    )
-    cuts = (
-        ("`NotifyMatch` is the end itself, without `Done` after it", {"states": stack.states}),
-        ("the state machines log errors, not every event", {"log_level": "ERROR"}),
-        ("the starter is traced where the upload is, not by itself", {"starter_traced": False}),
-        (
-            "X-Ray traces `traced_percent` of the executions, not the first in each second",
-            {"trace_share": stack.trace_share},
-        ),
-    )
-    rows = []
-    now = before
-    for name, change in cuts:
-        then, now = now, replace(now, **change)
-        row: dict[str, Any] = {"cut": name}
-        for key, at_once in (("over_the_month", False), ("at_once", True)):
-            spread = replace(load, at_once=at_once)
-            row[key] = [
-                estimate(spread, of, usage, prices).per_thousand(Kind.IMAGE) for of in (then, now)
-            ]
-        rows.append(row)
-    assert now == stack
-    return rows
 
 
 def cost_tables(figures: Mapping[str, Any]) -> dict[str, str]:
@@ -433,7 +405,7 @@ def _limits(quota: float, stack: Stack, usage: Usage) -> dict[str, Any]:
         "starts": rate,
         "transitions": rate * transitions,
         "concurrent_invocations": rate * seconds,
-        "open_executions": rate * (seconds + stack.settle),
+        "open_executions": rate * (seconds + settling(stack.states)),
         "s3_puts": rate * puts,
         "s3_gets": rate * gets,
         "images_in_10_days": rate * 10 * _DAY,

@@ -26,6 +26,27 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
 
+#: What the Lambda service writes of each invocation: START, END and REPORT, which has a line for
+#: X-Ray in it (AWS Lambda Developer Guide, Sending function logs to CloudWatch Logs).
+ID = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+LAMBDA_LINES = (
+    f"START RequestId: {ID} Version: $LATEST\n",
+    f"END RequestId: {ID}\n",
+    f"REPORT RequestId: {ID}\tDuration: 123.45 ms\tBilled Duration: 124 ms\tMemory Size: 256 MB\t"
+    "Max Memory Used: 100 MB\t\nXRAY TraceId: 1-5759e988-bd862e3fe1be46a994272793\t"
+    "SegmentId: 53995c3f42cd8ad8\tSampled: true\t\n",
+)
+#: An event in a state machine's log, without data (AWS Step Functions Developer Guide, Logging).
+STATE_MACHINE_EVENT = {
+    "id": "12",
+    "type": "TaskStateExited",
+    "details": {"name": "SearchFaces"},
+    "previous_event_id": "11",
+    "event_timestamp": "1793000000000",
+    "execution_arn": "arn:aws:states:eu-central-1:123456789012:execution:FaceMatching:"
+    "Ann_Lee_0003-0123456789abcdef0123456789abcdef",
+    "redrive_count": "0",
+}
 #: GetParameter of a standard parameter costs nothing at the standard throughput.
 FREE = "ssm:"
 
@@ -165,6 +186,15 @@ def test_the_calls_the_log_and_the_metrics_of_an_image_are_those_that_cost_recko
         assert function["log_bytes"] == pytest.approx(noted["log_bytes"], rel=0.03), name
     for what in ("object_bytes", "data_bytes"):
         assert found[what] == pytest.approx(known[what], rel=0.05), what
+
+
+def test_the_bytes_of_the_services_own_log_lines_are_those_of_their_examples() -> None:
+    logs = Usage.load().document["logs"]
+    added = logs["bytes_added_to_a_line"]
+    event = json.dumps(STATE_MACHINE_EVENT, separators=(",", ":"))
+
+    assert logs["bytes_of_lambda_itself"] == sum(len(line) + added for line in LAMBDA_LINES)
+    assert logs["bytes_of_a_state_machine_event"] == len(event) + added
 
 
 def test_under_a_burst_a_start_is_one_write_of_the_pace_table(
