@@ -16,7 +16,7 @@ from workflow.step import catch_rejection, lambda_step
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
-    from workflow.function import Function
+    from workflow.steps import Steps
 
 #: The execution's input is the image, as the starter wrote it; later states carry it along.
 _INPUT = "{% $states.input %}"
@@ -41,8 +41,6 @@ class Matching(Construct):
 
     Parameters
     ----------
-    index, search, report, notify, failure
-        The functions of the steps.
     settle_seconds
         Between index and search. Whichever of two concurrent images is indexed later sees the
         other, as long as a new face can be found sooner than that.
@@ -58,11 +56,7 @@ class Matching(Construct):
         construct_id: str,
         *,
         name: str,
-        index: Function,
-        search: Function,
-        report: Function,
-        notify: Function,
-        failure: Function,
+        steps: Steps,
         settle_seconds: int,
         traced_percent: float | None,
         key: kms.IKey | None,
@@ -72,7 +66,7 @@ class Matching(Construct):
         index_faces = lambda_step(
             self,
             "IndexFaces",
-            function=index,
+            function=steps.index,
             comment="Add the image's faces to the collection",
             payload={"image": _INPUT},
             outputs={"image": _INPUT, "index": "{% $states.result.Payload %}"},
@@ -80,7 +74,7 @@ class Matching(Construct):
         search_faces = lambda_step(
             self,
             "SearchFaces",
-            function=search,
+            function=steps.search,
             comment="Find the same faces under other names",
             payload={"image": _IMAGE, "index": "{% $states.input.index %}"},
             outputs=_with("search"),
@@ -88,7 +82,7 @@ class Matching(Construct):
         write_report = lambda_step(
             self,
             "WriteReport",
-            function=report,
+            function=steps.report,
             comment="Write the report and judge it by the notify threshold",
             payload={
                 "image": _IMAGE,
@@ -107,7 +101,7 @@ class Matching(Construct):
         notify_match = lambda_step(
             self,
             "NotifyMatch",
-            function=notify,
+            function=steps.notify,
             comment="Tell people and programs of the match",
             payload={
                 "image": _IMAGE,
@@ -123,7 +117,7 @@ class Matching(Construct):
         record_failure = lambda_step(
             self,
             "RecordFailure",
-            function=failure,
+            function=steps.failure,
             comment="Write down why this image can never succeed, and what to do",
             payload={
                 "image": _IMAGE,
@@ -175,7 +169,7 @@ class Matching(Construct):
             start=index_faces,
             role=machine_role(
                 self,
-                [index, search, report, notify, failure],
+                [steps.index, steps.search, steps.report, steps.notify, steps.failure],
                 description="Of the state machine",
             ),
             key=key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import aws_cdk as cdk
 from aws_cdk.aws_quicksight import (
@@ -17,9 +17,14 @@ from functions.matching.schema import TABLES
 from workflow.queries import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from constructs import Construct
 
     from workflow.queries import Column, Query
+
+Shape: TypeAlias = "dict[str, Any]"
+"""A part of a request. A test checks each request against the model of QuickSight's API."""
 
 #: The queries that the dashboard shows. Custom SQL takes no parameters, so none of them has any.
 DATA_SETS: Final = ("pairs", "daily", "failures", "similarity")
@@ -144,6 +149,9 @@ class QuickSightStack(cdk.Stack):
         self._analysis(definition)
         self._dashboard(definition)
 
+    def _owner_may(self, actions: Sequence[str]) -> list[Shape]:
+        return [{"principal": self._principal_arn, "actions": list(actions)}]
+
     def _athena(self, workgroup: str) -> CfnDataSource:
         return CfnDataSource(
             self,
@@ -155,11 +163,7 @@ class QuickSightStack(cdk.Stack):
             data_source_parameters=CfnDataSource.DataSourceParametersProperty(
                 athena_parameters=CfnDataSource.AthenaParametersProperty(work_group=workgroup)
             ),
-            permissions=[
-                CfnDataSource.ResourcePermissionProperty(
-                    principal=self._principal_arn, actions=list(_OWNS_DATA_SOURCE)
-                )
-            ],
+            permissions=self._owner_may(_OWNS_DATA_SOURCE),
         )
 
     def _data_set(self, query: Query, *, database: str) -> CfnDataSet:
@@ -182,11 +186,7 @@ class QuickSightStack(cdk.Stack):
             ingestion_wait_policy=CfnDataSet.IngestionWaitPolicyProperty(
                 wait_for_spice_ingestion=True, ingestion_wait_time_in_hours=1
             ),
-            permissions=[
-                CfnDataSet.ResourcePermissionProperty(
-                    principal=self._principal_arn, actions=list(_OWNS_DATA_SET)
-                )
-            ],
+            permissions=self._owner_may(_OWNS_DATA_SET),
         )
 
     def _refresh_daily(self, data_set: CfnDataSet) -> None:
@@ -216,7 +216,7 @@ class QuickSightStack(cdk.Stack):
                 {"identifier": name, "dataSetArn": data_set.attr_arn}
                 for name, data_set in self._data_sets.items()
             ],
-            "sheets": [self.resolve(_overview())],
+            "sheets": [_overview()],
         }
 
     def _analysis(self, definition: dict[str, Any]) -> None:
@@ -227,11 +227,7 @@ class QuickSightStack(cdk.Stack):
             analysis_id=self._name,
             name=self._name,
             definition=definition,
-            permissions=[
-                CfnAnalysis.ResourcePermissionProperty(
-                    principal=self._principal_arn, actions=list(_OWNS_ANALYSIS)
-                )
-            ],
+            permissions=self._owner_may(_OWNS_ANALYSIS),
         )
 
     def _dashboard(self, definition: dict[str, Any]) -> None:
@@ -254,11 +250,7 @@ class QuickSightStack(cdk.Stack):
                     availability_status="DISABLED"
                 ),
             ),
-            permissions=[
-                CfnDashboard.ResourcePermissionProperty(
-                    principal=self._principal_arn, actions=list(_OWNS_DASHBOARD)
-                )
-            ],
+            permissions=self._owner_may(_OWNS_DASHBOARD),
         )
 
 
@@ -286,12 +278,12 @@ def _input_column(column: Column) -> CfnDataSet.InputColumnProperty:
     )
 
 
-def _overview() -> CfnDashboard.SheetDefinitionProperty:
+def _overview() -> Shape:
     """The one sheet."""
-    return CfnDashboard.SheetDefinitionProperty(
-        sheet_id="overview",
-        name="Overview",
-        visuals=[
+    return {
+        "sheetId": "overview",
+        "name": "Overview",
+        "visuals": [
             _number("images", "Images with an outcome", _sum("images", "daily", "images")),
             _number("faces", "Faces seen", _sum("faces", "daily", "faces")),
             _number("matches", "Matches in reports", _sum("matches", "daily", "matches")),
@@ -303,100 +295,79 @@ def _overview() -> CfnDashboard.SheetDefinitionProperty:
             _top_pairs(),
             _failures_by_reason(),
         ],
-        layouts=[
-            CfnDashboard.LayoutProperty(
-                configuration=CfnDashboard.LayoutConfigurationProperty(
-                    grid_layout=CfnDashboard.GridLayoutConfigurationProperty(
-                        elements=[
-                            CfnDashboard.GridLayoutElementProperty(
-                                element_id=visual,
-                                element_type="VISUAL",
-                                column_index=column,
-                                row_index=row,
-                                column_span=width,
-                                row_span=height,
-                            )
+        "layouts": [
+            {
+                "configuration": {
+                    "gridLayout": {
+                        "elements": [
+                            {
+                                "elementId": visual,
+                                "elementType": "VISUAL",
+                                "columnIndex": column,
+                                "rowIndex": row,
+                                "columnSpan": width,
+                                "rowSpan": height,
+                            }
                             for visual, (column, row, width, height) in _LAYOUT.items()
                         ]
-                    )
-                )
-            )
+                    }
+                }
+            }
         ],
-    )
+    }
 
 
-def _number(
-    visual: str, title: str, value: CfnDashboard.MeasureFieldProperty
-) -> CfnDashboard.VisualProperty:
+def _number(visual: str, title: str, value: Shape) -> Shape:
     """One large number."""
-    return CfnDashboard.VisualProperty(
-        kpi_visual=CfnDashboard.KPIVisualProperty(
-            visual_id=visual,
-            title=_title(title),
-            chart_configuration=CfnDashboard.KPIConfigurationProperty(
-                field_wells=CfnDashboard.KPIFieldWellsProperty(values=[value])
-            ),
-        )
-    )
+    return _visual("kpiVisual", visual, title, {"fieldWells": {"values": [value]}})
 
 
-def _outcomes_by_day() -> CfnDashboard.VisualProperty:
+def _outcomes_by_day() -> Shape:
     """Images by the day of their upload, stacked by what became of them."""
     visual = "outcomes-by-day"
+    day = {
+        "fieldId": _field(visual, "day"),
+        "column": _column("daily", "day"),
+        "dateGranularity": "DAY",
+    }
     outcomes = ("matched", "unique_images", "no_face", "rejected", "failed")
-    return CfnDashboard.VisualProperty(
-        bar_chart_visual=CfnDashboard.BarChartVisualProperty(
-            visual_id=visual,
-            title=_title("Outcomes by day of upload (UTC)"),
-            chart_configuration=CfnDashboard.BarChartConfigurationProperty(
-                orientation="VERTICAL",
-                bars_arrangement="STACKED",
-                field_wells=_bars(
-                    CfnDashboard.DimensionFieldProperty(
-                        date_dimension_field=CfnDashboard.DateDimensionFieldProperty(
-                            field_id=_field(visual, "day"),
-                            column=_column("daily", "day"),
-                            date_granularity="DAY",
-                        )
-                    ),
-                    [_sum(visual, "daily", outcome) for outcome in outcomes],
-                ),
-                sort_configuration=_sorted_by(visual, "day", "ASC"),
-            ),
-        )
-    )
+    chart = {
+        "orientation": "VERTICAL",
+        "barsArrangement": "STACKED",
+        "fieldWells": _bars(
+            {"dateDimensionField": day}, [_sum(visual, "daily", outcome) for outcome in outcomes]
+        ),
+        "sortConfiguration": _sorted_by(visual, "day", "ASC"),
+    }
+    return _visual("barChartVisual", visual, "Outcomes by day of upload (UTC)", chart)
 
 
-def _similarity_histogram() -> CfnDashboard.VisualProperty:
+def _similarity_histogram() -> Shape:
     """Pairs of photographs by their similarity, in the query's bins."""
     visual = "similarity-histogram"
-    return CfnDashboard.VisualProperty(
-        bar_chart_visual=CfnDashboard.BarChartVisualProperty(
-            visual_id=visual,
-            title=_title("Pairs of photographs by similarity"),
-            subtitle=_subtitle(
-                "From, %. Bins are 1 % wide below 99, a tenth below 99.9, a hundredth above; "
-                "empty ones are left out."
-            ),
-            chart_configuration=CfnDashboard.BarChartConfigurationProperty(
-                orientation="VERTICAL",
-                field_wells=_bars(
-                    CfnDashboard.DimensionFieldProperty(
-                        numerical_dimension_field=CfnDashboard.NumericalDimensionFieldProperty(
-                            field_id=_field(visual, "from_similarity"),
-                            column=_column("similarity", "from_similarity"),
-                            format_configuration=_decimals(2),
-                        )
-                    ),
-                    [_sum(visual, "similarity", "image_pairs")],
-                ),
-                sort_configuration=_sorted_by(visual, "from_similarity", "ASC"),
-            ),
-        )
+    start = {
+        "fieldId": _field(visual, "from_similarity"),
+        "column": _column("similarity", "from_similarity"),
+        "formatConfiguration": _decimals(2),
+    }
+    chart = {
+        "orientation": "VERTICAL",
+        "fieldWells": _bars(
+            {"numericalDimensionField": start}, [_sum(visual, "similarity", "image_pairs")]
+        ),
+        "sortConfiguration": _sorted_by(visual, "from_similarity", "ASC"),
+    }
+    return _visual(
+        "barChartVisual",
+        visual,
+        "Pairs of photographs by similarity",
+        chart,
+        "From, %. Bins are 1 % wide below 99, a tenth below 99.9, a hundredth above; empty ones "
+        "are left out.",
     )
 
 
-def _top_pairs() -> CfnDashboard.VisualProperty:
+def _top_pairs() -> Shape:
     """Pairs of names, best first. Four decimals: two would round 99.996 up to 100.00."""
     visual = "top-pairs"
     labels = {
@@ -411,64 +382,55 @@ def _top_pairs() -> CfnDashboard.VisualProperty:
         "standing": "Decision",
         "decided_by": "Decided by",
     }
-    formats = {
-        "similarity": CfnDashboard.FormatConfigurationProperty(
-            number_format_configuration=_decimals(4)
-        )
+    values: list[Shape] = [
+        {"fieldId": _field(visual, name), "column": _column("pairs", name)} for name in labels
+    ]
+    values[list(labels).index("similarity")]["formatConfiguration"] = {
+        "numberFormatConfiguration": _decimals(4)
     }
-    return CfnDashboard.VisualProperty(
-        table_visual=CfnDashboard.TableVisualProperty(
-            visual_id=visual,
-            title=_title("Pairs of names, best first"),
-            subtitle=_subtitle("Candidates for a person's judgement. A similarity is not a proof."),
-            chart_configuration=CfnDashboard.TableConfigurationProperty(
-                field_wells=CfnDashboard.TableFieldWellsProperty(
-                    table_unaggregated_field_wells=CfnDashboard.TableUnaggregatedFieldWellsProperty(
-                        values=[
-                            CfnDashboard.UnaggregatedFieldProperty(
-                                field_id=_field(visual, name),
-                                column=_column("pairs", name),
-                                format_configuration=formats.get(name),
-                            )
-                            for name in labels
-                        ]
-                    )
-                ),
-                field_options=CfnDashboard.TableFieldOptionsProperty(
-                    selected_field_options=[
-                        CfnDashboard.TableFieldOptionProperty(
-                            field_id=_field(visual, name), custom_label=label
-                        )
-                        for name, label in labels.items()
-                    ]
-                ),
-                sort_configuration=CfnDashboard.TableSortConfigurationProperty(
-                    row_sort=[_sort(visual, "similarity", "DESC")]
-                ),
-            ),
-        )
+    chart = {
+        "fieldWells": {"tableUnaggregatedFieldWells": {"values": values}},
+        "fieldOptions": {
+            "selectedFieldOptions": [
+                {"fieldId": _field(visual, name), "customLabel": label}
+                for name, label in labels.items()
+            ]
+        },
+        "sortConfiguration": {"rowSort": [_sort(visual, "similarity", "DESC")]},
+    }
+    return _visual(
+        "tableVisual",
+        visual,
+        "Pairs of names, best first",
+        chart,
+        "Candidates for a person's judgement. A similarity is not a proof.",
     )
 
 
-def _failures_by_reason() -> CfnDashboard.VisualProperty:
+def _failures_by_reason() -> Shape:
     """Images without a report by what went wrong, most first."""
     visual = "failures-by-reason"
-    return CfnDashboard.VisualProperty(
-        bar_chart_visual=CfnDashboard.BarChartVisualProperty(
-            visual_id=visual,
-            title=_title("Failures by reason"),
-            chart_configuration=CfnDashboard.BarChartConfigurationProperty(
-                orientation="HORIZONTAL",
-                bars_arrangement="STACKED",
-                field_wells=_bars(
-                    _category(visual, "failures", "reason"),
-                    [_sum(visual, "failures", "images")],
-                    colours=[_category(visual, "failures", "status")],
-                ),
-                sort_configuration=_sorted_by(visual, "images", "DESC"),
-            ),
-        )
+    wells = _bars(
+        _category(visual, "failures", "reason"),
+        [_sum(visual, "failures", "images")],
+        colors=[_category(visual, "failures", "status")],
     )
+    chart = {
+        "orientation": "HORIZONTAL",
+        "barsArrangement": "STACKED",
+        "fieldWells": wells,
+        "sortConfiguration": _sorted_by(visual, "images", "DESC"),
+    }
+    return _visual("barChartVisual", visual, "Failures by reason", chart)
+
+
+def _visual(kind: str, visual: str, title: str, chart: Shape, subtitle: str = "") -> Shape:
+    shape: Shape = {"visualId": visual, "title": _shown(title), "chartConfiguration": chart}
+    return {kind: shape | ({"subtitle": _shown(subtitle)} if subtitle else {})}
+
+
+def _shown(text: str) -> Shape:
+    return {"visibility": "VISIBLE", "formatText": {"plainText": text}}
 
 
 def _field(visual: str, column: str) -> str:
@@ -476,88 +438,47 @@ def _field(visual: str, column: str) -> str:
     return f"{visual}.{column}"
 
 
-def _column(data_set: str, name: str) -> CfnDashboard.ColumnIdentifierProperty:
-    return CfnDashboard.ColumnIdentifierProperty(data_set_identifier=data_set, column_name=name)
+def _column(data_set: str, name: str) -> Shape:
+    return {"dataSetIdentifier": data_set, "columnName": name}
 
 
-def _sum(visual: str, data_set: str, column: str) -> CfnDashboard.MeasureFieldProperty:
-    return CfnDashboard.MeasureFieldProperty(
-        numerical_measure_field=CfnDashboard.NumericalMeasureFieldProperty(
-            field_id=_field(visual, column),
-            column=_column(data_set, column),
-            aggregation_function=CfnDashboard.NumericalAggregationFunctionProperty(
-                simple_numerical_aggregation="SUM"
-            ),
-        )
-    )
+def _sum(visual: str, data_set: str, column: str) -> Shape:
+    return {
+        "numericalMeasureField": {
+            "fieldId": _field(visual, column),
+            "column": _column(data_set, column),
+            "aggregationFunction": {"simpleNumericalAggregation": "SUM"},
+        }
+    }
 
 
-def _count(visual: str, data_set: str, column: str) -> CfnDashboard.MeasureFieldProperty:
-    return CfnDashboard.MeasureFieldProperty(
-        categorical_measure_field=CfnDashboard.CategoricalMeasureFieldProperty(
-            field_id=_field(visual, column),
-            column=_column(data_set, column),
-            aggregation_function="COUNT",
-        )
-    )
+def _count(visual: str, data_set: str, column: str) -> Shape:
+    return {
+        "categoricalMeasureField": {
+            "fieldId": _field(visual, column),
+            "column": _column(data_set, column),
+            "aggregationFunction": "COUNT",
+        }
+    }
 
 
-def _category(visual: str, data_set: str, column: str) -> CfnDashboard.DimensionFieldProperty:
-    return CfnDashboard.DimensionFieldProperty(
-        categorical_dimension_field=CfnDashboard.CategoricalDimensionFieldProperty(
-            field_id=_field(visual, column), column=_column(data_set, column)
-        )
-    )
+def _category(visual: str, data_set: str, column: str) -> Shape:
+    field = {"fieldId": _field(visual, column), "column": _column(data_set, column)}
+    return {"categoricalDimensionField": field}
 
 
-def _bars(
-    category: CfnDashboard.DimensionFieldProperty,
-    values: list[CfnDashboard.MeasureFieldProperty],
-    *,
-    colours: list[CfnDashboard.DimensionFieldProperty] | None = None,
-) -> CfnDashboard.BarChartFieldWellsProperty:
-    return CfnDashboard.BarChartFieldWellsProperty(
-        bar_chart_aggregated_field_wells=CfnDashboard.BarChartAggregatedFieldWellsProperty(
-            category=[category], values=values, colors=colours
-        )
-    )
+def _bars(category: Shape, values: list[Shape], **colors: list[Shape]) -> Shape:
+    return {"barChartAggregatedFieldWells": {"category": [category], "values": values, **colors}}
 
 
-def _sort(visual: str, column: str, direction: str) -> CfnDashboard.FieldSortOptionsProperty:
-    return CfnDashboard.FieldSortOptionsProperty(
-        field_sort=CfnDashboard.FieldSortProperty(
-            field_id=_field(visual, column), direction=direction
-        )
-    )
+def _sort(visual: str, column: str, direction: str) -> Shape:
+    return {"fieldSort": {"fieldId": _field(visual, column), "direction": direction}}
 
 
-def _sorted_by(
-    visual: str, column: str, direction: str
-) -> CfnDashboard.BarChartSortConfigurationProperty:
-    return CfnDashboard.BarChartSortConfigurationProperty(
-        category_sort=[_sort(visual, column, direction)]
-    )
+def _sorted_by(visual: str, column: str, direction: str) -> Shape:
+    return {"categorySort": [_sort(visual, column, direction)]}
 
 
-def _decimals(places: int) -> CfnDashboard.NumberFormatConfigurationProperty:
-    return CfnDashboard.NumberFormatConfigurationProperty(
-        format_configuration=CfnDashboard.NumericFormatConfigurationProperty(
-            number_display_format_configuration=CfnDashboard.NumberDisplayFormatConfigurationProperty(
-                decimal_places_configuration=CfnDashboard.DecimalPlacesConfigurationProperty(
-                    decimal_places=places
-                )
-            )
-        )
-    )
-
-
-def _title(text: str) -> CfnDashboard.VisualTitleLabelOptionsProperty:
-    return CfnDashboard.VisualTitleLabelOptionsProperty(
-        visibility="VISIBLE", format_text=CfnDashboard.ShortFormatTextProperty(plain_text=text)
-    )
-
-
-def _subtitle(text: str) -> CfnDashboard.VisualSubtitleLabelOptionsProperty:
-    return CfnDashboard.VisualSubtitleLabelOptionsProperty(
-        visibility="VISIBLE", format_text=CfnDashboard.LongFormatTextProperty(plain_text=text)
-    )
+def _decimals(places: int) -> Shape:
+    decimals = {"decimalPlacesConfiguration": {"decimalPlaces": places}}
+    return {"formatConfiguration": {"numberDisplayFormatConfiguration": decimals}}

@@ -7,7 +7,7 @@ always text. One that is unknown or impossible stops synthesis with a sentence.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
@@ -127,8 +127,20 @@ _ENCRYPTION_KEY: Final = _text(
 
 _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 
-SETTINGS: Final[dict[str, Setting]] = {
-    "stack_name": Setting(
+#: The CDK's own keys look like ``@aws-cdk/core:...``, ``aws:cdk:...``, ``availability-zones:...``.
+_CDK_KEY: Final = re.compile(r"[@:/]")
+
+
+def _setting(read: Callable[[Any], Any], *, default: Any, meaning: str) -> Any:  # noqa: ANN401
+    setting = Setting(read=read, default=default, meaning=meaning)
+    return field(default=default, metadata={"setting": setting})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one deployment, checked."""
+
+    stack_name: str = _setting(
         read=_text(
             # Parameter Store reserves both words (AWS Systems Manager, PutParameter).
             r"(?!(?i:aws|ssm))[A-Za-z][A-Za-z0-9-]{0,49}",
@@ -136,129 +148,100 @@ SETTINGS: Final[dict[str, Setting]] = {
         ),
         default="FaceMatching",
         meaning="Name of the CloudFormation stack and of the state machine",
-    ),
-    "image_prefix": Setting(
+    )
+    image_prefix: str = _setting(
         read=_text(r"([A-Za-z0-9!_.-]+/)*", "nothing, or folders of plain letters ending in /"),
         default="images/",
         meaning="Only keys below it start the workflow",
-    ),
-    "name_pattern": Setting(
+    )
+    name_pattern: str = _setting(
         read=_name_pattern,
         default=DEFAULT_NAME_PATTERN,
         meaning="Regular expression that finds the person's name in a key, as its group 'name'",
-    ),
-    "max_faces": Setting(
+    )
+    max_faces: int = _setting(
         read=_whole(1, 100),
         default=1,
         meaning="Faces indexed per image, largest first; more than 1 gives bystanders the "
         "photograph's name",
-    ),
-    "quality_filter": Setting(
+    )
+    quality_filter: str = _setting(
         read=_choice("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"),
         default="AUTO",
         meaning="Rekognition's bar for the quality of a face",
-    ),
-    "search_threshold": Setting(
+    )
+    search_threshold: float = _setting(
         read=_number(1, 100, " %"),
         default=80,
         meaning="Lowest similarity that a report lists, %",
-    ),
-    "max_matches": Setting(
+    )
+    max_matches: int = _setting(
         read=_whole(1, 4096),
         default=100,
         meaning="Matches kept per face, the best of each name first",
-    ),
-    "notify_threshold": Setting(
+    )
+    notify_threshold: float = _setting(
         read=_number(1, 100, " %"),
         default=99,
         meaning="Initial value of the SSM parameter: lowest similarity that notifies, %",
-    ),
-    "settle_seconds": Setting(
+    )
+    settle_seconds: int = _setting(
         read=_whole(0, 3600, " seconds"),
         default=1,
         meaning="Wait between index and search, seconds; 0 leaves the state out",
-    ),
-    "starts_per_second": Setting(
+    )
+    starts_per_second: float | None = _setting(
         read=_or_none(_number(0.05, 1000, " per second")),
         default=None,
         meaning="Executions started per second; by default a little below the region's "
         "Rekognition quota",
-    ),
-    "traced_percent": Setting(
+    )
+    traced_percent: float | None = _setting(
         read=_or_none(_number(0, 100, " %")),
         default=5,
         meaning="Executions that X-Ray traces, %; empty leaves it to the account's sampling rules",
-    ),
-    "notification_email": Setting(
+    )
+    notification_email: str | None = _setting(
         read=_or_none(_EMAIL), default=None, meaning="Subscribed to the matches"
-    ),
-    "alarm_email": Setting(
+    )
+    alarm_email: str | None = _setting(
         read=_or_none(_EMAIL),
         default=None,
         meaning="Subscribed to the executions that failed",
-    ),
-    "retain_data": Setting(
+    )
+    retain_data: bool = _setting(
         read=_switch,
         default=True,
         meaning="Keep the buckets, their key and the face collection when the stack is deleted",
-    ),
-    "encryption_key": Setting(
+    )
+    encryption_key: str = _setting(
         read=_ENCRYPTION_KEY,
         default=ENCRYPTED_BY_AWS,
         meaning="Key of buckets, queues, topics and logs: aws, own (a key of the stack), or a "
         "KMS key's ARN",
-    ),
-    "image_expiration_days": Setting(
+    )
+    image_expiration_days: int | None = _setting(
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
         meaning="Days after which photographs are deleted; their faces and reports go with them",
-    ),
-    "report_expiration_days": Setting(
+    )
+    report_expiration_days: int | None = _setting(
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
         meaning="Days after which reports, match rows and records of failed deliveries are "
         "deleted; not before the photographs",
-    ),
-    "failure_expiration_days": Setting(
+    )
+    failure_expiration_days: int | None = _setting(
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
         meaning="Days after which failure records are deleted; not before the photographs",
-    ),
-    "quicksight_principal_arn": Setting(
+    )
+    quicksight_principal_arn: str | None = _setting(
         read=_or_none(_QUICKSIGHT_PRINCIPAL),
         default=None,
         meaning="QuickSight user or group that owns the dashboard; adds the stack "
         "<stack_name>-QuickSight",
-    ),
-}
-
-#: The CDK's own keys look like ``@aws-cdk/core:...``, ``aws:cdk:...``, ``availability-zones:...``.
-_CDK_KEY: Final = re.compile(r"[@:/]")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """The settings of one deployment, checked; `SETTINGS` says what each means."""
-
-    stack_name: str
-    image_prefix: str
-    name_pattern: str
-    max_faces: int
-    quality_filter: str
-    search_threshold: float
-    max_matches: int
-    notify_threshold: float
-    settle_seconds: int
-    starts_per_second: float | None
-    traced_percent: float | None
-    notification_email: str | None
-    alarm_email: str | None
-    retain_data: bool
-    encryption_key: str
-    image_expiration_days: int | None
-    report_expiration_days: int | None
-    failure_expiration_days: int | None
-    quicksight_principal_arn: str | None
+    )
 
     @property
     def encrypted_by_given_key(self) -> bool:
@@ -275,32 +258,34 @@ class Settings:
             For the first setting that is unknown or impossible.
         """
         given = {key: value for key, value in context.items() if not _CDK_KEY.search(key)}
-        for key in given:
-            if key not in SETTINGS:
-                raise SettingError(f"{key!r} is not a setting. Use one of {', '.join(SETTINGS)}.")
-        values = {name: _read(name, given) for name in SETTINGS}
-        if values["notify_threshold"] < values["search_threshold"]:
+        settings = cls(**{name: _read(name, value) for name, value in given.items()})
+        if settings.notify_threshold < settings.search_threshold:
             raise SettingError(
-                f"notify_threshold is {values['notify_threshold']:g}, which is below "
-                f"search_threshold ({values['search_threshold']:g}): a match that no report lists "
+                f"notify_threshold is {settings.notify_threshold:g}, which is below "
+                f"search_threshold ({settings.search_threshold:g}): a match that no report lists "
                 "cannot notify. Raise the first or lower the second."
             )
+        images = settings.image_expiration_days
         for name in ("report_expiration_days", "failure_expiration_days"):
-            images, records = values["image_expiration_days"], values[name]
+            records = getattr(settings, name)
             if records is not None and (images is None or records < images):
                 raise SettingError(
                     f"{name} is {records}, and image_expiration_days is {images or 'not set'}: a "
                     "photograph would stay longer than its outcome, and `facematch audit` would "
                     "call it lost. Let photographs expire no later than their records."
                 )
-        return cls(**values)
+        return settings
 
 
-def _read(name: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of the setting's type
-    setting = SETTINGS[name]
-    if name not in given:
-        return setting.default
+SETTINGS: Final[dict[str, Setting]] = {
+    each.name: each.metadata["setting"] for each in fields(Settings)
+}
+
+
+def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - of the setting's type
+    if name not in SETTINGS:
+        raise SettingError(f"{name!r} is not a setting. Use one of {', '.join(SETTINGS)}.")
     try:
-        return setting.read(given[name])
+        return SETTINGS[name].read(value)
     except ValueError as error:
-        raise SettingError(f"{name} is {given[name]!r}. Allowed: {error}.") from None
+        raise SettingError(f"{name} is {value!r}. Allowed: {error}.") from None

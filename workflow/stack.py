@@ -69,7 +69,7 @@ class FaceMatchingStack(cdk.Stack):
         self.intake = Intake(self, "Intake", code=self._code, settings=settings, key=self._key)
 
         self.steps = steps = Steps(
-            self,
+            scope=self,
             code=self._code,
             settings=settings,
             collection=self.collection,
@@ -83,11 +83,7 @@ class FaceMatchingStack(cdk.Stack):
             self,
             "Matching",
             name=settings.stack_name,
-            index=steps.index,
-            search=steps.search,
-            report=steps.report,
-            notify=steps.notify,
-            failure=steps.failure,
+            steps=steps,
             settle_seconds=settings.settle_seconds,
             traced_percent=settings.traced_percent,
             key=self._key,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -29,90 +31,78 @@ _STEP_TIMEOUT = cdk.Duration.seconds(60)
 _MEMORY_WHEN_COLD = 512
 
 
+@dataclass(frozen=True, kw_only=True)
 class Steps:
     """One function for each step, with its role."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        *,
-        code: FunctionCode,
-        settings: Settings,
-        collection: rekognition.CfnCollection,
-        output: s3.Bucket,
-        threshold: ssm.StringParameter,
-        topics: Topics,
-        intake: Intake,
-        key: kms.IKey | None,
-    ) -> None:
-        self._scope = scope
-        self._code = code
-        self._settings = settings
-        self._collection = collection
-        self._output = output
-        self._threshold = threshold
-        self._topics = topics
-        self._intake = intake
-        self._key = key
-        self.index = self._index()
-        self.search = self._search()
-        self.report = self._report()
-        self.notify = self._notify()
-        self.failure = self._failure()
-        self.removal = self._removal()
+    scope: Construct
+    code: FunctionCode
+    settings: Settings
+    collection: rekognition.CfnCollection
+    output: s3.Bucket
+    threshold: ssm.StringParameter
+    topics: Topics
+    intake: Intake
+    key: kms.IKey | None
 
-    def _index(self) -> Function:
+    @cached_property
+    def index(self) -> Function:
+        """The step IndexFaces."""
         index = self._function(
             "Index",
             "index",
             "Adds the faces of one uploaded image to the collection",
             {
-                "COLLECTION_ID": self._collection.collection_id,
-                "OUTPUT_BUCKET": self._output.bucket_name,
-                "MAX_FACES": str(self._settings.max_faces),
-                "QUALITY_FILTER": self._settings.quality_filter,
-                "NAME_PATTERN": self._settings.name_pattern,
+                "COLLECTION_ID": self.collection.collection_id,
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "MAX_FACES": str(self.settings.max_faces),
+                "QUALITY_FILTER": self.settings.quality_filter,
+                "NAME_PATTERN": self.settings.name_pattern,
             },
         )
         # Rekognition reads the image with the rights of whoever calls IndexFaces.
-        self._intake.grant_read_images(index)
+        self.intake.grant_read_images(index)
         index.allow(
-            "rekognition:IndexFaces", "rekognition:DeleteFaces", on=[self._collection.attr_arn]
+            "rekognition:IndexFaces", "rekognition:DeleteFaces", on=[self.collection.attr_arn]
         )
         self._allow_registers(index)
         return index
 
-    def _search(self) -> Function:
+    @cached_property
+    def search(self) -> Function:
+        """The step SearchFaces."""
         search = self._function(
             "Search",
             "search",
             "Finds an image's faces under other names",
             {
-                "COLLECTION_ID": self._collection.collection_id,
-                "SEARCH_THRESHOLD": exactly(self._settings.search_threshold),
-                "MAX_MATCHES": str(self._settings.max_matches),
-                "NAME_PATTERN": self._settings.name_pattern,
+                "COLLECTION_ID": self.collection.collection_id,
+                "SEARCH_THRESHOLD": exactly(self.settings.search_threshold),
+                "MAX_MATCHES": str(self.settings.max_matches),
+                "NAME_PATTERN": self.settings.name_pattern,
             },
         )
-        search.allow("rekognition:SearchFaces", on=[self._collection.attr_arn])
-        self._intake.grant_read_images(search)
+        search.allow("rekognition:SearchFaces", on=[self.collection.attr_arn])
+        self.intake.grant_read_images(search)
         return search
 
-    def _report(self) -> Function:
+    @cached_property
+    def report(self) -> Function:
+        """The step WriteReport."""
         report = self._function(
             "Report",
             "report",
             "Writes an image's report and judges it by the notify threshold",
             {
-                "OUTPUT_BUCKET": self._output.bucket_name,
-                "SEARCH_THRESHOLD": exactly(self._settings.search_threshold),
-                "NOTIFY_THRESHOLD_PARAMETER": self._threshold.parameter_name,
-                "NAME_PATTERN": self._settings.name_pattern,
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "SEARCH_THRESHOLD": exactly(self.settings.search_threshold),
+                "NOTIFY_THRESHOLD_PARAMETER": self.threshold.parameter_name,
+                "NAME_PATTERN": self.settings.name_pattern,
             },
         )
-        allow_records(self._output, report, "s3:PutObject", Place.REPORTS, Place.MATCHES)
+        allow_records(self.output, report, "s3:PutObject", Place.REPORTS, Place.MATCHES)
         allow_records(
-            self._output,
+            self.output,
             report,
             "s3:DeleteObject",
             Place.REPORTS,
@@ -120,45 +110,49 @@ class Steps:
             Place.FAILURES,
             Place.DELIVERY_FAILURES,
         )
-        allow_records(self._output, report, "s3:GetObject", Place.DECISIONS)
-        report.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
-        report.allow("ssm:GetParameter", on=[self._threshold.parameter_arn])
-        self._intake.grant_read_images(report, older_versions=False)
+        allow_records(self.output, report, "s3:GetObject", Place.DECISIONS)
+        report.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
+        report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
+        self.intake.grant_read_images(report, older_versions=False)
         return report
 
-    def _notify(self) -> Function:
+    @cached_property
+    def notify(self) -> Function:
+        """The step NotifyMatch."""
         notify = self._function(
             "Notify",
             "notify",
             "Tells of a match that passed the threshold",
             {
-                "MATCHES_TOPIC_ARN": self._topics.matches.topic_arn,
-                "OUTPUT_BUCKET": self._output.bucket_name,
-                "NAME_PATTERN": self._settings.name_pattern,
+                "MATCHES_TOPIC_ARN": self.topics.matches.topic_arn,
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "NAME_PATTERN": self.settings.name_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )
-        notify.allow("sns:Publish", on=[self._topics.matches.topic_arn])
-        notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self._topics.key.key_arn])
-        allow_records(self._output, notify, "s3:DeleteObject", Place.DELIVERY_FAILURES)
+        notify.allow("sns:Publish", on=[self.topics.matches.topic_arn])
+        notify.allow("kms:Decrypt", "kms:GenerateDataKey", on=[self.topics.key.key_arn])
+        allow_records(self.output, notify, "s3:DeleteObject", Place.DELIVERY_FAILURES)
         return notify
 
-    def _removal(self) -> Function:
+    @cached_property
+    def removal(self) -> Function:
+        """The step RemoveFaces."""
         removal = self._function(
             "Removal",
             "removal",
             "Takes the faces and the report of a removed image out",
             {
-                "COLLECTION_ID": self._collection.collection_id,
-                "OUTPUT_BUCKET": self._output.bucket_name,
+                "COLLECTION_ID": self.collection.collection_id,
+                "OUTPUT_BUCKET": self.output.bucket_name,
             },
             memory=_MEMORY_WHEN_COLD,
         )
-        self._intake.grant_read_images(removal, older_versions=False)
-        removal.allow("rekognition:DeleteFaces", on=[self._collection.attr_arn])
+        self.intake.grant_read_images(removal, older_versions=False)
+        removal.allow("rekognition:DeleteFaces", on=[self.collection.attr_arn])
         self._allow_registers(removal)
         allow_records(
-            self._output,
+            self.output,
             removal,
             "s3:DeleteObject",
             Place.REPORTS,
@@ -168,27 +162,27 @@ class Steps:
         )
         return removal
 
-    def _failure(self) -> Function:
+    @cached_property
+    def failure(self) -> Function:
+        """The step RecordFailure, which EventBridge calls, too."""
         failure = self._function(
             "Failure",
             "failure",
             "Records a version that lacks its outcome, or the notification of its match",
             {
-                "OUTPUT_BUCKET": self._output.bucket_name,
-                "NAME_PATTERN": self._settings.name_pattern,
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "NAME_PATTERN": self.settings.name_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )
+        allow_records(self.output, failure, "s3:PutObject", Place.FAILURES, Place.DELIVERY_FAILURES)
         allow_records(
-            self._output, failure, "s3:PutObject", Place.FAILURES, Place.DELIVERY_FAILURES
+            self.output, failure, "s3:DeleteObject", Place.FAILURES, Place.DELIVERY_FAILURES
         )
-        allow_records(
-            self._output, failure, "s3:DeleteObject", Place.FAILURES, Place.DELIVERY_FAILURES
-        )
-        allow_records(self._output, failure, "s3:GetObject", Place.REPORTS)
-        failure.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
-        for machine in (self._settings.stack_name, f"{self._settings.stack_name}-removal"):
-            executions = cdk.Stack.of(self._output).format_arn(
+        allow_records(self.output, failure, "s3:GetObject", Place.REPORTS)
+        failure.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
+        for machine in (self.settings.stack_name, f"{self.settings.stack_name}-removal"):
+            executions = cdk.Stack.of(self.output).format_arn(
                 service="states",
                 resource="execution",
                 resource_name=f"{machine}:*",
@@ -213,22 +207,22 @@ class Steps:
         memory: int = MEMORY,
     ) -> Function:
         return Function(
-            self._scope,
+            self.scope,
             construct_id,
-            code=self._code,
+            code=self.code,
             module=module,
             description=description,
             environment=environment,
-            key=self._key,
+            key=self.key,
             timeout=_STEP_TIMEOUT,
             memory=memory,
         )
 
     def _allow_registers(self, function: Function) -> None:
         """Let a function change the registers of the keys, by conditional writes."""
-        allow_records(self._output, function, "s3:GetObject", Place.REGISTERS)
-        allow_records(self._output, function, "s3:PutObject", Place.REGISTERS)
-        function.allow("s3:ListBucket", on=[self._output.bucket_arn])  # 404, not 403, if absent
+        allow_records(self.output, function, "s3:GetObject", Place.REGISTERS)
+        allow_records(self.output, function, "s3:PutObject", Place.REGISTERS)
+        function.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
 
 
 def allow_records(output: s3.Bucket, function: Function, action: str, *places: Place) -> None:
