@@ -89,8 +89,8 @@ def audited(
         _show(result)
         if result.counts[Found.UNDELIVERED]:
             why, again = deployment.command("failures"), deployment.command("replay", "--all")
-            output.print(f"Why nobody was notified: {why}", soft_wrap=True)
-            output.print(f"Once the cause is fixed: {again}", soft_wrap=True)
+            output.say(f"Why nobody was notified: {why}")
+            output.say(f"Once the cause is fixed: {again}")
     errors: list[str] = []
     fixing = fix and missing > 0
     if fixing:
@@ -126,21 +126,18 @@ def _show(result: Audit) -> None:
     queues = result.queues
     if result.counts[Found.WAITING]:
         since = timestamp(queues.waiting_since)
-        output.print(
+        output.say(
             f"Those that were uploaded after {since} and have neither record nor execution count "
-            f"as waiting: {queues.why}.",
-            soft_wrap=True,
+            f"as waiting: {queues.why}."
         )
     if queues.dead_letters:
-        output.print(
+        output.say(
             f"Dead letters: {queues.dead_letters}. Their versions, if they name any, count as "
-            "missing: facematch replay --dead-letters",
-            soft_wrap=True,
+            "missing: facematch replay --dead-letters"
         )
     for found in (Found.MISSING, Found.REPLAY):
         for image in result.listed(found):
-            line = f"{found}: {image.key} (version {image.version_id or image.etag})"
-            output.print(safe(line), soft_wrap=True)
+            output.say(f"{found}: {image.key} (version {image.version_id or image.etag})")
 
 
 def _print_json(result: Audit, *, sent: int) -> None:

@@ -11,13 +11,7 @@ import typer
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, progress, safe
 from facematch.errors import Unusable
-from facematch.operations.backfill import (
-    Backfiller,
-    BackfillFailed,
-    NothingListed,
-    Preview,
-    Run,
-)
+from facematch.operations.backfill import Backfiller, BackfillFailed, NothingListed, Preview, Run
 from facematch.operations.ledger import image_prefix
 from facematch.stack.deployment import Deployment
 from functions.matching.settings import MESSAGES_KEPT
@@ -113,7 +107,7 @@ def backfilled(
     """
     backfiller = Backfiller(deployment)
     arn = backfiller.start(prefix=prefix, inventory=inventory, again=again)
-    messages.print(safe(f"It goes on without this command too: {arn}"), soft_wrap=True)
+    messages.say(f"It goes on without this command too: {arn}")
     with progress() as bars:
         task = bars.add_task("objects sent to the queue", total=None)
         run = backfiller.follow(
@@ -131,11 +125,10 @@ def backfilled(
     if not run.listed:
         raise _nothing(deployment, inventory or image_prefix(deployment, prefix))
     if not as_json:
-        output.print(
+        output.say(
             f"{run.gone_through:,} objects were sent to the queue (folder markers and delete "
             "markers are left out)."
-            + ("" if again else " Those that have a report will be skipped there."),
-            soft_wrap=True,
+            + ("" if again else " Those that have a report will be skipped there.")
         )
     return run
 

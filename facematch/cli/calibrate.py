@@ -22,10 +22,7 @@ def calibrate(
     wrong: Annotated[
         float,
         typer.Option(
-            "--wrong-per-month",
-            min=0.001,
-            callback=finite,
-            help="Wrong pairs that are tolerable.",
+            "--wrong-per-month", min=0.001, callback=finite, help="Wrong pairs that are tolerable."
         ),
     ],
     evaluation: Annotated[
@@ -70,10 +67,7 @@ def calibrate(
     ]
     for sentence in said:
         output.print(safe(sentence))
-    output.print(
-        safe(
-            f"  aws ssm put-parameter --name /{stack}/notify-threshold --type String --overwrite "
-            f"--value {text}"
-        ),
-        soft_wrap=True,
+    output.say(
+        f"  aws ssm put-parameter --name /{stack}/notify-threshold --type String --overwrite "
+        f"--value {text}"
     )

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, progress, safe
+from facematch.cli.terminal import messages, output, print_json, progress, table
 from facematch.operations.decisions import decisions_in, import_decisions, read_decisions
 from functions.matching.images import timestamp
 from functions.matching.notifications import percent
@@ -23,8 +22,7 @@ decisions_app = typer.Typer(help="What people decided about pairs of names.", no
 @on_stack
 def import_command(
     file: Annotated[
-        Path,
-        typer.Argument(exists=True, dir_okay=False, help="As the evidence page exported it."),
+        Path, typer.Argument(exists=True, dir_okay=False, help="As the evidence page exported it.")
     ],
     *,
     as_json: AsJson = False,
@@ -53,11 +51,7 @@ def import_command(
 
 @decisions_app.command("list")
 @on_stack
-def list_command(
-    *,
-    as_json: AsJson = False,
-    where: Where,
-) -> None:
+def list_command(*, as_json: AsJson = False, where: Where) -> None:
     """Show every decision that was imported, newest first."""
     deployment = where.deployment()
     with messages.status("reading the decisions"):
@@ -76,16 +70,15 @@ def list_command(
     if not found:
         output.print("No decision has been imported.")
         return
-    table = Table()
-    for column in ("Names", "Decision", "By", "Note"):
-        table.add_column(column, overflow="fold")
-    table.add_column("At similarity", justify="right", no_wrap=True)
-    for decision in found:
-        table.add_row(
-            safe(f"{decision.name_a} / {decision.name_b}"),
+    head = ("Names", "Decision", "By", "Note", "At similarity")
+    rows = [
+        (
+            f"{decision.name_a} / {decision.name_b}",
             decision.decision.replace("_", " ").lower(),
-            safe(f"{decision.decided_by}, {decision.decided_at:%Y-%m-%d}"),
-            safe(decision.note),
+            f"{decision.decided_by}, {decision.decided_at:%Y-%m-%d}",
+            decision.note,
             percent(decision.similarity),
         )
-    output.print(table)
+        for decision in found
+    ]
+    output.print(table(head, rows, numbers=head[-1:]))

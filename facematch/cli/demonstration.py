@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
-from rich.table import Table
 
 from facematch.cli import evidence as evidence_page
 from facematch.cli.matches import pairs_table
-from facematch.cli.terminal import messages, output, progress, safe, show_left_out
+from facematch.cli.terminal import messages, output, progress, safe, show_left_out, table
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
@@ -106,9 +105,7 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
         executing = bars.add_task("executions finished", total=len(plan.new))
         versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(uploading))
         wait_for_outcomes(
-            deployment,
-            versions,
-            finished=lambda count: bars.update(executing, completed=count),
+            deployment, versions, finished=lambda count: bars.update(executing, completed=count)
         )
     for words in not_uploaded_words(errors):
         messages.print(safe(words, style="red"))
@@ -130,15 +127,12 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
 def show(result: DemoResult) -> None:
     """Print the tables, and where to look next."""
     rows = sorted(result.records, key=_best_first)
-    table = Table(title=f"{len(rows)} photographs", title_justify="left")
-    for column in ("Photograph", "Outcome", "The same face also as"):
-        table.add_column(column, overflow="fold")
-    table.add_column("Similarity", justify="right")
-    for record in rows[:_ROWS]:
-        name = record["key"].removeprefix(result.image_prefix)
-        table.add_row(safe(name), *_row(record))
+    head = ("Photograph", "Outcome", "The same face also as", "Similarity")
+    cells = [
+        (record["key"].removeprefix(result.image_prefix), *_row(record)) for record in rows[:_ROWS]
+    ]
     output.print()
-    output.print(table)
+    output.print(table(head, cells, numbers=head[-1:], title=f"{len(rows)} photographs"))
     if len(rows) > _ROWS:
         output.print(f"... and {len(rows) - _ROWS} more.")
     if result.pairs:
@@ -194,7 +188,7 @@ def _row(record: dict[str, Any]) -> list[Any]:
     style = {"MATCHED": "bold yellow", "NO_FACE": "cyan"}.get(status, "green")
     names = ", ".join(sorted(found, key=lambda name: -found[name]))
     best = percent(record["best_similarity"]) if found else ""
-    return [safe(status, style), safe(names), best]
+    return [safe(status, style), names, best]
 
 
 def _best_first(record: dict[str, Any]) -> tuple[int, float, str]:

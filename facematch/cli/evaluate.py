@@ -7,16 +7,23 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from facematch.cli.options import AsJson, Profile, Region
-from facematch.cli.terminal import messages, output, print_json, progress, safe, show_left_out
+from facematch.cli.terminal import (
+    messages,
+    output,
+    print_json,
+    progress,
+    safe,
+    show_left_out,
+    table,
+)
 from facematch.errors import Unusable
 from facematch.evaluation.labels import Labelled
 from facematch.planning.prices import cost_of_calls
@@ -59,11 +66,7 @@ def evaluate(
     ] = None,
     fmr: Annotated[
         list[float] | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="A wanted false match rate; may be repeated.",
-        ),
+        typer.Option(min=0, max=1, help="A wanted false match rate; may be repeated."),
     ] = None,
     faces: Annotated[
         list[int] | None,
@@ -141,11 +144,7 @@ def evaluate(
             labelled,
             found,
             persons,
-            Asked(
-                wanted=tuple(fmr or RATES),
-                faces=tuple(faces or FACES),
-                groups=group_of,
-            ),
+            Asked(wanted=tuple(fmr or RATES), faces=tuple(faces or FACES), groups=group_of),
             conditions=conditions(
                 data_set=data_set or folder.resolve().name,
                 command=_command(
@@ -171,12 +170,9 @@ def evaluate(
         print_json(document, indent=2)
         return
     _show(document)
-    output.print(
-        safe(
-            f"{index.as_uri()}: with the hardest pairs as pictures. The folder holds biometric "
-            "data: delete it when you are done."
-        ),
-        soft_wrap=True,
+    output.say(
+        f"{index.as_uri()}: with the hardest pairs as pictures. The folder holds biometric data: "
+        "delete it when you are done."
     )
 
 
@@ -222,7 +218,7 @@ def _on_aws(
         region=collection.region,
         cost_of_calls=functools.partial(cost_of_calls, collection.region),
     ):
-        messages.print(safe(sentence), soft_wrap=True)
+        messages.say(sentence)
     if not yes:
         typer.confirm("Go on?", abort=True, err=True)
     with progress() as bars:
@@ -269,11 +265,11 @@ def _show(document: Mapping[str, Any]) -> None:
         f"{sample['same_person_pairs']:,} pairs of one person, "
         f"{sample['different_person_pairs']:,} of different people"
     )
-    output.print(_table(title, *threshold_rows(document)))
-    output.print(_table("The threshold for a wanted false match rate", *best_rows(document)))
-    output.print(_table("Wrong pairs of names to expect", *expected_rows(document)))
+    _print_table(title, *threshold_rows(document))
+    _print_table("The threshold for a wanted false match rate", *best_rows(document))
+    _print_table("Wrong pairs of names to expect", *expected_rows(document))
     if document["groups"]:
-        output.print(_table("By group", *group_rows(document)))
+        _print_table("By group", *group_rows(document))
     people = document["people"]
     for what, pairs in (
         ("Different people, most similar first", people["most_similar_different"]),
@@ -282,17 +278,12 @@ def _show(document: Mapping[str, Any]) -> None:
         rows = [
             [percent(pair["similarity"]), pair["key_a"], pair["key_b"]] for pair in pairs[:_HARDEST]
         ]
-        output.print(_table(what, ["Similarity", "Photograph", "Photograph"], rows))
+        _print_table(what, ["Similarity", "Photograph", "Photograph"], rows)
     for sentence in sentences(document):
         output.print(safe(sentence))
     for name in people["unknown_names"]:
         messages.print(safe(f"{name} of the file of same persons is on no photograph."))
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=safe(title), title_justify="left")
-    for number, name in enumerate(head):
-        table.add_column(name, justify="left" if number else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(safe(cell) for cell in row))
-    return table
+def _print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    output.print(table(head, rows, numbers=head[:1], title=title))

@@ -10,7 +10,7 @@ import typer
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import Where, on_stack, require_local_name, require_no_place
-from facematch.cli.terminal import messages, output, progress, safe
+from facematch.cli.terminal import messages, output, progress
 from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import Deployment
 
@@ -54,23 +54,15 @@ def evidence(
         _delete(folders, [to] if to else _default_folders(folders, where))
         return
     deployment = where.deployment()
-    written = write_page(
-        deployment,
-        to or default_folder(folders, deployment),
-        minimum=minimum,
-        limit=limit,
-    )
+    folder = to or default_folder(folders, deployment)
+    written = write_page(deployment, folder, minimum=minimum, limit=limit)
     show(written)
     if open_it:
         webbrowser.open(written.index.as_uri())
 
 
 def write_page(
-    deployment: Deployment,
-    folder: Path,
-    *,
-    minimum: float = 0,
-    limit: int = LIMIT,
+    deployment: Deployment, folder: Path, *, minimum: float = 0, limit: int = LIMIT
 ) -> Written:
     """Write the page and show how far it is."""
     from facematch.evidence import write  # noqa: PLC0415 - needs the extra `page`
@@ -110,10 +102,10 @@ def delete_local_page(home: StateFolder) -> None:
     try:
         deleted = EvidenceFolders().delete(local_folder(home))
     except NotAPage as error:
-        messages.print(safe(str(error)), soft_wrap=True)
+        messages.say(str(error))
         return
     if deleted.left:
-        messages.print(safe(deleted.left_words()), soft_wrap=True)
+        messages.say(deleted.left_words())
 
 
 def show(written: Written) -> None:
@@ -140,7 +132,7 @@ def show(written: Written) -> None:
         )
     for why, count in written.missing.most_common():
         output.print(f"{count:,} photographs are shown without a picture: {why}.")
-    output.print(safe(written.index.as_uri()), soft_wrap=True)
+    output.say(written.index.as_uri())
 
 
 def _default_folders(folders: EvidenceFolders, where: Where) -> list[Path]:
@@ -157,11 +149,11 @@ def _delete(folders: EvidenceFolders, pages_in: list[Path]) -> None:
     found = [folders.delete(folder) for folder in pages_in]
     pages = [page for deleted in found for page in deleted.pages]
     for folder in pages:
-        output.print(safe(f"Deleted: {folder}"), soft_wrap=True)
+        output.say(f"Deleted: {folder}")
     if not pages:
         messages.print("There is no evidence page here. Name its folder with --to.")
     left = [deleted.left_words() for deleted in found if deleted.left]
     for words in left:
-        messages.print(safe(words), soft_wrap=True)
+        messages.say(words)
     if left:
         raise typer.Exit(ExitStatus.FAILED)

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from facematch.cli.links import colored
 from facematch.cli.options import AsJson, Since, Where, on_stack
-from facematch.cli.terminal import output, print_json, safe
+from facematch.cli.terminal import output, print_json, table
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.stack.executions import STATUSES, Executions
@@ -43,15 +42,17 @@ def executions(
     if as_json:
         print_json([asdict(execution) for execution in found], default=str)
         return
-    table = Table()
-    for column in ("Status", "Started (UTC)", "Seconds", "Redrives", "Name"):
-        table.add_column(column, overflow="fold")
-    for item in found:
-        seconds = f"{(item.stopped - item.started).total_seconds():.1f}" if item.stopped else ""
-        started = f"{item.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        redrives = str(item.redrives or "")
-        table.add_row(colored(item.status), started, seconds, redrives, safe(item.name))
-    output.print(table)
+    rows = [
+        (
+            colored(item.status),
+            f"{item.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            f"{(item.stopped - item.started).total_seconds():.1f}" if item.stopped else "",
+            str(item.redrives or ""),
+            item.name,
+        )
+        for item in found
+    ]
+    output.print(table(("Status", "Started (UTC)", "Seconds", "Redrives", "Name"), rows))
     output.print(
         f"{len(found)} executions"
         + (" (there may be more: --limit)." if len(found) == limit else ".")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rich.table import Table
-
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.cli.terminal import messages, output, print_json, table
 from facematch.operations.status import failure_groups
 from functions.matching.failures import Lacking, Replay
 
 
 @on_stack
-def failures(
-    *,
-    as_json: AsJson = False,
-    where: Where,
-) -> None:
+def failures(*, as_json: AsJson = False, where: Where) -> None:
     """Show failures by reason, with what to do."""
     deployment = where.deployment()
     with messages.status("reading the failure records"):
@@ -28,20 +22,19 @@ def failures(
     if not groups:
         output.print("There are no failures.")
         return
-    table = Table(show_lines=True)
-    table.add_column("Count", justify="right")
-    for column in ("Reason", "Step", "What to do", "For example"):
-        table.add_column(column, overflow="fold")
-    for group in groups:
-        undelivered = "Reported, but nobody was notified: " * (group.lacks is Lacking.DELIVERY)
-        table.add_row(
+    head = ("Count", "Reason", "Step", "What to do", "For example")
+    undelivered = {Lacking.DELIVERY: "Reported, but nobody was notified: "}
+    rows = [
+        (
             str(group.count),
-            safe(f"{undelivered}{group.reason}"),
-            safe(group.steps),
-            safe(group.remedy),
-            safe(group.example),
+            f"{undelivered.get(group.lacks, '')}{group.reason}",
+            group.steps,
+            group.remedy,
+            group.example,
         )
-    output.print(table)
+        for group in groups
+    ]
+    output.print(table(head, rows, numbers=head[:1], show_lines=True))
     if any(group.replay == Replay.REDRIVE for group in groups):
         again = deployment.command("replay", "--all")
-        output.print(f"Once the cause is fixed: {again}", soft_wrap=True)
+        output.say(f"Once the cause is fixed: {again}")

@@ -10,7 +10,6 @@ from facematch.stack.deployment import Deployment
 
 def colored(status: str) -> Text:
     """The status, in the colour of how good it is."""
-    """The status, in the colour of how good it is."""
     style = {"SUCCEEDED": "green", "RUNNING": "cyan"}.get(status, "red")
     return Text(status, style=style)
 
@@ -25,7 +24,4 @@ def show_links(deployment: Deployment, execution_arn: str | None = None) -> None
         if execution_arn
         else f"statemachines/view/{deployment.state_machine_arn}"
     )
-    output.print(
-        f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/{place}",
-        soft_wrap=True,
-    )
+    output.say(f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/{place}")

@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from facematch.cli.evidence import delete_local_page
 from facematch.cli.exit_status import ExitStatus, Interrupted
 from facematch.cli.options import AsJson
 from facematch.cli.status import local_troubles
-from facematch.cli.terminal import fail, messages, output, print_json, safe
+from facematch.cli.terminal import fail, messages, output, print_json, table
+from facematch.local.state_folder import StateFolder
 from facematch.stack import deployment as deployments
 from facematch.text import shown
 
 if TYPE_CHECKING:
     from facematch.local.events import Event
-    from facematch.local.state_folder import StateFolder
 
 
 local_app = typer.Typer(
@@ -45,8 +44,6 @@ def local_start(
     context: Context = None,
 ) -> None:
     """Start the local cloud; what it held before is there again."""
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
-
     os.umask(0o077)  # whatever is written from now on holds photographs, faces or names
     home = StateFolder.default()
     lock = _claimed(home)
@@ -125,8 +122,6 @@ def _did_not_start(home: StateFolder, returncode: int, log: Path) -> None:
 @local_app.command("stop")
 def local_stop(*, quiet: Quiet = False) -> None:
     """Stop the local cloud, also while it starts; it keeps everything for the next start."""
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
-
     home = StateFolder.default()
     if not home.is_claimed():
         if not quiet:
@@ -167,8 +162,6 @@ def local_status(*, as_json: AsJson = False) -> None:
 
     Exit code 1 when it does not run.
     """
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
-
     home = StateFolder.default()
     if home.running() is not None:
         _show_local(as_json=as_json)
@@ -189,7 +182,7 @@ def local_status(*, as_json: AsJson = False) -> None:
 
 def _show_events(events: list[Event]) -> None:
     for event in events:
-        output.print(safe(f"  {event.told}", "red" if event.is_trouble else ""), soft_wrap=True)
+        output.say(f"  {event.told}", "red" if event.is_trouble else "")
 
 
 @local_app.command("env")
@@ -205,7 +198,6 @@ def local_env() -> None:
 def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete everything that the local cloud has kept: images, faces, reports, executions."""
     from facematch.local.cloud import reset  # noqa: PLC0415
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
 
     home = StateFolder.default()
     if not home.holds_local_cloud():
@@ -234,17 +226,11 @@ def local_differences(*, as_json: AsJson = False) -> None:
         columns = ("what", "on_aws", "here", "why")
         print_json([{c: getattr(d, c) for c in columns} for d in DIFFERENCES], indent=2)
         return
-    table = Table(show_lines=True)
-    for column in ("", "On AWS", "Here", "Why"):
-        table.add_column(column, overflow="fold")
-    for difference in DIFFERENCES:
-        table.add_row(difference.what, difference.on_aws, difference.here, difference.why)
-    output.print(table)
+    rows = [(each.what, each.on_aws, each.here, each.why) for each in DIFFERENCES]
+    output.print(table(("", "On AWS", "Here", "Why"), rows, show_lines=True))
 
 
 def _show_local(*, as_json: bool = False) -> None:
-    from facematch.local.state_folder import StateFolder  # noqa: PLC0415
-
     home = StateFolder.default()
     running = home.running()
     deployment = deployments.on_this_machine()
@@ -268,4 +254,4 @@ def _show_local(*, as_json: bool = False) -> None:
         soft_wrap=True,
     )
     for trouble in local_troubles(home.folder):
-        output.print(safe(f"  {trouble}", "red"), soft_wrap=True)
+        output.say(f"  {trouble}", "red")

@@ -24,12 +24,7 @@ def matches(
     *,
     minimum: Annotated[
         float | None,
-        typer.Option(
-            "--min",
-            min=0,
-            max=100,
-            help="Lowest similarity, %; default: notify's.",
-        ),
+        typer.Option("--min", min=0, max=100, help="Lowest similarity, %; default: notify's."),
     ] = None,
     as_json: AsJson = False,
     where: Where,
@@ -69,7 +64,7 @@ def _show_lacking(lacking: dict[str, NamesLeftOut]) -> None:
     messages.print("Pairs may be missing, since these photographs look like too many names:")
     worst = sorted(lacking, key=lambda key: (-lacking[key].counted, key))
     for key in worst[:_SHOWN]:
-        messages.print(safe(f"  {key} {lacking[key].words}"), soft_wrap=True)
+        messages.say(f"  {key} {lacking[key].words}")
     if len(worst) > _SHOWN:
         messages.print(f"  and {len(worst) - _SHOWN:,} more: facematch query left_out")
     messages.print(f"{SEARCH_AGAIN}\n  facematch backfill --again --prefix KEY", soft_wrap=True)

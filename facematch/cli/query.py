@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.cli.terminal import messages, output, print_json, table
 from facematch.errors import Unusable
 from facematch.files.spreadsheets import guarded
 from facematch.operations.query import bound, found
@@ -94,13 +94,8 @@ def write_csv(result: Result) -> None:
 
 
 def _table(result: Result) -> Table:
-    table = Table()
-    for name in result.columns:
-        justify: Literal["left", "right"] = "right" if name in result.numeric else "left"
-        table.add_column(safe(name), justify=justify, overflow="fold")
-    for row in result.rows:
-        table.add_row(*(safe(_shown(value)) for value in row))
-    return table
+    rows = (map(_shown, row) for row in result.rows)
+    return table(result.columns, rows, numbers=result.numeric)
 
 
 def _shown(value: Value) -> str:
@@ -131,13 +126,8 @@ def _show_queries(*, as_json: bool) -> None:
         ]
         print_json(listed, indent=2)
         return
-    table = Table()
-    table.add_column("Query", no_wrap=True)
-    table.add_column("What it answers")
-    table.add_column("Parameters")
+    rows = []
     for known in queries().values():
-        parameters = [
-            f"{p.name}" + (f"={p.default}" if p.default else "") for p in known.parameters
-        ]
-        table.add_row(known.name, known.meaning, " ".join(parameters))
-    output.print(table)
+        parameters = [p.name + (f"={p.default}" if p.default else "") for p in known.parameters]
+        rows.append((known.name, known.meaning, " ".join(parameters)))
+    output.print(table(("Query", "What it answers", "Parameters"), rows))

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import AsJson, Since, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, progress, safe
+from facematch.cli.terminal import messages, output, print_json, progress, safe, table
 from facematch.errors import Unusable
 from facematch.operations.replay import (
     Plan,
@@ -101,12 +100,11 @@ def replay(
 
 def _show_plan(plan: Plan) -> None:
     if plan.replays:
-        table = Table(title=f"{len(plan.replays)} executions", title_justify="left")
-        for column in ("How", "Execution", "Why"):
-            table.add_column(column, overflow="fold")
-        for item in plan.replays[:_ROWS]:
-            table.add_row(item.how.value, safe(item.arn.rpartition(":")[2]), safe(item.why))
-        output.print(table)
+        rows = [
+            (item.how.value, item.arn.rpartition(":")[2], item.why) for item in plan.replays[:_ROWS]
+        ]
+        title = f"{len(plan.replays)} executions"
+        output.print(table(("How", "Execution", "Why"), rows, title=title))
         if len(plan.replays) > _ROWS:
             output.print(f"... and {len(plan.replays) - _ROWS} more.")
         ways = ", ".join(f"{count} to {how}" for how, count in by_way(plan.replays).items())
@@ -136,7 +134,7 @@ def _replay_dead_letters(letters: DeadLetters, *, dry_run: bool, as_json: bool) 
         output.print("There are no dead letters.")
         return
     for letter in shown:
-        output.print(safe(f"{letter.message_id}  {letter.body[:300]}"), soft_wrap=True)
+        output.say(f"{letter.message_id}  {letter.body[:300]}")
     output.print(
         f"{count} dead letters."
         if dry_run

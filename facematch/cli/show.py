@@ -46,7 +46,7 @@ def show(
     output.print(Group(*_told(told)))
     for arn in _replayable(told):
         again = deployment.command("replay", arn.rpartition(":")[2])
-        output.print(safe(f"Once the cause is fixed: {again}"), soft_wrap=True)
+        output.say(f"Once the cause is fixed: {again}")
     for execution in told.executions[-1:]:
         show_links(deployment, execution.arn)
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from facematch.cli.links import show_links
 from facematch.cli.options import AsJson, Since, Where, on_stack
-from facematch.cli.terminal import duration, output, print_json, safe
+from facematch.cli.terminal import duration, output, print_json
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.operations.status import StackStatus, stack_status
@@ -59,7 +59,7 @@ def status(
     else:
         output.print(_status_table(now(), why))
         for trouble in troubles:
-            output.print(safe(trouble, "red"), soft_wrap=True)
+            output.say(trouble, "red")
         show_links(deployment)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from facematch.errors import Actionable
@@ -33,7 +34,7 @@ from functions.matching.notifications import printable
 def show_left_out(left_out: Mapping[Path, LeftOut]) -> None:
     """Print what is left out, and why."""
     for words in left_out_words(left_out):
-        messages.print(safe(f"Left out: {words}."), soft_wrap=True)
+        messages.say(f"Left out: {words}.")
 
 
 class _Terminal(Console):
@@ -41,6 +42,10 @@ class _Terminal(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a text from outside on one line, however narrow the console is."""
+        self.print(safe(text, style), soft_wrap=True)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -94,6 +99,32 @@ def duration(seconds: float) -> str:
 def safe(text: str, style: str = "") -> Text:
     """A text from outside, on one line."""
     return Text(printable(text), style=style)
+
+
+def table(
+    head: Collection[str],
+    rows: Iterable[Iterable[str | Text]],
+    *,
+    numbers: Collection[str] = (),
+    title: str | None = None,
+    show_lines: bool = False,
+) -> Table:
+    """A table whose cells may come from outside, and fold within their columns.
+
+    Parameters
+    ----------
+    numbers
+        Columns that end at the right, and do not fold.
+    """
+    made = Table(title=title and safe(title), title_justify="left", show_lines=show_lines)
+    for name in head:
+        if name in numbers:
+            made.add_column(safe(name), justify="right", no_wrap=True)
+        else:
+            made.add_column(safe(name), overflow="fold")
+    for row in rows:
+        made.add_row(*(safe(cell) if isinstance(cell, str) else cell for cell in row))
+    return made
 
 
 def json_text(

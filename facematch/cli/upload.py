@@ -61,9 +61,7 @@ def upload(
             versions += plan.unchanged
             waiting = bars.add_task("executions finished", total=len(versions))
             outcomes = wait_for_outcomes(
-                deployment,
-                versions,
-                finished=lambda count: bars.update(waiting, completed=count),
+                deployment, versions, finished=lambda count: bars.update(waiting, completed=count)
             )
     for words in not_uploaded_words(errors):
         messages.print(safe(words, style="red"))
@@ -135,10 +133,6 @@ def _show_outcomes(outcomes: Outcomes, deployment: deployments.Deployment) -> No
         for key in keys:
             output.print(safe(f"  {kind} ({outcomes.reasons[key]}): {key}"))
     if outcomes.rejected or outcomes.failed or outcomes.undelivered:
-        output.print(
-            f"What happened, and what to do: {deployment.command('failures')}", soft_wrap=True
-        )
+        output.say(f"What happened, and what to do: {deployment.command('failures')}")
     if outcomes.failed or outcomes.undelivered:
-        output.print(
-            f"Once the cause is fixed: {deployment.command('replay', '--all')}", soft_wrap=True
-        )
+        output.say(f"Once the cause is fixed: {deployment.command('replay', '--all')}")
