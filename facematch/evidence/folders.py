@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Actionable, Unusable
 from facematch.files.own_folders import Layout, OwnFolders, beside, in_words
+from facematch.files.whole import write_whole
 from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
@@ -245,9 +246,7 @@ class EvidenceFolders:
         self._write_list([item for item in self.listed() if item["folder"] not in gone])
 
     def _write_list(self, items: list[dict[str, Any]]) -> None:
-        temporary = self._list.with_suffix(".new")
-        temporary.write_text(json.dumps(items, indent=2))
-        temporary.replace(self._list)
+        write_whole(self._list, json.dumps(items, indent=2))
 
 
 def _require_name(folder: Path) -> None:

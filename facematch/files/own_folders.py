@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.files.photographs import FolderFile
+from facematch.files.whole import write_whole
 
 if TYPE_CHECKING:
     import re
@@ -128,7 +129,8 @@ class OwnFolders:
         marker = json.dumps({**about, "id": secrets.token_hex(16)}, indent=2)
         before = self._entry(folder)
         self._enter(self._entry_of(marker.encode()), {})
-        _write(folder / self._layout.marker, marker)
+        file = folder / self._layout.marker
+        write_whole(file, marker, temporary=file.with_name(f".{file.name}.new"))
         before.unlink(missing_ok=True)
 
     def insist(self, folder: Path) -> None:
@@ -237,14 +239,7 @@ class OwnFolders:
 
     def _enter(self, entry: Path, written: Mapping[str, str]) -> None:
         self._register.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(entry, json.dumps(written))
-
-
-def _write(path: Path, content: str) -> None:
-    """Write a file that is whole whenever somebody looks."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(content)
-    temporary.replace(path)
+        write_whole(entry, json.dumps(written))
 
 
 def beside(folder: Path) -> tuple[Path, Path]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from facematch.files.whole import write_whole
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -72,9 +74,7 @@ class Events:
         kept = self._all()[-_KEPT:]
         lines = [json.dumps(asdict(event)) + "\n" for event in kept]
         with contextlib.suppress(OSError):  # as in `note`
-            temporary = self.file.with_suffix(".new")
-            temporary.write_text("".join(lines))
-            temporary.replace(self.file)
+            write_whole(self.file, "".join(lines))
         self.note(what, Kind.START)
 
     def note(self, what: str, kind: Kind = Kind.NEWS) -> None:

@@ -11,10 +11,11 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
+from facematch.files.whole import write_whole
 from facematch.local.errors import LocalCloudError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 #: MiniStack's own default, and one beside it.
@@ -47,17 +48,17 @@ def listeners(state: Path) -> tuple[socket.socket, socket.socket]:
         first = _listening_from(DEFAULT[0])
         second = _listening_from(max(DEFAULT[1], _port(first) + 1))
         state.mkdir(parents=True, exist_ok=True)
-        _write(file, (_port(first), _port(second)))
+        write_whole(file, json.dumps((_port(first), _port(second))))
         return first, second
     ports, before = _read(file)
     _rewrite(state, dict(zip(before, ports, strict=False)))  # a move that was interrupted
     first, second = (_listening(port) or _listening_from(port, apart_from=ports) for port in ports)
     now = (_port(first), _port(second))
     if now != ports:
-        _write(file, (*now, *ports))
+        write_whole(file, json.dumps((*now, *ports)))
         _rewrite(state, dict(zip(ports, now, strict=True)))
     if now != ports or before:
-        _write(file, now)
+        write_whole(file, json.dumps(now))
     return first, second
 
 
@@ -77,12 +78,6 @@ def _read(file: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
     )
 
 
-def _write(file: Path, ports: Sequence[int]) -> None:
-    temporary = file.with_suffix(".new")
-    temporary.write_text(json.dumps(ports))
-    temporary.replace(file)
-
-
 def _rewrite(state: Path, moved: Mapping[int, int]) -> None:
     """Put the new port for the old one in each address that the services' files name."""
 
@@ -94,9 +89,7 @@ def _rewrite(state: Path, moved: Mapping[int, int]) -> None:
         kept = file.read_bytes()
         rewritten = _ADDRESS.sub(address, kept)
         if rewritten != kept:
-            temporary = file.with_suffix(".new")
-            temporary.write_bytes(rewritten)
-            temporary.replace(file)
+            write_whole(file, rewritten)
 
 
 def _listening(port: int) -> socket.socket | None:

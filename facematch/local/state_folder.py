@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from facematch.errors import Unusable
+from facematch.files.whole import write_whole
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Events
@@ -206,9 +207,7 @@ class StateFolder:
 
     def is_running(self, running: Running) -> None:
         """Say that it runs, once everything answers."""
-        temporary = self._running_file.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(running), indent=2))
-        temporary.replace(self._running_file)
+        write_whole(self._running_file, json.dumps(asdict(running), indent=2))
 
     def has_stopped(self) -> None:
         """Say that it no longer runs."""
