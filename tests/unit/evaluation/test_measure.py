@@ -171,10 +171,16 @@ def two_groups(*, alike: float) -> tuple[Labelled, Faces, dict[str, str]]:
     return replace(photographs, photographs=named), faces_with(matrix.tolist()), groups
 
 
+def by_group(
+    photographs: Labelled, faces: Faces, groups: dict[str, str], persons: Persons | None = None
+) -> dict[str, Any]:
+    asked = replace(ASKED, groups=groups)
+    return measured(photographs, faces, persons or Persons(), asked, conditions=CONDITIONS)
+
+
 def test_groups_that_differ_are_warned_of_and_those_that_do_not_are_not() -> None:
     photographs, faces, groups = two_groups(alike=96)
-    asked = replace(ASKED, groups=groups)
-    document = measured(photographs, faces, Persons(), asked, conditions=CONDITIONS)
+    document = by_group(photographs, faces, groups)
 
     a, b = document["groups"]["groups"]
     rates = {
@@ -192,16 +198,13 @@ def test_groups_that_differ_are_warned_of_and_those_that_do_not_are_not() -> Non
     assert "80, 90, 95 %" in warning
 
     photographs, faces, groups = two_groups(alike=1)
-    asked = replace(ASKED, groups=groups)
-    alike = measured(photographs, faces, Persons(), asked, conditions=CONDITIONS)
-    assert alike["warnings"] == []
+    assert by_group(photographs, faces, groups)["warnings"] == []
 
 
 def test_a_small_group_and_faces_without_group_are_said() -> None:
     photographs, faces, groups = two_groups(alike=1)
     del groups["a00"]
-    asked = replace(ASKED, groups=groups)
-    document = measured(photographs, faces, Persons(), asked, conditions=CONDITIONS)
+    document = by_group(photographs, faces, groups)
 
     assert document["warnings"] == [
         "Group 'a' has 29 people with a usable face, fewer than 30: its rates say little."
@@ -216,10 +219,7 @@ def test_a_group_whose_people_have_one_photograph_each_has_no_true_match_rate_to
         replace(p, name=f"other{p.key}") if re.fullmatch(r"b0._2\.jpg", p.key) else p
         for p in photographs.photographs
     )
-    asked = replace(ASKED, groups=groups)
-    document = measured(
-        replace(photographs, photographs=named), faces, Persons(), asked, conditions=CONDITIONS
-    )
+    document = by_group(replace(photographs, photographs=named), faces, groups)
 
     assert document["warnings"] == [
         "Group 'b' has 20 people with several photographs, fewer than 30: its true match rate says "
@@ -233,8 +233,7 @@ def test_other_names_of_a_person_are_in_the_persons_group() -> None:
     # One that stands in the file of groups under a name that is on no photograph.
     groups["Adam"] = groups.pop("a02")
     persons = Persons([("a00", "a01"), ("Adam", "a02")])
-    asked = replace(ASKED, groups=groups)
-    document = measured(photographs, faces, persons, asked, conditions=CONDITIONS)
+    document = by_group(photographs, faces, groups, persons)
 
     a, b = document["groups"]["groups"]
     assert (a["faces"], b["faces"]) == (60, 60)
@@ -249,8 +248,7 @@ def test_a_group_whose_faces_are_not_found_is_warned_of() -> None:
     fewer = replace(
         fewer, faces=tuple(replace(f, photograph=n) for f, n in zip(fewer.faces, kept, strict=True))
     )
-    asked = replace(ASKED, groups=groups)
-    document = measured(photographs, fewer, Persons(), asked, conditions=CONDITIONS)
+    document = by_group(photographs, fewer, groups)
 
     a, b = document["groups"]["groups"]
     assert (a["failure_to_enrol"]["count"], b["failure_to_enrol"]["count"]) == (0, 30)
@@ -272,8 +270,8 @@ def test_copies_of_one_person_are_no_evidence_and_those_of_two_are_pointed_out(
     for photograph, content in zip(photographs.photographs, contents, strict=True):
         photograph.file.path.write_text(content)
     faces = faces_with([[99.99] * 6] * 6)
-    asked = replace(ASKED, groups=dict.fromkeys(("Ann", "Bea", "Cy", "Dan"), "all"))
-    document = measured(photographs, faces, Persons([("Bea", "Bee")]), asked, conditions=CONDITIONS)
+    groups = dict.fromkeys(("Ann", "Bea", "Cy", "Dan"), "all")
+    document = by_group(photographs, faces, groups, Persons([("Bea", "Bee")]))
 
     found = document["photographs"]
     assert (found["found"], found["enrolled"]) == (6, 4)

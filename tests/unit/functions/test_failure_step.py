@@ -15,6 +15,8 @@ from tests.unit.cloud import OUTPUT, event_file
 from tests.unit.fake_rekognition import photograph
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
 
@@ -35,11 +37,27 @@ def caught(cloud: Cloud, image: UploadedImage, reason: Reason, detail: str = "")
     return {**event, "image": image.to_payload(), "execution_arn": cloud.execution_arn(image)}
 
 
+def only(record: dict[str, Any] | None) -> dict[str, Any]:
+    """The record, which is there."""
+    assert record
+    return record
+
+
 def ended(execution_arn: str, status: str = "FAILED") -> Any:
     """What EventBridge says of an execution."""
     event = event_file(f"states_{status.lower()}.json")
     event["detail"]["executionArn"] = execution_arn
     return event
+
+
+def started(cloud: Cloud, image: UploadedImage, attempt: int) -> str:
+    """Start the execution of an attempt."""
+    answer = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.state_machine_arn,
+        name=replay_name(image.execution_name, attempt),
+        input=image.execution_input,
+    )
+    return str(answer["executionArn"])
 
 
 # --- The Catch path ---
@@ -51,8 +69,7 @@ def test_a_rejected_image_gets_its_record(
 ) -> None:
     event = caught(cloud, image, reason)
     answer = cloud.run("failure", event)
-    record = cloud.failure(image)
-    assert record
+    record = only(cloud.failure(image))
     assert (record["status"], record["reason"], record["replay"]) == ("REJECTED", reason, "NONE")
     assert (record["step"], record["error"]) == ("IndexFaces", "ImageRejected")
     assert record["cause"] == f"{reason} {image.digest}"
@@ -72,9 +89,7 @@ def test_what_the_index_step_raises_is_what_is_recorded(cloud: Cloud) -> None:
     with pytest.raises(ImageRejected) as raised:
         cloud.index(image)
     cloud.run("failure", caught(cloud, image, raised.value.reason, raised.value.detail))
-    record = cloud.failure(image)
-    assert record
-    assert record["reason"] == "NOT_JPEG_OR_PNG"
+    assert only(cloud.failure(image))["reason"] == "NOT_JPEG_OR_PNG"
 
 
 def test_recording_twice_changes_nothing_but_the_time(cloud: Cloud, image: UploadedImage) -> None:
@@ -82,9 +97,7 @@ def test_recording_twice_changes_nothing_but_the_time(cloud: Cloud, image: Uploa
     records = []
     for _ in range(2):
         cloud.run("failure", event)
-        record = cloud.failure(image)
-        assert record
-        records.append({**record, "failed_at": None})
+        records.append({**only(cloud.failure(image)), "failed_at": None})
     assert records[0] == records[1]
 
 
@@ -100,8 +113,7 @@ def test_an_execution_that_ended_badly_gets_its_record(
     error = "Unavailable" if status == "FAILED" else None
     cloud.end(arn, status, error, error and "SearchFaces: ThrottlingException")
     answer = cloud.run("failure", ended(arn, status))
-    record = cloud.failure(image)
-    assert record
+    record = only(cloud.failure(image))
     assert (record["status"], record["step"]) == (status, "SearchFaces")
     assert record["reason"] == (error or status)
     assert record["replay"] == "REDRIVE"
@@ -118,9 +130,7 @@ def test_an_execution_that_ended_before_its_first_step_has_none(
     cloud.passed_through()
     cloud.end(arn, "ABORTED")
     cloud.run("failure", ended(arn, "ABORTED"))
-    record = cloud.failure(image)
-    assert record
-    assert record["step"] is None
+    assert only(cloud.failure(image))["step"] is None
 
 
 def test_the_record_says_how_the_execution_ended_and_not_what_the_event_says(
@@ -130,9 +140,7 @@ def test_the_record_says_how_the_execution_ended_and_not_what_the_event_says(
     cloud.passed_through("IndexFaces")
     cloud.end(arn, "ABORTED")
     cloud.run("failure", ended(arn, "FAILED"))
-    record = cloud.failure(image)
-    assert record
-    assert record["status"] == "ABORTED"
+    assert only(cloud.failure(image))["status"] == "ABORTED"
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "PENDING_REDRIVE"])
@@ -152,8 +160,7 @@ def test_a_rejection_that_the_state_machine_recorded_stays_as_it_is(
     arn = cloud.start(image)
     event = caught(cloud, image, Reason.NOT_JPEG_OR_PNG)
     cloud.run("failure", event)
-    before = cloud.failure(image)
-    assert before
+    before = only(cloud.failure(image))
     cloud.passed_through("IndexFaces", "RecordFailure", "ImageRejected")
     cloud.end(arn, "FAILED", ImageRejected.__name__, before["message"])
 
@@ -210,14 +217,7 @@ def test_a_late_event_of_an_older_attempt_does_not_overwrite_what_a_newer_one_re
     cloud: Cloud, image: UploadedImage, attempt: int
 ) -> None:
     """It failed, was started anew, and was rejected then: no redrive can help any more."""
-    older, newer = (
-        cloud.stepfunctions.start_execution(
-            stateMachineArn=cloud.state_machine_arn,
-            name=replay_name(image.execution_name, number),
-            input=image.execution_input,
-        )["executionArn"]
-        for number in (attempt, attempt + 1)
-    )
+    older, newer = (started(cloud, image, number) for number in (attempt, attempt + 1))
     cloud.passed_through("IndexFaces")
     cloud.end(older, "FAILED", "Unavailable")
     cloud.end(newer, "FAILED", "ImageRejected")
@@ -225,8 +225,7 @@ def test_a_late_event_of_an_older_attempt_does_not_overwrite_what_a_newer_one_re
     cloud.run("failure", rejected)
 
     assert cloud.run("failure", ended(older)) == {"recorded": False}
-    record = cloud.failure(image)
-    assert record
+    record = only(cloud.failure(image))
     assert (record["status"], record["execution_arn"]) == ("REJECTED", newer)
 
 
@@ -234,11 +233,7 @@ def test_a_newer_attempt_that_wrote_no_report_does_not_hide_a_delivery_that_fail
     cloud: Cloud, image: UploadedImage, reported: str
 ) -> None:
     end_at(cloud, reported, "NotifyMatch")
-    newer = cloud.stepfunctions.start_execution(
-        stateMachineArn=cloud.state_machine_arn,
-        name=replay_name(image.execution_name, 1),
-        input=image.execution_input,
-    )["executionArn"]
+    newer = started(cloud, image, 1)
     cloud.end(newer, "FAILED", "Unavailable")
 
     assert cloud.run("failure", ended(reported))["recorded"] is True
@@ -278,8 +273,7 @@ def test_an_execution_that_reported_and_notified_nobody_leaves_a_delivery_failur
 
     answer = cloud.run("failure", ended(reported, status))
 
-    record = cloud.delivery_failure(image)
-    assert record
+    record = only(cloud.delivery_failure(image))
     assert (record["status"], record["step"]) == (status, step)
     assert record["reason"] == ("NotFoundException" if status == "FAILED" else status)
     assert record["replay"] == "REDRIVE"
@@ -301,53 +295,45 @@ def test_a_report_of_schema_version_1_owes_a_delivery_too(
     assert cloud.delivery_failure(image)
 
 
-def test_below_the_threshold_nobody_was_to_be_notified(
-    cloud: Cloud, image: UploadedImage, reported: str
-) -> None:
-    cloud.write(report_key(image), a_report(reported, above=False))
-    end_at(cloud, reported, "AboveThreshold", "ABORTED")
-
-    assert cloud.run("failure", ended(reported, "ABORTED")) == {"recorded": False}
-    assert cloud.delivery_failure(image) is None
-
-
-def test_a_late_event_of_an_older_attempt_says_nothing_of_a_later_report(
-    cloud: Cloud, image: UploadedImage, reported: str
-) -> None:
-    end_at(cloud, reported, "NotifyMatch")
-    cloud.write(report_key(image), a_report(f"{reported}-r1"))
-
-    assert cloud.run("failure", ended(reported)) == {"recorded": False}
-    assert cloud.delivery_failure(image) is None
+#: What becomes of the photograph or of its report, so that no notification is due.
+NOTHING_DUE: dict[str, Callable[[Cloud, UploadedImage, str], object]] = {
+    "below the threshold": lambda cloud, image, arn: cloud.write(
+        report_key(image), a_report(arn, above=False)
+    ),
+    "reported by a later attempt": lambda cloud, image, arn: cloud.write(
+        report_key(image), a_report(f"{arn}-r1")
+    ),
+    "deleted after its report": lambda cloud, image, _arn: cloud.s3.delete_object(
+        Bucket=OUTPUT, Key=report_key(image)
+    ),
+}
 
 
-def test_a_photograph_that_was_deleted_after_its_report_owes_nothing(
-    cloud: Cloud, image: UploadedImage, reported: str
+@pytest.mark.parametrize("why", NOTHING_DUE)
+def test_where_no_notification_is_due_none_is_recorded_as_failed(
+    cloud: Cloud, image: UploadedImage, reported: str, why: str
 ) -> None:
     end_at(cloud, reported, "NotifyMatch")
-    cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))
+    NOTHING_DUE[why](cloud, image, reported)
 
     assert cloud.run("failure", ended(reported)) == {"recorded": False}
     assert (cloud.failure(image), cloud.delivery_failure(image)) == (None, None)
 
 
-@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
-def test_a_delivery_failure_is_taken_back_when_the_execution_was_redriven_meanwhile(
-    cloud: Cloud, image: UploadedImage, reported: str, status: str
+#: What happens between the look at the execution and the record.
+MEANWHILE: dict[str, Callable[[Cloud, UploadedImage, str], object]] = {
+    "redriven": lambda cloud, _image, arn: cloud.end(arn, "RUNNING"),
+    "redriven, and succeeded": lambda cloud, _image, arn: cloud.end(arn, "SUCCEEDED"),
+    "reported by a later attempt": NOTHING_DUE["reported by a later attempt"],
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_a_delivery_failure_is_taken_back_when_another_attempt_goes_on_meanwhile(
+    cloud: Cloud, image: UploadedImage, reported: str, what: str
 ) -> None:
     end_at(cloud, reported, "NotifyMatch")
-    cloud.meanwhile("PutObject", lambda: cloud.end(reported, status))
-
-    assert cloud.run("failure", ended(reported)) == {"recorded": False}
-    assert cloud.delivery_failure(image) is None
-
-
-def test_a_delivery_failure_is_taken_back_when_a_new_attempt_reported_meanwhile(
-    cloud: Cloud, image: UploadedImage, reported: str
-) -> None:
-    end_at(cloud, reported, "NotifyMatch")
-    later = a_report(f"{reported}-r1")
-    cloud.meanwhile("PutObject", lambda: cloud.write(report_key(image), later))
+    cloud.meanwhile("PutObject", lambda: MEANWHILE[what](cloud, image, reported))
 
     assert cloud.run("failure", ended(reported)) == {"recorded": False}
     assert cloud.delivery_failure(image) is None
@@ -360,9 +346,7 @@ def test_what_was_redriven_and_failed_again_meanwhile_is_recorded_as_it_failed_l
     cloud.meanwhile("PutObject", lambda: cloud.end(reported, "ABORTED"))
 
     assert cloud.run("failure", ended(reported))["recorded"] is True
-    record = cloud.delivery_failure(image)
-    assert record
-    assert record["status"] == "ABORTED"
+    assert only(cloud.delivery_failure(image))["status"] == "ABORTED"
 
 
 def test_a_failure_becomes_one_of_the_delivery_when_the_execution_reported_meanwhile(

@@ -138,39 +138,31 @@ def indexed(_: Cloud, image: UploadedImage) -> Any:
     return index_event(image)
 
 
-@scenario("index")
-def no_face(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload(KEY, photograph()))
+UPLOADS = {
+    "no_face": (KEY, photograph()),
+    "not_an_image": (KEY, b"Zebulon Quixote"),
+    "empty": (KEY, b""),
+    "too_small": (KEY, photograph(0, width=10)),
+    "key_too_long": (LONG_KEY, photograph(0)),
+    "unnamed": ("images/Zebulon Quixote/.jpg", photograph(0)),
+}
 
 
-@scenario("index")
-def not_an_image(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload(KEY, b"Zebulon Quixote"))
+def uploaded(name: str) -> Callable[[Cloud, UploadedImage], Any]:
+    def event(cloud: Cloud, _: UploadedImage) -> Any:
+        return index_event(cloud.upload(*UPLOADS[name]))
+
+    event.__name__ = name
+    return event
 
 
-@scenario("index")
-def empty(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload(KEY, b""))
+for upload in UPLOADS:
+    scenario("index")(uploaded(upload))
 
 
 @scenario("index")
 def too_large(_: Cloud, image: UploadedImage) -> Any:
     return index_event(replace(image, size=2**30))
-
-
-@scenario("index")
-def too_small(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload(KEY, photograph(0, width=10)))
-
-
-@scenario("index")
-def key_too_long(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload(LONG_KEY, photograph(0)))
-
-
-@scenario("index")
-def unnamed(cloud: Cloud, _: UploadedImage) -> Any:
-    return index_event(cloud.upload("images/Zebulon Quixote/.jpg", photograph(0)))
 
 
 @scenario("index")

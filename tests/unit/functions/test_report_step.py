@@ -38,14 +38,19 @@ def time(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return forward
 
 
+def run(cloud: Cloud, event: Any) -> tuple[Any, Any]:
+    """Run the step: its verdict, and the report that it wrote."""
+    verdict = cloud.run("report", event)
+    (report,) = cloud.records(verdict["report_key"]) or []
+    return verdict, report
+
+
 def test_a_match_is_reported_with_its_evidence_and_a_row_each(
     cloud: Cloud, image: UploadedImage
 ) -> None:
     event = cloud.report_event(image)
-    cloud.run("report", event)
-    report = cloud.report(image)
+    _, report = run(cloud, event)
     rows = cloud.rows(image)
-    assert report
     assert (report["status"], report["name"], report["key"]) == ("MATCHED", "Ann", image.key)
     assert report["execution_arn"] == event["execution_arn"]
     assert [match["name"] for match in report["faces"][0]["matches"]] == ["Bo", "Cy"]
@@ -60,9 +65,7 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
     cloud: Cloud, image: UploadedImage, threshold: str, *, above: bool
 ) -> None:
     cloud.set_threshold(threshold)
-    verdict = cloud.run("report", cloud.report_event(image))
-    report = cloud.report(image)
-    assert report
+    verdict, report = run(cloud, cloud.report_event(image))
     assert verdict == {
         "status": "MATCHED",
         "best_similarity": report["best_similarity"],
@@ -83,9 +86,7 @@ def test_without_a_match_there_is_a_report_and_no_row(
     cloud: Cloud, photo: tuple[float, ...], status: str
 ) -> None:
     image = cloud.upload("images/Ann_1.jpg", photograph(*photo))
-    verdict = cloud.run("report", cloud.report_event(image))
-    report = cloud.report(image)
-    assert report
+    verdict, report = run(cloud, cloud.report_event(image))
     assert report["status"] == verdict["status"] == status
     assert verdict["best_similarity"] == 0
     assert verdict["above_threshold"] is False
@@ -132,9 +133,7 @@ def test_a_replay_that_finds_no_match_any_more_removes_the_rows(
     event = cloud.report_event(image)
     cloud.run("report", event)
     nothing = {**event["search"], "matches": [], "best_similarity": 0}
-    cloud.run("report", {**event, "search": nothing})
-    report = cloud.report(image)
-    assert report
+    _, report = run(cloud, {**event, "search": nothing})
     assert report["status"] == "UNIQUE"
     assert cloud.rows(image) == []
 
@@ -224,6 +223,10 @@ def test_a_threshold_that_becomes_impossible_is_noticed_too(
 # --- What people decided ---
 
 
+def faces_of(match: Any) -> tuple[str, str]:
+    return match["face_id"], match["searched_face_id"]
+
+
 def decide(
     cloud: Cloud, name: str, other: str, decided: Decided, similarity: float, *face_ids: str
 ) -> None:
@@ -245,12 +248,9 @@ def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
 ) -> None:
     event = cloud.report_event(image)
     best = event["search"]["matches"][0]
-    seen = best["face_id"], best["searched_face_id"]
-    decide(cloud, "Bo", "Ann", Decided.DIFFERENT_PEOPLE, best["similarity"], *seen)
+    decide(cloud, "Bo", "Ann", Decided.DIFFERENT_PEOPLE, best["similarity"], *faces_of(best))
 
-    verdict = cloud.run("report", event)
-    report = cloud.report(image)
-    assert report
+    verdict, report = run(cloud, event)
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
     assert (report["above_threshold"], report["silenced_names"]) == (False, ["Bo"])
     assert verdict["above_threshold"] is False
@@ -265,8 +265,7 @@ def test_another_pair_above_the_threshold_still_notifies(
     cloud.set_threshold("90")
     event = cloud.report_event(image)
     best, second = event["search"]["matches"]
-    seen = best["face_id"], best["searched_face_id"]
-    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, 100, *seen)
+    decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, 100, *faces_of(best))
 
     verdict = cloud.run("report", event)
     assert verdict["above_threshold"] is True
@@ -283,12 +282,10 @@ def test_stronger_evidence_opens_a_pair_again(
 ) -> None:
     event = cloud.report_event(image)
     best = event["search"]["matches"][0]
-    seen = (best["face_id"], best["searched_face_id"])[:face_ids]
+    seen = faces_of(best)[:face_ids]
     decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, similarity, *seen)
 
-    verdict = cloud.run("report", event)
-    report = cloud.report(image)
-    assert report
+    verdict, report = run(cloud, event)
     assert (report["above_threshold"], report["reopened_names"]) == (True, ["Bo"])
     (reopened,) = verdict["reopened"]
     assert (reopened["name"], reopened["why"]) == ("Bo", [why])
@@ -301,7 +298,7 @@ def test_any_other_decision_silences_nothing(
 ) -> None:
     event = cloud.report_event(image)
     best = event["search"]["matches"][0]
-    decide(cloud, "Ann", "Bo", decided, 100, best["face_id"], best["searched_face_id"])
+    decide(cloud, "Ann", "Bo", decided, 100, *faces_of(best))
     assert cloud.run("report", event)["above_threshold"] is True
 
 
@@ -336,11 +333,9 @@ def test_a_name_that_was_left_out_notifies_though_every_listed_one_was_decided_a
         cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
     event = cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
     for listed in event["search"]["matches"]:
-        seen = listed["face_id"], listed["searched_face_id"]
-        decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *seen)
+        decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *faces_of(listed))
 
-    verdict = cloud.run("report", event)
-    (report,) = cloud.records(verdict["report_key"]) or []
+    verdict, report = run(cloud, event)
     assert report["silenced_names"] == ["P1", "P2"]
     assert report["best_open_similarity"] == verdict["best_open_similarity"] == 0
     assert (report["names_left_out"], report["more_names_possible"]) == (1, False)
@@ -357,10 +352,9 @@ def test_a_name_that_was_left_out_below_the_threshold_notifies_nobody_and_is_sai
     cloud.handler("search", MAX_MATCHES="1")
     for angle in (15, 20):
         cloud.index(cloud.upload(f"images/P{angle}_1.jpg", photograph(angle)))
-    verdict = cloud.run(
-        "report", cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
+    verdict, report = run(
+        cloud, cloud.report_event(cloud.upload("images/Ann_1.jpg", photograph(0)))
     )
-    (report,) = cloud.records(verdict["report_key"]) or []
     assert (report["status"], report["names_left_out"]) == ("MATCHED", 1)
     assert report["best_left_out_similarity"] == pytest.approx(93.97, abs=0.01)
     assert report["above_threshold"] is verdict["above_threshold"] is False
@@ -376,9 +370,7 @@ def test_an_image_whose_search_may_lack_faces_is_never_unique_and_notifies(cloud
         "search": cloud.search(image, indexed),
         "execution_arn": cloud.execution_arn(image),
     }
-    verdict = cloud.run("report", event)
-    report = cloud.report(image)
-    assert report
+    verdict, report = run(cloud, event)
     assert (report["status"], report["other_name_matches"]) == ("MATCHED", 0)
     assert (report["names_left_out"], report["more_names_possible"]) == (0, True)
     assert verdict["best_open_similarity"] == 0
@@ -392,10 +384,7 @@ def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
     event = cloud.report_event(image)
     second = event["search"]["matches"][1]
     assert second["name"] == "Cy"
-    seen = second["face_id"], second["searched_face_id"]
-    decide(cloud, "Ann", "Cy", Decided.DIFFERENT_PEOPLE, second["similarity"], *seen)
-    verdict = cloud.run("report", event)
-    report = cloud.report(image)
-    assert report
+    decide(cloud, "Ann", "Cy", Decided.DIFFERENT_PEOPLE, second["similarity"], *faces_of(second))
+    verdict, report = run(cloud, event)
     assert (report["silenced_names"], verdict["silenced"]) == ([], [])
     assert verdict["above_threshold"] is True
