@@ -1,10 +1,21 @@
-"""Files that no camera makes: small, and costly to decode."""
+"""Files that no camera makes, small and costly to decode; and how a camera stores what it turns."""
 
 from __future__ import annotations
 
 import io
 
 from PIL import Image
+
+#: How a camera stores an upright picture under each orientation (Exif 2.32, tag 0x0112).
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def with_scans(scans: int, *, side: int = 320, hidden: bool = False) -> bytes:

@@ -31,6 +31,7 @@ from facematch.local.rekognition.faces import (
     check_model_files,
     similarity,
 )
+from tests.crafted import STORED
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -371,25 +372,14 @@ def test_a_picture_without_a_face_has_none(engine: FaceEngine) -> None:
 
 # --- Files ------------------------------------------------------------------------------------
 
-TO_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""EXIF orientation, and how to store an upright picture so that a viewer turns it back."""
 
-
-@pytest.mark.parametrize("orientation", TO_UPRIGHT)
+@pytest.mark.parametrize("orientation", STORED)
 def test_a_photograph_turned_by_exif_shows_the_same_upright_face(
     engine: FaceEngine, portrait: Image.Image, orientation: int
 ) -> None:
     exif = Image.Exif()
     exif[0x112] = orientation
-    stored = portrait.transpose(TO_UPRIGHT[orientation])
+    stored = portrait.transpose(STORED[orientation])
     upright = only_face(engine.detect_and_embed(encoded(portrait, "JPEG", quality=95)))
     face = only_face(engine.detect_and_embed(encoded(stored, "JPEG", quality=95, exif=exif)))
     assert face.box.left == pytest.approx(upright.box.left, abs=0.01)

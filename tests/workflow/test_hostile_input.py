@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.crafted import with_scans
+from tests.crafted import STORED, with_scans
 from tests.workflow.conftest import eventually
+from tests.workflow.test_audit import starter_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,8 +75,8 @@ class Pictures:
         exif = Image.Exif()
         exif[0x112] = orientation
         stored = self.face
-        if orientation in TO_STORED:
-            stored = stored.transpose(TO_STORED[orientation])
+        if orientation in STORED:
+            stored = stored.transpose(STORED[orientation])
         return encoded(stored, "JPEG", quality=95, exif=exif)
 
     def tiny_face(self) -> bytes:
@@ -88,18 +89,6 @@ class Pictures:
         for place in range(60):
             canvas.paste(self.other, (place % 10 * 150, place // 10 * 180))
         return encoded(canvas, "JPEG", quality=92)
-
-
-TO_STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""EXIF orientation, and how to store an upright picture so that a viewer turns it back."""
 
 
 def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
@@ -264,18 +253,6 @@ class Ending:
     reports: list[dict[str, Any]]
     failures: list[dict[str, Any]]
     matches: list[dict[str, Any]]
-
-
-@contextmanager
-def starter_paused(workflow: Workflow) -> Iterator[None]:
-    """Messages stay in the queue until the end of the block."""
-    client = workflow.cloud.client("lambda")
-    (mapping,) = client.list_event_source_mappings()["EventSourceMappings"]
-    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    try:
-        yield
-    finally:
-        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
 @pytest.fixture(scope="module")
