@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,6 @@ import typer
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, progress, table
 from facematch.operations.decisions import decisions_in, import_decisions, read_decisions
-from functions.matching.images import timestamp
 from functions.matching.notifications import percent
 
 decisions_app = typer.Typer(help="What people decided about pairs of names.", no_args_is_help=True)
@@ -57,15 +55,7 @@ def list_command(*, as_json: AsJson = False, where: Where) -> None:
     with messages.status("reading the decisions"):
         found = sorted(read_decisions(deployment).values(), key=lambda d: d.decided_at)[::-1]
     if as_json:
-        documents = [
-            {
-                **asdict(decision),
-                "decided_at": timestamp(decision.decided_at),
-                "face_ids": sorted(decision.face_ids),
-            }
-            for decision in found
-        ]
-        print_json(documents, indent=2)
+        print_json([decision.to_document() for decision in found], indent=2)
         return
     if not found:
         output.print("No decision has been imported.")

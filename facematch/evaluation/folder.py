@@ -48,19 +48,14 @@ _LAYOUT: Final = Layout(
 )
 
 
-def require_evaluation(folder: Path, *, root: Path = STATE_ROOT) -> None:
+def require_evaluation(folder: Path) -> None:
     """Refuse a folder that may not be replaced.
-
-    Parameters
-    ----------
-    root
-        Where the register of what was written is kept.
 
     Raises
     ------
     NotAnEvaluation
     """
-    _own(folder, root).insist(folder)
+    _own(folder, STATE_ROOT).insist(folder)
 
 
 def write_folder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from facematch.stack.deployment import Deployment
-    from functions.matching.decisions import Decision
     from functions.matching.images import UploadedImage
 
 #: Records that are read in one go; all that were listed would wait in memory otherwise.
@@ -164,7 +163,8 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
             for key, ending in sorted(endings.items())
             if ending.is_current and ending.lacking.any
         },
-        decisions=_decided(read_decisions(deployment)),
+        # How each stands depends on the threshold that the page shows: the page decides.
+        decisions=[each.to_document() for _, each in sorted(read_decisions(deployment).items())],
     )
     _index(evidence, matches, current)
     _count(evidence, endings.values())
@@ -219,18 +219,6 @@ class _Best:
         dropped = [match.similarity for match in ordered[self._limit :]]
         self.best_left_out = max([self.best_left_out, *dropped])
         self._kept = {match.pair_id: match for match in ordered[: self._limit]}
-
-
-def _decided(decisions: Mapping[tuple[str, str], Decision]) -> list[dict[str, Any]]:
-    """The decisions. How each stands depends on the threshold that the page shows: it reckons."""
-    return [
-        {
-            **asdict(decision),
-            "decided_at": timestamp(decision.decided_at),
-            "face_ids": sorted(decision.face_ids),
-        }
-        for _, decision in sorted(decisions.items())
-    ]
 
 
 def _match(row: dict[str, Any]) -> _Match:

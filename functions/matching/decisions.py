@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -111,19 +111,20 @@ class Decision:
             face_ids=_ids(record),
         )
 
+    def to_document(self) -> dict[str, Any]:
+        """The decision for programs."""
+        return {
+            **asdict(self),
+            "decided_at": timestamp(self.decided_at),
+            "face_ids": sorted(self.face_ids),
+        }
+
     def to_record(self, *, imported_at: datetime) -> dict[str, Any]:
         """The decision, as it is written."""
         return {
             "schema_version": SCHEMA_VERSION,
             "names_digest": names_digest(self.name_a, self.name_b),
-            "name_a": self.name_a,
-            "name_b": self.name_b,
-            "decision": self.decision,
-            "note": self.note,
-            "decided_by": self.decided_by,
-            "decided_at": timestamp(self.decided_at),
-            "similarity": self.similarity,
-            "face_ids": sorted(self.face_ids),
+            **self.to_document(),
             "imported_at": timestamp(imported_at),
         }
 
