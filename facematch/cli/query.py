@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
