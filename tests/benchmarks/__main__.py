@@ -24,7 +24,7 @@ PARTS: Final = {
     "engine": [],
     "search": [],
     "throughput": ["--images", "300", "--images", "2000", "--once", "5000"],
-    "alternatives": ["--images", "300"],
+    "alternatives": ["--images", "600"],
 }
 #: With two people only, each image matches half of the others: more would only take longer.
 _OF_THE_DEMO: Final = ["--images", "300", "--images", "1000"]

@@ -12,6 +12,10 @@ from tests.benchmarks.ways import clocked
 TOLERANCE = 0.6
 
 
+def prepare() -> None:
+    """Nothing: the import has loaded the models."""
+
+
 def embed(photograph: str) -> Any:
     image = face_recognition.load_image_file(photograph)
     locations = face_recognition.face_locations(image, model="hog")
@@ -22,4 +26,4 @@ def embed(photograph: str) -> Any:
 
 
 if __name__ == "__main__":
-    clocked.run(embed, face_recognition.face_distance, threshold=TOLERANCE)
+    clocked.run(prepare, embed, face_recognition.face_distance, TOLERANCE)
