@@ -40,7 +40,7 @@ demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on 
 	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: .venv/.test ## every test: units, infrastructure, local cloud, the executed workflow
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.test ## what to run while you work: lint and the unit tests, in a minute
 	@$(BIN)/ruff check .

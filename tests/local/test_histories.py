@@ -25,11 +25,11 @@ EVENTS = [
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
 )
 
 
-@given(st.lists(st.dictionaries(st.text(), JSON)))
+@given(st.lists(st.dictionaries(st.text(), JSON, max_size=5), max_size=10))
 def test_a_packed_history_reads_as_the_list_that_it_was(events: list[dict[str, Any]]) -> None:
     packed = PackedHistory.of(events)
 

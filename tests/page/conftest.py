@@ -27,9 +27,13 @@ _NONE = """window.vegaEmbed = async () => {
 };"""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for these tests; it ends with them, since its event loop would disturb others."""
+    """One browser for the tests of a file; it ends with them, since its event loop disturbs others.
+
+    Not for the package: another package imports this fixture, and there it would end with the last
+    test of all.
+    """
     with chromium() as launched:
         yield launched
 
