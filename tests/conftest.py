@@ -23,25 +23,25 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 _TESTS: Final = Path(__file__).parent
-#: The files that take longest, which begin first. One that began last would leave the other
-#: processes idle; `make test` tells xdist to keep this order.
+#: The files that take longest, and why. They begin first: one that began last would leave the
+#: other processes idle. `make test` tells xdist to keep this order.
 _LONGEST: Final = (
-    "local/test_crash.py",
-    "local/test_cloud.py",
-    "local/test_starts.py",
-    "workflow/test_hostile_input.py",
-    "workflow/test_replay.py",
-    "local/test_permissions.py",
-    "workflow/test_way_of_an_image.py",
-    "before/test_stack.py",
-    "infrastructure/test_synthesis.py",
-    "workflow/test_names_left_out.py",
-    "workflow/test_chaos.py",
-    "workflow/test_pace.py",
-    "local/test_full_disk.py",
-    "local/test_rekognition.py",
-    "test_install.py",
-    "local/test_faces.py",
+    "local/test_crash.py",  # kills each part of a local cloud during an upload, and starts it again
+    "local/test_cloud.py",  # a newcomer's session: several starts, uploads and stops
+    "local/test_starts.py",  # starts that are killed, cancelled or meet each other
+    "workflow/test_hostile_input.py",  # nearly a hundred uploads, each until it has its outcome
+    "workflow/test_replay.py",  # retries that are used up, then replays
+    "local/test_permissions.py",  # each right is taken away once
+    "workflow/test_way_of_an_image.py",  # retries that are used up
+    "before/test_stack.py",  # deploys over a stack of an earlier commit
+    "infrastructure/test_synthesis.py",  # syntheses of 10 s each, by both ways to run the CDK
+    "workflow/test_names_left_out.py",  # more faces than a report lists
+    "workflow/test_chaos.py",  # a run with faults and one without
+    "workflow/test_pace.py",  # a burst at the pace that is set
+    "local/test_full_disk.py",  # local clouds on a disk that gets full
+    "local/test_rekognition.py",  # face workers that are killed or get stuck
+    "test_install.py",  # real installations, with uv and with pip
+    "local/test_faces.py",  # the face engine on photographs that were changed in many ways
 )
 
 
