@@ -122,7 +122,7 @@ def synthesised(overrides: Mapping[str, Any] | None = None) -> Path:
     SynthesisError
         With what the app said.
     """
-    # There is no QuickSight on this machine, and whoever asks here wants the one stack.
+    # The local cloud has no QuickSight, so its assembly has one stack.
     given = {
         **(overrides or {}),
         "quicksight_principal_arn": "",

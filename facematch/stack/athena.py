@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 1.0
-_MEND: Final = "Mend the query or its parameters, or repeat the command if Athena was at fault."
+_REMEDY: Final = "Fix the query or its parameters. If Athena was at fault, run the command again."
 _RIGHTS: Final = (
     "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
     "docs/queries.md."
@@ -121,7 +121,7 @@ def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
             athena.stop_query_execution(QueryExecutionId=query_id)
     if status["State"] != "SUCCEEDED":
         reason = printable(status.get("StateChangeReason") or "no reason given")
-        hint = _RIGHTS if "access denied" in reason.lower() else _MEND
+        hint = _RIGHTS if "access denied" in reason.lower() else _REMEDY
         raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
 
 

@@ -1,4 +1,4 @@
-"""Batches: AWS takes many things in one request, but only so many."""
+"""Batches: AWS limits the number of items in one request."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -187,7 +188,7 @@ class Deployment:
             ) from None
 
     def caller(self) -> str:
-        """The ARN of whoever's credentials these are."""
+        """Return the ARN of the identity that the credentials belong to."""
         return str(self.make_client("sts").get_caller_identity()["Arn"])
 
 
@@ -223,7 +224,9 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
 def clients_on_aws(
     *, profile: str | None, region: str | None, attempts: int = 5
 ) -> Callable[[str], Any]:
-    """Makes clients with the user's credentials, whether there is a stack or not.
+    """Return what makes clients with the user's credentials, one for each service.
+
+    No stack is needed.
 
     Parameters
     ----------
@@ -235,7 +238,7 @@ def clients_on_aws(
     )
     session = boto3.session.Session(profile_name=profile, region_name=region)
     make: Callable[..., Any] = session.client
-    return lambda service: make(service, config=config)
+    return functools.cache(lambda service: make(service, config=config))
 
 
 def on_this_machine() -> Deployment:
@@ -263,8 +266,8 @@ def on_local_cloud(running: Running, home: StateFolder) -> Deployment:
         stack_name=running.stack_name,
         local=True,
         outputs=_outputs(local_client(running, key, "cloudformation"), running.stack_name),
-        make_client=lambda service: local_client(
-            running, key, service, max_pool_connections=PARALLEL
+        make_client=functools.cache(
+            lambda service: local_client(running, key, service, max_pool_connections=PARALLEL)
         ),
         kept_in=home.folder,
     )

@@ -89,8 +89,8 @@ def explained(error: BotoCoreError | ClientError) -> Actionable:
 
 
 @contextmanager
-def asked() -> Iterator[None]:
-    """Raise `Actionable` where the code of the functions says that AWS is not available."""
+def actionable() -> Iterator[None]:
+    """Raise `Actionable` in place of `Unavailable`, which the code of the functions raises."""
     try:
         yield
     except Unavailable as error:

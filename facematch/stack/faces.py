@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: In an answer of ListFaces, at most (Amazon Rekognition API Reference).
 _LISTED: Final = 4096
-_ATTEMPTS: Final = 5
+#: Before each further attempt.
+_WAITS_SECONDS: Final = (1, 2, 4, 8)
 
 
 class ListedFace(NamedTuple):
@@ -53,17 +54,18 @@ def remove_faces(deployment: Deployment, face_ids: Sequence[str]) -> int:
         When Rekognition leaves some there, again and again.
     """
     collection = FaceCollection(deployment.make_client("rekognition"), deployment.collection_id)
-    trouble: Unavailable | None = None
-    for attempt in range(_ATTEMPTS):
+    waits = iter(_WAITS_SECONDS)
+    while True:
         try:
             return collection.remove(face_ids)
         except Unavailable as error:
-            trouble = error
-            time.sleep(2**attempt)
-    raise Actionable(
-        f"Not all of {len(face_ids)} faces left the collection {deployment.collection_id}: "
-        f"{trouble}. Repeat the command."
-    )
+            wait = next(waits, None)
+            if wait is None:
+                raise Actionable(
+                    f"Not all of {len(face_ids)} faces left the collection "
+                    f"{deployment.collection_id}: {error}. Repeat the command."
+                ) from None
+        time.sleep(wait)
 
 
 def delete_collection(rekognition: Any, collection_id: str) -> None:  # noqa: ANN401 - a client

@@ -110,7 +110,7 @@ class Formation:
         except WaiterError as error:
             raise Actionable(
                 f"CloudFormation could not delete the stack {self._stack_name}: {error}. Look at "
-                "its events for the reason and mend that, then repeat the command."
+                "its events for the reason, fix the problem, and run the command again."
             ) from None
 
     def _resources(self, stack_id: str) -> Iterator[tuple[Kind, str]]:

@@ -224,8 +224,8 @@ class Bucket:
             if errors := answer.get("Errors"):
                 raise Actionable(
                     f"{len(errors)} objects of {self.name} were not deleted "
-                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Mend that, then "
-                    "repeat the command."
+                    f"({errors[0].get('Code')}: {errors[0].get('Message')}). Fix the "
+                    "problem and run the command again."
                 )
 
     def stop_telling(self) -> None:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from facematch.errors import Actionable
 from facematch.stack.deployment import PARALLEL
-from facematch.stack.errors import asked
+from facematch.stack.errors import actionable
 from facematch.stack.objects import Bucket
 from functions.aws.clients import ABSENT, error_code
 from functions.aws.register import OVERTAKEN, FaceRegisters
@@ -103,7 +103,7 @@ class Records:
 
     def register(self, image: UploadedImage) -> Register:
         """What is entered of the image's key; nothing, where nobody has been."""
-        with asked():
+        with actionable():
             return self._registers.read(image)
 
     def write(self, key: str, lines: list[dict[str, Any]], *, replaces: str | None) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Throttled:
-    """A collection that can be asked only after so many attempts."""
+    """A collection that throttles the first requests."""
 
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
@@ -40,14 +40,19 @@ def deployment(refusals: int) -> Deployment:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facematch.stack.faces.time.sleep", lambda _: None)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds, which nobody waits here."""
+    made: list[float] = []
+    monkeypatch.setattr("facematch.stack.faces.time.sleep", made.append)
+    return made
 
 
 def test_faces_are_removed_when_rekognition_has_throttled() -> None:
     assert remove_faces(deployment(2), ["a", "b"]) == 2
 
 
-def test_faces_that_stay_are_told_of() -> None:
+def test_faces_that_stay_are_told_of_as_soon_as_the_last_attempt_fails(waits: list[float]) -> None:
     with pytest.raises(Actionable, match=r"Not all of 2 faces.*Throttling.*Repeat the command\."):
         remove_faces(deployment(99), ["a", "b"])
+
+    assert waits == [1, 2, 4, 8]
