@@ -69,8 +69,8 @@ FASTEST: Final = "face_recognition"
 WAYS: Final = (
     Way(FASTEST, "face_recognition_way", cores()),
     Way(FASTEST, "face_recognition_way", 1),
-    Way("deepface with OpenCV's detector", "deepface_way", cores(), ("opencv",)),
-    Way("deepface with dlib's detector", "deepface_way", cores(), ("dlib",)),
+    Way("deepface (OpenCV)", "deepface_way", cores(), ("opencv",)),
+    Way("deepface (dlib)", "deepface_way", cores(), ("dlib",)),
 )
 
 

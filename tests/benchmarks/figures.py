@@ -73,7 +73,7 @@ def alternatives(measured: dict[str, Measured]) -> Specification:
         data=points,
         layer=[
             {
-                "mark": {"type": "bar", "height": 20},
+                "mark": {"type": "bar", "height": 14},
                 "encoding": {
                     "y": way,
                     "x": {**rate, "aggregate": "median"},
