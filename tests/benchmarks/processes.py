@@ -26,7 +26,7 @@ _PARTS: Final = (
     ("facematch.local.emulator.process", "emulator"),
     ("facematch.local.rekognition.server", "Rekognition endpoint"),
     ("multiprocessing.resource_tracker", "Rekognition endpoint"),
-    ("multiprocessing.spawn", "face workers"),
+    ("multiprocessing.forkserver", "face workers"),
     ("tests.benchmarks.client", CLIENT),
     ("facematch.local", "holder of the local cloud"),
 )

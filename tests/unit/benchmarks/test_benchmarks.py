@@ -71,7 +71,7 @@ def test_the_peak_of_all_is_that_of_one_moment() -> None:
     [
         ("python -m facematch.local.emulator.process --port 1", "emulator"),
         ("python -m facematch.local.rekognition.server --port 2", "Rekognition endpoint"),
-        ("python -c from multiprocessing.spawn import spawn_main", "face workers"),
+        ("python -c from multiprocessing.forkserver import main", "face workers"),
         (
             "python /tmp/ministack-lambda-FaceMatching-IntakeStarterFunctionBA385B63-69/_worker.py",
             "function Starter",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -128,13 +130,23 @@ def test_a_process_that_died_while_it_was_idle_costs_no_work() -> None:
         assert made.run("", 0) != idle
 
 
-def test_a_process_that_cannot_start_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_cannot_start_is_told() -> None:
     with workers(1, 10, cannot_start) as made:
         with pytest.raises(WorkerDiedError):
             made.wait_until_ready()
         with pytest.raises(WorkerDiedError):
             made.run("", 0)
-    assert "no model" in capfd.readouterr().err
+
+
+def test_why_a_process_cannot_start_is_printed() -> None:
+    start = (
+        "from tests.unit.images.test_workers import cannot_start, workers\n"
+        "with workers(1, 10, cannot_start) as made: made.wait_until_ready()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start], capture_output=True, text=True, check=False
+    )
+    assert "RuntimeError: no model" in done.stderr
 
 
 def test_at_the_end_nothing_runs_and_nothing_is_started() -> None:
