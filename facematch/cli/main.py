@@ -6,69 +6,87 @@ import io
 import signal
 import sys
 import traceback
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from facematch.cli.audit import audit
-from facematch.cli.backfill import backfill
-from facematch.cli.calibrate import calibrate
-from facematch.cli.collection import collection_app
-from facematch.cli.cost import cost
-from facematch.cli.decisions import decisions_app
-from facematch.cli.demo import demo
-from facematch.cli.destroy import destroy
-from facematch.cli.evaluate import evaluate
-from facematch.cli.evidence import evidence
-from facematch.cli.executions import executions
 from facematch.cli.exit_status import ExitStatus, Interrupted
-from facematch.cli.failures import failures
-from facematch.cli.forget import forget
-from facematch.cli.local import local_app
-from facematch.cli.matches import matches
-from facematch.cli.query import query
-from facematch.cli.replay import replay
-from facematch.cli.show import show
-from facematch.cli.status import status
 from facematch.cli.terminal import fail, messages
-from facematch.cli.upload import upload
 from facematch.errors import Actionable, Unusable, about_file
 from facematch.stack.errors import AWS_ERRORS, explained
 from facematch.text import visible
 from workflow.synthesis import RefusedSettingError, SynthesisError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The commands in the order of the help, each in the module of its name.
+_COMMANDS: Final = (
+    *("local", "decisions", "collection", "demo", "upload", "matches", "evidence", "status"),
+    *("executions", "show", "failures", "replay", "audit", "backfill", "query", "forget"),
+    *("destroy", "cost", "evaluate", "calibrate"),
+)
+#: Names that commands had before; they work, and the help does not show them.
+_FORMER: Final = {"dashboard": "evidence"}
+
+
+class _Imported(UserDict[str, Any]):
+    """The commands by their names. The module of each is imported when the command is asked for.
+
+    To import them all would take a command half a second more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(_COMMANDS))
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer's own, or click's
+        if name not in self:
+            raise KeyError(name)
+        return _command(name)
+
+
+class _Commands(TyperGroup):
+    """All commands, as `_Imported` has them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Imported()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - click's context
+        return [*_COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        return super().get_command(ctx, _FORMER.get(cmd_name, cmd_name))
+
+
+def _command(name: str) -> Any:  # noqa: ANN401 - typer's own, or click's
+    module = import_module(f"facematch.cli.{name}")
+    if group := getattr(module, f"{name}_app", None):
+        made = get_group(group)
+        made.name = name
+        return made
+    one = typer.Typer(add_completion=False)
+    function: Callable[..., None] = getattr(module, name)
+    one.command(name)(function)
+    return get_command(one)
+
+
 app = typer.Typer(
-    help="Finds the same person under different names in photographs.",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.add_typer(local_app, name="local")
-app.add_typer(decisions_app, name="decisions")
-app.add_typer(collection_app, name="collection")
-for command in (
-    demo,
-    upload,
-    matches,
-    evidence,
-    status,
-    executions,
-    show,
-    failures,
-    replay,
-    audit,
-    backfill,
-    query,
-    forget,
-    destroy,
-    cost,
-    evaluate,
-    calibrate,
-):
-    app.command()(command)
-# As it was called when CloudWatch and QuickSight had no dashboards of their own.
-app.command("dashboard", hidden=True)(evidence)
+
+
+@app.callback()
+def _facematch() -> None:
+    """Finds the same person under different names in photographs."""
 
 
 def _interrupt(*_signal: object) -> NoReturn:
