@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.examples import examples
 
 if TYPE_CHECKING:
     import pytest
+    from xdist.remote import Producer  # type: ignore[import-untyped]
 
 settings.register_profile("all", deadline=None, max_examples=examples(100))
 settings.load_profile("all")
@@ -23,6 +25,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 _TESTS: Final = Path(__file__).parent
+_SYNTHESES: Final = "tests/infrastructure"
 #: The files that take longest, and why. They begin first: one that began last would leave the
 #: other processes idle. `make test` tells xdist to keep this order.
 _LONGEST: Final = (
@@ -49,3 +52,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first."""
     places = {_TESTS / name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Each process gets whole files, and one of them all that synthesise: the CDK starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return _SYNTHESES if file.startswith(_SYNTHESES) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Choose how tests are shared out to processes, where ``--dist loadfile`` is given."""
+    return _Files(config, log) if config.getoption("dist") == "loadfile" else None

@@ -12,11 +12,12 @@ import multiprocessing
 import os
 import queue
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from facematch.forks import SAFE, fork_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,16 +188,8 @@ class _Started:
 
 
 def _context(prepare: Callable[..., Any]) -> ForkServerContext | SpawnContext:
-    """Return how processes start: on Linux as forks of one that has imported what they need.
-
-    Each would spend 0.3 s of processor time on OpenCV and NumPy. Elsewhere libraries of the system
-    do not survive a fork (Python documentation, multiprocessing, Contexts and start methods).
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([prepare.__module__])
-    return context
+    """Return how processes start: with OpenCV and NumPy imported, where that is safe."""
+    return fork_context(prepare.__module__) if SAFE else multiprocessing.get_context("spawn")
 
 
 def _serve(

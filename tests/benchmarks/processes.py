@@ -8,7 +8,6 @@ is the proportional set size: what processes share is shared out among them, so 
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -26,11 +25,10 @@ _PARTS: Final = (
     ("facematch.local.emulator.process", "emulator"),
     ("facematch.local.rekognition.server", "Rekognition endpoint"),
     ("multiprocessing.resource_tracker", "Rekognition endpoint"),
-    ("multiprocessing.forkserver", "face workers"),
+    ("multiprocessing.forkserver", "face workers"),  # the emulator's have its name in them
     ("tests.benchmarks.client", CLIENT),
     ("facematch.local", "holder of the local cloud"),
 )
-_FUNCTION: Final = re.compile(r"ministack-lambda-.*?-(\w+?)Function[0-9A-F]{8}")
 _FUNCTIONS: Final = ("Starter", "Index", "Search", "Report", "Notify", "Failure", "Removal")
 _LOOK_EVERY_SECONDS: Final = 1.0
 #: Adding up the pages of a process costs a millisecond or more, so memory is read more rarely.
@@ -110,11 +108,16 @@ class Account:
         return told - seen
 
 
-def part_of(command_line: str) -> str:
-    """Which part of the local cloud a process is."""
-    if found := _FUNCTION.search(command_line):
-        named = next((name for name in _FUNCTIONS if found[1].endswith(name)), found[1])
-        return f"function {named}"
+def part_of(command_line: str, name: str) -> str:
+    """Which part of the local cloud a process is.
+
+    Parameters
+    ----------
+    name
+        Of the process, as the system has it: by default its program's.
+    """
+    if function := next((each for each in _FUNCTIONS if name.endswith(each)), None):
+        return f"function {function}"
     return next((part for text, part in _PARTS if text in command_line), "other")
 
 
@@ -131,10 +134,11 @@ def tree(roots: Iterable[int], *, memory: bool = False) -> Iterator[Process]:
         parent, started, cpu, children_cpu = stats[pid]
         try:
             command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            name = (PROC / str(pid) / "comm").read_text().strip()
             megabytes = _proportional_mb(pid) if memory else None
         except OSError:  # it has ended meanwhile
             continue
-        yield Process(pid, started, parent, part_of(command), cpu, children_cpu, megabytes)
+        yield Process(pid, started, parent, part_of(command, name), cpu, children_cpu, megabytes)
 
 
 def _stats() -> Iterator[tuple[int, tuple[int, int, float, float]]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workflow.synthesis import index_cdk
+from workflow.synthesis import index_cdk, synthesised_template
 
 index_cdk()  # before the CDK is imported, which reads the index
 
@@ -80,13 +80,16 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Templa
 
     def synthesise(**settings: Any) -> Template:
         key = json.dumps(settings, sort_keys=True)
+        if not settings:
+            # That of the local cloud, made once for all processes; test_synthesis.py says that it
+            # is that of AWS.
+            made.setdefault(key, Template(synthesised_template(())))
         if key not in made:
             folder: Path = tmp_path_factory.mktemp("synth")
             context = json.loads((cdk_app.PROJECT / "cdk.json").read_text())["context"]
-            if settings:
-                # The CDK checks the usual template against its rules here, and those with keys of
-                # one's own in test_encryption.py: 3 s of CPU for each.
-                context["@aws-cdk/core:validateAgainstDefaultRules"] = False
+            # The CDK checks the usual template against its rules in test_synthesis.py, and those
+            # with keys of one's own in test_encryption.py: 3 s of CPU for each.
+            context["@aws-cdk/core:validateAgainstDefaultRules"] = False
             app = cdk_app.app(context={**context, **settings}, outdir=str(folder))
             app.synth()
             (file,) = folder.glob("*.template.json")

@@ -105,7 +105,7 @@ def test_a_start_after_a_kill_waits_for_what_the_killed_one_left(home: Path) -> 
     (left,) = [
         process
         for process in processes_of(home)
-        if b"facematch.local.emulator.process" in _command(process)
+        if b"-m\0facematch.local.emulator.process" in _command(process)
     ]
     os.kill(left, signal.SIGCONT)
     _, errors = again.communicate(timeout=2 * PATIENCE_SECONDS)

@@ -24,6 +24,7 @@ from facematch.local.emulator.disk import Disk, recover
 from facematch.local.emulator.distributed_map import DistributedMap
 from facematch.local.emulator.exceptions import name_exceptions
 from facematch.local.emulator.expressions import Expressions
+from facematch.local.emulator.forks import fork_functions, prepare_forks
 from facematch.local.emulator.histories import Histories
 from facematch.local.emulator.listings import Listings
 from facematch.local.emulator.logged_failures import LoggedFailures
@@ -97,6 +98,7 @@ def install(functions_key: AccessKey, faults: FaultyFunctions | None = None) -> 
     disk.install()
     iam_evaluator._request_origin = Loopback()
     hide_absence(iam_actions, s3)
+    fork_functions(lambda_runtime)
     issue_admitted_keys(functions_key, lambda_runtime, lambda_svc, iam, sts)
     if faults:
         faults.install(lambda_runtime)  # first: an error that is never told has no name
@@ -177,6 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     _require_own_environment(os.environ)
     end_with_parent()
     keys = AccessKeys.read(options.keys)
+    prepare_forks()  # before the user's key is there, which no function may see
     # Whom the emulator takes for the account's root; it verifies presigned URLs with the secret.
     os.environ["AWS_ACCESS_KEY_ID"] = keys.user.id
     os.environ["AWS_SECRET_ACCESS_KEY"] = keys.user.secret

@@ -66,23 +66,23 @@ def test_the_peak_of_all_is_that_of_one_moment() -> None:
     assert account.peak_total_mb == 110
 
 
+FORK = "python -c from multiprocessing.forkserver import main; main"
+
+
 @pytest.mark.parametrize(
-    ("command", "part"),
+    ("command", "name", "part"),
     [
-        ("python -m facematch.local.emulator.process --port 1", "emulator"),
-        ("python -m facematch.local.rekognition.server --port 2", "Rekognition endpoint"),
-        ("python -c from multiprocessing.forkserver import main", "face workers"),
-        (
-            "python /tmp/ministack-lambda-FaceMatching-IntakeStarterFunctionBA385B63-69/_worker.py",
-            "function Starter",
-        ),
-        ("python /tmp/ministack-lambda-X-OddFunctionBA385B63-69/_worker.py", "function Odd"),
-        ("python -c import sys; from facematch.local import serve", "holder of the local cloud"),
-        ("sleep 1", "other"),
+        ("python -m facematch.local.emulator.process --port 1", "python", "emulator"),
+        (f"{FORK} ['facematch.local.emulator.process']", "python", "emulator"),
+        (f"{FORK} ['facematch.local.emulator.process']", "IntakeStarter", "function Starter"),
+        ("python -m facematch.local.rekognition.server", "python", "Rekognition endpoint"),
+        (f"{FORK} ['facematch.local.rekognition.workers']", "python", "face workers"),
+        ("python -c from facematch.local import serve", "python", "holder of the local cloud"),
+        ("sleep 1", "sleep", "other"),
     ],
 )
-def test_a_part_is_known_by_its_command_line(command: str, part: str) -> None:
-    assert part_of(command) == part
+def test_a_part_is_known_by_its_command_line_and_name(command: str, name: str, part: str) -> None:
+    assert part_of(command, name) == part
 
 
 def test_percentiles_are_measured_values() -> None:
