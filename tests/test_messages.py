@@ -80,6 +80,7 @@ OTHERS: Final = {
         "facematch.operations.query",
         "ValueError",
     ): "the command says which parameter is of the wrong type",
+    ("facematch.local.emulator.forks", "TimeoutExpired"): "MiniStack then kills the process",
     ("facematch.local.package_index", "NotFetched"): "PhotographsUnavailable has it as its reason",
     (
         "facematch.files.photographs",

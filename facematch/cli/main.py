@@ -45,9 +45,9 @@ class _Imported(UserDict[str, Any]):
         super().__init__(dict.fromkeys(_COMMANDS))
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer's own, or click's
-        if name not in self:
-            raise KeyError(name)
-        return _command(name)
+        if self.data[name] is None:
+            self.data[name] = _command(name)
+        return self.data[name]
 
 
 class _Commands(TyperGroup):

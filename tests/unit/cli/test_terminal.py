@@ -106,6 +106,7 @@ PRINTING = {
     "facematch.cli.audit": "json_text",
     "workflow.synthesis": "settings of the person who calls it, and paths in the project",
     "facematch.local.serve": "a log, or sentences through shown()",
+    "facematch.local.emulator.forks": "what a function prints, for MiniStack to read",
     "facematch.local.emulator.disk": "a log",
     "facematch.local.emulator.snapshots": "a log",
     "facematch.local.rekognition.server": "a log",
