@@ -49,6 +49,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     except ImageRejected as rejected:
         if rejected.reason not in {Reason.GONE, Reason.SUPERSEDED}:
             release_what_it_overwrites(image)
+        if rejected.reason is Reason.NOT_JPEG_OR_PNG and images.is_cut_off(image):
+            raise ImageRejected(Reason.CUT_OFF, image.digest) from None
         raise
     register, new = join(image, indexed, began)
     if not new:

@@ -64,6 +64,7 @@ OTHERS: Final = {
     ("functions", "Unavailable"): "retried; then the failure record has it as its cause",
     ("functions", "ExecutionUnreadable"): "ends in the queue Undelivered, which has an alarm",
     ("functions", "ReplayNamesUsedUp"): "a dead letter then, which has an alarm",
+    ("functions", "CollectionFull"): "the failure record makes the sentence",
     ("functions", "FaceNotFound"): "the search step makes it Unavailable",
     ("functions", "RuntimeError"): "a local cloud that would call AWS; a bug, so a traceback",
     ("functions", "ValueError"): "a bug or a broken record; the failure record's cause",

@@ -13,6 +13,7 @@ from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
 from functions.matching.images import Subject, UploadedImage, version_id_of
 from functions.matching.places import Place
+from functions.matching.rejection import BEGINNING, END, is_cut_off
 from functions.matching.reports import (
     delivery_failure_key,
     failure_key,
@@ -71,6 +72,26 @@ class ImagesBucket:
         # Without this version, the current one may be an older one that came back.
         gone = not current or not self.version(image.bucket, image.key, image.version_id)
         raise ImageRejected(Reason.GONE if gone else Reason.SUPERSEDED, image.digest)
+
+    def is_cut_off(self, image: UploadedImage) -> bool:
+        """Tell whether a version that cannot be decoded is a JPEG or PNG without its end."""
+        last = image.size - 1
+        return is_cut_off(
+            self._part(image, 0, BEGINNING - 1), self._part(image, max(0, image.size - END), last)
+        )
+
+    def _part(self, image: UploadedImage, first: int, last: int) -> bytes:
+        """Read some bytes of the version; none when it is gone."""
+        version: dict[str, Any] = {"VersionId": image.version_id} if image.version_id else {}
+        try:
+            with availability():
+                return self._s3.get_object(
+                    Bucket=image.bucket, Key=image.key, Range=f"bytes={first}-{last}", **version
+                )["Body"].read()
+        except ClientError as error:
+            if error_code(error) in ABSENT:
+                return b""
+            raise
 
     def _head(
         self, bucket: str, key: str, version_id: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from functions.aws.clients import availability
-from functions.matching.errors import ImageRejected, Reason, Unavailable
+from functions.matching.errors import CollectionFull, ImageRejected, Reason, Unavailable
 from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAlikes, UnindexedFace
 from functions.matching.keys import external_image_id
 
@@ -45,6 +45,8 @@ class FaceCollection:
         ------
         ImageRejected
             For what Rekognition says of the image itself.
+        CollectionFull
+            When it holds as many faces as the account's quota allows.
         InvalidS3ObjectException
             When Rekognition cannot read the object, which the caller has seen to be there.
         Unavailable
@@ -74,6 +76,8 @@ class FaceCollection:
         except known.InvalidParameterException:
             # Every other parameter was checked before: what is left are the image's dimensions.
             raise ImageRejected(Reason.TOO_SMALL, image.digest) from None
+        except known.ServiceQuotaExceededException:
+            raise CollectionFull(self._id) from None
         return IndexedFaces(
             faces=tuple(
                 Face(

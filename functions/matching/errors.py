@@ -14,6 +14,7 @@ class Reason(StrEnum):
     """Why an image can never succeed as it is."""
 
     NOT_JPEG_OR_PNG = "NOT_JPEG_OR_PNG"
+    CUT_OFF = "CUT_OFF"
     TOO_LARGE = "TOO_LARGE"
     TOO_SMALL = "TOO_SMALL"
     GONE = "GONE"
@@ -37,6 +38,10 @@ class ImageRejected(Exception):  # noqa: N818 - the name that Retry and Catch ma
 
 class Unavailable(Exception):  # noqa: N818 - the name that Retry and Catch match
     """A service throttled, failed or did not answer: the same call may succeed later."""
+
+
+class CollectionFull(Exception):  # noqa: N818 - the name that the failure record knows
+    """The collection holds as many faces as the account's quota allows; no image is at fault."""
 
 
 def rejection_in(message: str) -> tuple[Reason, str] | None:

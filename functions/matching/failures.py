@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.matching.errors import Reason, Unavailable, rejection_in
+from functions.matching.errors import CollectionFull, Reason, Unavailable, rejection_in
 from functions.matching.images import MAX_IMAGE_BYTES, Subject, timestamp
 from functions.matching.keys import name_in
 from functions.matching.reports import is_above_threshold
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping
     from datetime import datetime
 
@@ -96,6 +96,10 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
         "is not a JPEG or PNG image that can be decoded, or takes too long to decode",
         "Save it anew as a JPEG or PNG image, and upload it again.",
     ),
+    Reason.CUT_OFF: (
+        "is cut off: its end is missing",
+        "Upload it again from the original: what arrived is only a part of it.",
+    ),
     Reason.TOO_LARGE: (
         f"is larger than Rekognition accepts ({MAX_IMAGE_BYTES:,} bytes), or has too many pixels",
         "Scale it down or compress it, and upload it again.",
@@ -137,6 +141,12 @@ _ACCESS: Final = (
     "A call was denied, or something that the step needs does not exist.",
     "Read the cause; restore the permission or the resource, then redrive the execution.",
 )
+_CALL_DENIED: Final = (
+    "The state machine may not call the step's function.",
+    "Read the cause; restore lambda:InvokeFunction of the state machine's role, or the function's "
+    "key, by deploying the stack again. Then redrive the execution.",
+)
+_DENIED: Final = re.compile(r"Status Code: 403\b|AccessDeniedException")
 _OTHER: Final[dict[str, tuple[str, str]]] = {
     Unavailable.__name__: _SERVICE_TROUBLE,
     "Lambda.TooManyRequestsException": _SERVICE_TROUBLE,
@@ -149,6 +159,21 @@ _OTHER: Final[dict[str, tuple[str, str]]] = {
     "ResourceNotFoundException": _ACCESS,
     "InvalidS3ObjectException": _ACCESS,
     "ClientError": _ACCESS,
+    CollectionFull.__name__: (
+        "The face collection is full: it holds as many faces as the account's quota allows, "
+        "10,000,000 unless it was raised.",
+        "Ask for more faces in a collection (Service Quotas, Amazon Rekognition; 20,000,000 at "
+        "most), or delete photographs that nobody needs; then redrive the execution: it resumes "
+        "at this step.",
+    ),
+    "Lambda.ResourceNotFoundException": (
+        "The step's function, or the version of it that the state machine calls, does not exist.",
+        "Deploy the stack again, then replay the execution.",
+    ),
+    "Lambda.KMSAccessDeniedException": _CALL_DENIED,
+    "Lambda.KMSDisabledException": _CALL_DENIED,
+    "Lambda.KMSInvalidStateException": _CALL_DENIED,
+    "Lambda.KMSNotFoundException": _CALL_DENIED,
     # Of SNS (Amazon SNS API Reference, Publish).
     "NotFoundException": _ACCESS,
     "AuthorizationErrorException": _ACCESS,
@@ -198,7 +223,7 @@ def failure_record(
         fault, remedy = _REJECTIONS[reason] if reason else _UNKNOWN_REJECTION
         message = f"{image.uri} {fault}" + (f": {detail}." if detail else ".")
     else:
-        fault, remedy = _OTHER.get(failure.error or "", _BY_STATUS[failure.status])
+        fault, remedy = _fault(failure)
         undelivered = " has a match, but nobody was notified" * (lacking is Lacking.DELIVERY)
         message = f"{image.uri}{undelivered}: {fault}"
     return {
@@ -216,6 +241,14 @@ def failure_record(
         "execution_arn": failure.execution_arn,
         "failed_at": timestamp(failure.failed_at),
     }
+
+
+def _fault(failure: Failure) -> tuple[str, str]:
+    """Return what went wrong with an execution that was not rejected, and what to do about it."""
+    # Step Functions names a denied call as it names a service that failed.
+    if failure.error == "Lambda.AWSLambdaException" and _DENIED.search(failure.cause or ""):
+        return _CALL_DENIED
+    return _OTHER.get(failure.error or "", _BY_STATUS[failure.status])
 
 
 #: A cause has up to 32,768 characters, most of them a traceback of the library's own.

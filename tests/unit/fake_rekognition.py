@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MAGIC = b"\xff\xd8\xff\xe0"
+_END = b"\xff\xd9"
 _ALLOWED_ID = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
 _LARGEST = 15 * 1024 * 1024
 _SERVER_ERRORS = {"InternalServerError": 500, "ServiceUnavailableException": 503}
@@ -35,7 +36,7 @@ def photograph(*angles: float, width: int = 640, height: int = 480, blurred: int
         How many further faces there are, too blurred to be indexed.
     """
     content = {"width": width, "height": height, "faces": angles, "blurred": blurred}
-    return _MAGIC + json.dumps(content).encode()
+    return _MAGIC + json.dumps(content).encode() + _END
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,9 @@ class FakeRekognition:
     def _decoded(self, content: bytes) -> dict[str, Any]:
         if len(content) > _LARGEST:
             raise self._error("IndexFaces", "ImageTooLargeException")
-        if not content.startswith(_MAGIC):
+        if not (content.startswith(_MAGIC) and content.endswith(_END)):
             raise self._error("IndexFaces", "InvalidImageFormatException")
-        picture: dict[str, Any] = json.loads(content.removeprefix(_MAGIC))
+        picture: dict[str, Any] = json.loads(content.removeprefix(_MAGIC).removesuffix(_END))
         if min(picture["width"], picture["height"]) < 80:
             raise self._error("IndexFaces", "InvalidParameterException")
         return picture

@@ -156,12 +156,10 @@ def overwritten(workflow: Workflow, image: UploadedImage) -> None:
 
 
 UNUSABLE_FILES = {
-    "an empty file": Upload(key="F1.jpg", body=lambda _: b"", outcome="NOT_JPEG_OR_PNG"),
+    "an empty file": Upload(key="F1.jpg", body=lambda _: b"", outcome="CUT_OFF"),
     "a text": Upload(key="F2.jpg", body=lambda _: b"Ann Lee", outcome="NOT_JPEG_OR_PNG"),
-    "half a JPEG": Upload(key="F3.jpg", body=lambda p: p.plain()[:5000], outcome="NOT_JPEG_OR_PNG"),
-    "half a PNG": Upload(
-        key="F4.png", body=lambda p: p.as_file("PNG")[:50_000], outcome="NOT_JPEG_OR_PNG"
-    ),
+    "half a JPEG": Upload(key="F3.jpg", body=lambda p: p.plain()[:5000], outcome="CUT_OFF"),
+    "half a PNG": Upload(key="F4.png", body=lambda p: p.as_file("PNG")[:50_000], outcome="CUT_OFF"),
     "a GIF": Upload(key="F5.gif", body=lambda p: p.as_file("GIF"), outcome="NOT_JPEG_OR_PNG"),
     "a WebP": Upload(key="F6.webp", body=lambda p: p.as_file("WEBP"), outcome="NOT_JPEG_OR_PNG"),
     "a HEIC": Upload(key="F7.heic", body=lambda _: HEIC, outcome="NOT_JPEG_OR_PNG"),

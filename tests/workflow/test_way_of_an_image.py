@@ -113,7 +113,7 @@ def test_an_image_without_a_face_is_an_outcome(workflow: Workflow, faceless: byt
     ("key", "body", "reason"),
     [
         ("Broken_0001.jpg", b"not a photograph", "NOT_JPEG_OR_PNG"),
-        ("Empty_0001.jpg", b"", "NOT_JPEG_OR_PNG"),
+        ("Empty_0001.jpg", b"", "CUT_OFF"),
         ("people/.jpg", b"nameless", "UNNAMED"),
         ("x/" * 200 + "Deep_0001.jpg", b"far down", "KEY_UNUSABLE"),
     ],

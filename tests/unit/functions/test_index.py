@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from functions.matching.errors import ImageRejected, Reason, Unavailable
+from functions.matching.errors import CollectionFull, ImageRejected, Reason, Unavailable
 from functions.matching.images import MAX_IMAGE_BYTES
 from tests.unit.cloud import COLLECTION, IMAGES, REGION
 from tests.unit.fake_rekognition import photograph
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.unit.cloud import Cloud
 
 KEY = "images/Ann_Lee_0001.jpg"
+#: A JPEG without its end, and a whole PNG.
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def rejection(cloud: Cloud, image: UploadedImage) -> Reason:
@@ -78,9 +81,45 @@ def test_the_version_that_was_checked_is_the_one_that_is_indexed(cloud: Cloud) -
     ]
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x00" * 100, b"<html>"])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a", b"\x00" * 100, b"<html>", JPEG + b"\xff\xd9\0", PNG]
+)
 def test_what_is_no_photograph_is_rejected(cloud: Cloud, content: bytes) -> None:
     assert rejection(cloud, cloud.upload(KEY, content)) is Reason.NOT_JPEG_OR_PNG
+
+
+@pytest.mark.parametrize("content", [b"", JPEG[:3], JPEG, JPEG + b"\0" * 5000, PNG[:-12]])
+def test_what_was_cut_off_on_its_way_is_not_taken_for_another_format(
+    cloud: Cloud, content: bytes
+) -> None:
+    assert rejection(cloud, cloud.upload(KEY, content)) is Reason.CUT_OFF
+
+
+def test_an_image_that_is_deleted_while_its_end_is_read_is_rejected_all_the_same(
+    cloud: Cloud,
+) -> None:
+    image = cloud.upload(KEY, JPEG)
+    cloud.meanwhile(
+        "GetObject",
+        lambda: cloud.s3.delete_object(Bucket=IMAGES, Key=KEY, VersionId=image.version_id),
+    )
+    assert rejection(cloud, image) is Reason.NOT_JPEG_OR_PNG
+
+
+def test_nothing_of_a_photograph_that_can_be_decoded_is_read(cloud: Cloud) -> None:
+    read: list[str] = []
+    cloud.meanwhile("GetObject", lambda: read.append("register"))
+    cloud.meanwhile("GetObject", lambda: read.append("photograph"))
+    cloud.index(cloud.upload(KEY, photograph(0)))
+    assert "photograph" not in read
+
+
+def test_a_full_collection_is_not_the_images_fault(cloud: Cloud) -> None:
+    image = cloud.upload(KEY, photograph(0))
+    cloud.rekognition.fail_next("ServiceQuotaExceededException")
+    with pytest.raises(CollectionFull):
+        cloud.index(image)
+    assert len(cloud.index(image)["faces"]) == 1
 
 
 def test_an_image_above_the_limit_is_rejected_before_rekognition_is_asked(cloud: Cloud) -> None:

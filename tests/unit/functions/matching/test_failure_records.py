@@ -99,6 +99,10 @@ def test_another_errors_text_is_no_rejection(message: str) -> None:
         ("AuthorizationErrorException", "restore the permission"),
         ("KMSDisabledException", "restore the permission"),
         ("Sandbox.Timedout", "what hangs"),
+        ("CollectionFull", "20,000,000 at most"),
+        ("Lambda.AWSLambdaException", "lower starts_per_second"),
+        ("Lambda.ResourceNotFoundException", "Deploy the stack again"),
+        ("Lambda.KMSDisabledException", "the function's key"),
         ("KeyError", "mend the function"),
         (None, "mend the function"),
     ],
@@ -111,6 +115,19 @@ def test_a_failed_step_can_be_redriven_and_says_what_to_do_first(
     assert made["replay"] == "REDRIVE"
     assert made["reason"] == (error or "FAILED")
     assert made["step"] == "SearchFaces"
+
+
+def test_a_call_that_was_denied_is_not_taken_for_a_service_that_throttles() -> None:
+    cause = (
+        "User: arn:aws:sts::123456789012:assumed-role/StateMachine/x is not authorized to perform: "
+        "lambda:InvokeFunction on resource: index because no identity-based policy allows the "
+        "lambda:InvokeFunction action (Service: AWSLambda; Status Code: 403; Error Code: "
+        "AccessDeniedException; Request ID: 1; Proxy: null)"
+    )
+    made = record(replace(FAILED, error="Lambda.AWSLambdaException", cause=cause))
+    assert "restore lambda:InvokeFunction" in made["remedy"]
+    assert "throttled" not in made["message"]
+    assert made["replay"] == "REDRIVE"
 
 
 @pytest.mark.parametrize(
