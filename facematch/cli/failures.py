@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Final
 
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, table
 from facematch.operations.status import failure_groups
 from functions.matching.failures import Lacking, Replay
+
+#: Objects of a group that are printed; --json has all of them.
+_PRINTED: Final = 10
 
 
 @on_stack
@@ -22,7 +26,7 @@ def failures(*, as_json: AsJson = False, where: Where) -> None:
     if not groups:
         output.print("There are no failures.")
         return
-    head = ("Count", "Reason", "Step", "What to do", "For example")
+    head = ("Count", "Reason", "Step", "What to do", "Objects")
     undelivered = {Lacking.DELIVERY: "Reported, but nobody was notified: "}
     rows = [
         (
@@ -30,7 +34,7 @@ def failures(*, as_json: AsJson = False, where: Where) -> None:
             f"{undelivered.get(group.lacks, '')}{group.reason}",
             group.steps,
             group.remedy,
-            group.example,
+            _listed(group.keys),
         )
         for group in groups
     ]
@@ -38,3 +42,8 @@ def failures(*, as_json: AsJson = False, where: Where) -> None:
     if any(group.replay == Replay.REDRIVE for group in groups):
         again = deployment.command("replay", "--all")
         output.say(f"Once the cause is fixed: {again}")
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    more = len(keys) - _PRINTED
+    return "\n".join([*keys[:_PRINTED], *([f"and {more:,} more: see --json"] if more > 0 else [])])

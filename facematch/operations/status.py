@@ -100,10 +100,12 @@ def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failure records with one reason.
+    """Failure records with one reason and one remedy.
 
     Attributes
     ----------
+    keys
+        Keys of the objects, in order.
     lacks
         The outcome, or the delivery: a report stands, and nobody was notified of its match.
     """
@@ -113,20 +115,21 @@ class FailureGroup:
     count: int
     replay: str
     remedy: str
-    example: str
+    keys: tuple[str, ...]
     steps: str
 
 
 def failure_groups(deployment: Deployment) -> list[FailureGroup]:
     """Failures by reason, the most frequent first."""
     records = Records(deployment)
-    groups: dict[tuple[Lacking, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[Lacking, str, str], list[dict[str, Any]]] = {}
     for lacks, place in (
         (Lacking.OUTCOME, Place.FAILURES),
         (Lacking.DELIVERY, Place.DELIVERY_FAILURES),
     ):
         for record in records.read(list(records.keys(place))):
-            groups.setdefault((lacks, record["reason"]), []).append(record)
+            group = lacks, record["reason"], record["remedy"]
+            groups.setdefault(group, []).append(record)
     return sorted(
         (
             FailureGroup(
@@ -134,11 +137,11 @@ def failure_groups(deployment: Deployment) -> list[FailureGroup]:
                 reason=reason,
                 count=len(members),
                 replay=members[0]["replay"],
-                remedy=members[0]["remedy"],
-                example=members[0]["key"],
+                remedy=remedy,
+                keys=tuple(sorted({member["key"] for member in members})),
                 steps=", ".join(sorted({str(m["step"]) for m in members if m["step"]})),
             )
-            for (lacks, reason), members in groups.items()
+            for (lacks, reason, remedy), members in groups.items()
         ),
-        key=lambda group: (-group.count, group.lacks, group.reason),
+        key=lambda group: (-group.count, group.lacks, group.reason, group.remedy),
     )
