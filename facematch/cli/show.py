@@ -18,7 +18,7 @@ from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.image_history import ImageHistory, image_history
 from facematch.operations.matches import SEARCH_AGAIN
 from facematch.stack.executions import Described
-from functions.matching.failures import Replay
+from functions.matching.failures import Replay, error_message
 from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
 
@@ -40,7 +40,6 @@ def show(
     if as_json:
         document = asdict(told)
         document["image"] = told.image.to_payload() if told.image else None
-        document["executions"] = [execution.answer for execution in told.executions]
         print_json(document, default=str)
         return
     output.print(Group(*_told(told)))
@@ -89,11 +88,20 @@ def _told(told: ImageHistory) -> list[Any]:
         )
     for failure in (told.failure, told.delivery_failure):
         if failure:
-            parts.append(Text("failure ", style="red").append(safe(failure["message"])))
-            parts.append(Text("  what to do: ").append(safe(failure["remedy"])))
+            parts += _told_failure(failure)
     if not told.executions and not told.report and not told.failure:
-        parts.append(Text("no outcome yet: it waits in the queue, or its message was lost"))
+        never = told.never_starts
+        waits = "no outcome yet: it waits in the queue, or its message was lost"
+        parts.append(safe(f"never processed: {never}" if never else waits))
     return parts
+
+
+def _told_failure(failure: dict[str, Any]) -> list[Text]:
+    lines = [Text("failure ", style="red").append(safe(failure["message"]))]
+    if failure["cause"]:
+        lines.append(Text("  cause: ").append(safe(error_message(failure["cause"]))))
+    lines.append(Text("  what to do: ").append(safe(failure["remedy"])))
+    return lines
 
 
 def _told_report(told: ImageHistory) -> list[Text]:
@@ -101,12 +109,8 @@ def _told_report(told: ImageHistory) -> list[Text]:
     line = Text(f"report {report['status']}, searched {report['searched_at']}, notification: ")
     lines = [line.append(_delivery(report, told.executions))]
     for face in report["faces"]:
-        box = face["box"]
         lines.append(
-            Text(
-                f"  face at {box['left']:.2f}, {box['top']:.2f} ({box['width']:.2f} x "
-                f"{box['height']:.2f}), confidence {face['confidence']:.0f} %"
-            )
+            Text(f"  face at {_place(face['box'])}, confidence {face['confidence']:.0f} %")
         )
         lines += [
             Text(f"    matches {percent(match['similarity'])} ").append(
@@ -114,6 +118,14 @@ def _told_report(told: ImageHistory) -> list[Text]:
             )
             for match in face["matches"]
         ]
+    for face in report["unindexed_faces"]:
+        reasons = ", ".join(face["reasons"])
+        setting = "max_faces" if face["reasons"] == ["EXCEEDS_MAX_FACES"] else "quality_filter"
+        lines.append(
+            safe(f"  face at {_place(face['box'])}, not searched: {reasons} (setting {setting})")
+        )
+    if not report["faces_in_image"]:
+        lines.append(Text("  Rekognition saw no face in the image"))
     if report["matches_left_out"]:
         lines.append(Text(f"  and {report['matches_left_out']} more matches, left out"))
     lacking = names_left_out(report)
@@ -124,6 +136,10 @@ def _told_report(told: ImageHistory) -> list[Text]:
         lines.append(Text("  what to do: ").append(SEARCH_AGAIN))
         lines.append(safe(f"    facematch backfill --again --prefix {shlex.quote(report['key'])}"))
     return lines
+
+
+def _place(box: dict[str, float]) -> str:
+    return f"{box['left']:.2f}, {box['top']:.2f} ({box['width']:.2f} x {box['height']:.2f})"
 
 
 def _delivery(report: dict[str, Any], executions: list[Described]) -> str:

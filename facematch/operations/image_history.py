@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Unusable
 from facematch.operations.matches import Present
 from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
+from functions.matching.keys import is_folder_marker
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
     from facematch.stack.executions import Described, Step
     from functions.matching.images import UploadedImage
+
+
+#: Objects of one base name that an error names.
+_NAMED: Final = 10
 
 
 @dataclass(slots=True)
@@ -30,6 +36,8 @@ class ImageHistory:
         Of the newest attempt.
     seen_by_others
         Match rows of other images that found this one.
+    never_starts
+        Why no execution is started for the object; None when one is.
     """
 
     image: UploadedImage | None
@@ -39,6 +47,7 @@ class ImageHistory:
     failure: dict[str, Any] | None
     delivery_failure: dict[str, Any] | None
     seen_by_others: list[dict[str, Any]]
+    never_starts: str | None
 
 
 def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
@@ -68,7 +77,16 @@ def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
         failure=_record(records, Place.FAILURES, image),
         delivery_failure=_record(records, Place.DELIVERY_FAILURES, image),
         seen_by_others=_seen_by_others(deployment, records, image) if image else [],
+        never_starts=_why_never(image, deployment.image_prefix) if image else None,
     )
+
+
+def _why_never(image: UploadedImage, prefix: str) -> str | None:
+    if not image.key.startswith(prefix):
+        return f"its key is not below {prefix}. To have it indexed, copy it there"
+    if is_folder_marker(image.key, image.size):
+        return "it is a folder marker, which a console makes to show an empty folder"
+    return None
 
 
 def _seen_by_others(
@@ -91,8 +109,23 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
     for candidate in (key, deployment.image_prefix + key):
         if image := bucket.current_version(candidate):
             return image
+    named = [
+        image
+        for image in bucket.current(deployment.image_prefix)
+        if PurePosixPath(image.key).name == key
+    ]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        keys = ", ".join(image.key for image in named[:_NAMED])
+        more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
+        raise Unusable(
+            f"{len(named):,} objects have the base name {key!r}: {keys}{more}. "
+            "Name one of these keys instead."
+        )
     raise Unusable(
-        f"There is no execution named {key!r}, and no object of that key in {bucket.name} now. "
+        f"There is no execution named {key!r}, and no object of that key "
+        f"or base name in {bucket.name} now. "
         "Find executions by a part of their name: facematch executions --name PART"
     )
 

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -27,7 +27,10 @@ STATUSES: Final = ("RUNNING", "SUCCEEDED", *ENDED_BADLY)
 
 #: Names that are asked for before a version counts as one without an execution.
 LOOKED_AHEAD: Final = 3
-#: In an answer of ListExecutions, at most (AWS Step Functions API Reference).
+#: Types of the events with which an execution ends badly.
+_ENDS: Final = frozenset({"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+#: In an answer of ListExecutions or GetExecutionHistory, at most (AWS Step Functions API
+#: Reference).
 _LISTED: Final = 1000
 _NAME: Final = re.compile(
     r"(?P<version>.*-(?P<digest>[0-9a-f]{32})(?P<removal>-d)?)(?:-r(?P<attempt>\d+))?"
@@ -117,15 +120,12 @@ class Described(Execution):
     ----------
     not_redrivable
         Why Step Functions cannot redrive it; None when it can.
-    answer
-        All that DescribeExecution says.
     """
 
     input: str
     error: str | None
     cause: str | None
     not_redrivable: str | None
-    answer: dict[str, Any]
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Described:
@@ -137,7 +137,6 @@ class Described(Execution):
             error=answer.get("error"),
             cause=answer.get("cause"),
             not_redrivable=None if answer.get("redriveStatus") == "REDRIVABLE" else why_not,
-            answer=answer,
         )
 
     @property
@@ -161,7 +160,8 @@ class Step:
     Attributes
     ----------
     seconds
-        From entering to leaving it; None when it was not left.
+        From entering to leaving it, without the time from a failure to its redrive; None when it
+        was not left.
     errors
         Of the attempts that failed, in order.
     """
@@ -254,21 +254,32 @@ class Executions:
     def steps(self, arn: str) -> list[Step]:
         """The states in the order in which they were entered, with times and failed attempts."""
         found: list[Step] = []
+        ended: datetime | None = None
+        waited = timedelta()
         for event in self._history(arn):
+            if event["type"] in _ENDS:
+                ended = event["timestamp"]
+            elif event["type"] == "ExecutionRedriven" and ended:
+                waited += event["timestamp"] - ended
             failed = event.get("taskFailedEventDetails") or event.get(
                 "lambdaFunctionFailedEventDetails"
             )
             if entered := event.get("stateEnteredEventDetails"):
                 found.append(Step(entered["name"], event["timestamp"]))
+                waited = timedelta()
             elif "stateExitedEventDetails" in event and found:
-                found[-1].seconds = (event["timestamp"] - found[-1].entered).total_seconds()
+                found[-1].seconds = (
+                    event["timestamp"] - found[-1].entered - waited
+                ).total_seconds()
             elif failed and found:
                 found[-1].errors.append(failed.get("error", "?"))
         return found
 
     def _history(self, arn: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("get_execution_history").paginate(
-            executionArn=arn, reverseOrder=newest_first
+            executionArn=arn,
+            reverseOrder=newest_first,
+            PaginationConfig={"PageSize": _LISTED},
         )
         for page in pages:
             yield from page["events"]

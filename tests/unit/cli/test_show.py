@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from facematch.cli.main import app
 from facematch.cli.options import Where
-from functions.matching.reports import report_key
+from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from functions.matching.reports import failure_key, report_key
 from tests.pile import as_version_1
 from tests.unit.cloud import deployment_of
 from tests.unit.fake_rekognition import photograph
@@ -66,16 +68,69 @@ def test_a_complete_report_says_nothing_of_names_left_out(cloud: Cloud) -> None:
     assert "than its report lists" not in shown(cloud, image)
 
 
-def test_the_document_has_the_executions_in_step_functions_own_words(cloud: Cloud) -> None:
+def test_the_document_has_the_executions_in_fields_of_our_own(cloud: Cloud) -> None:
     image = cloud.upload("images/Ann_1.jpg", photograph(0))
     arns = [cloud.start(image, replay=replay) for replay in (0, 1)]
     cloud.end(arns[0], "FAILED", "ImageRejected")
 
     document = json.loads(shown(cloud, image, "--json"))
 
-    assert [each["executionArn"] for each in document["executions"]] == arns
+    assert [each["arn"] for each in document["executions"]] == arns
     assert [each["status"] for each in document["executions"]] == ["FAILED", "RUNNING"]
     assert document["executions"][0]["error"] == "ImageRejected"
+    assert "executionArn" not in document["executions"][0]
+    assert "answer" not in document["executions"][0]
     said = shown(cloud, image)
     assert f"execution {image.execution_name} FAILED" in said
     assert f"execution {image.execution_name}-r1 RUNNING" in said
+
+
+def test_faces_that_were_not_searched_are_said_with_reason_and_setting(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0, 90, blurred=1))
+    cloud.run("report", cloud.report_event(image))
+
+    said = shown(cloud, image)
+
+    assert "not searched: EXCEEDS_MAX_FACES (setting max_faces)" in said
+    assert "not searched: LOW_SHARPNESS (setting quality_filter)" in said
+
+
+def test_an_image_without_any_face_says_so(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph())
+    cloud.run("report", cloud.report_event(image))
+
+    assert "Rekognition saw no face" in shown(cloud, image)
+
+
+def test_the_cause_is_there_to_be_read(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0))
+    cause = json.dumps({"errorMessage": "not authorized to perform: rekognition:IndexFaces"})
+    failure = Failure(
+        status=FailureStatus.FAILED,
+        step="IndexFaces",
+        error="AccessDeniedException",
+        cause=cause,
+        execution_arn="arn",
+        failed_at=image.last_modified,
+    )
+    pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+    cloud.write(failure_key(image), failure_record(image, failure, name_pattern=pattern))
+
+    said = shown(cloud, image)
+
+    assert "Read the cause" in said
+    assert "cause: not authorized to perform: rekognition:IndexFaces" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "why"),
+    [
+        ("other/Ann_1.jpg", photograph(0), "not below images/"),
+        ("images/Ann/", b"", "a folder marker"),
+        ("images/Ann_1.jpg", photograph(0), "it waits in the queue"),
+    ],
+)
+def test_what_is_never_processed_is_not_said_to_wait(
+    cloud: Cloud, key: str, content: bytes, why: str
+) -> None:
+    assert why in shown(cloud, cloud.upload(key, content))

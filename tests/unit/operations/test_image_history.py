@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,6 +14,7 @@ from facematch.cli import main as cli
 from facematch.cli.options import Where
 from facematch.errors import Unusable
 from facematch.operations.image_history import image_history
+from facematch.stack.executions import Executions
 from tests.unit.album import Album
 from tests.unit.cloud import IMAGES, deployment_of, own_client
 
@@ -112,5 +115,37 @@ def test_without_versioning_too(cloud: Cloud) -> None:
 
 @pytest.mark.usefixtures("found")
 def test_a_key_that_begins_another_one_is_not_that_other(cloud: Cloud) -> None:
-    with pytest.raises(Unusable, match="no object of that key"):
+    with pytest.raises(Unusable, match="no object of that key or base name"):
         image_history(as_somebody(cloud), "Bo_1")
+
+
+def test_a_base_name_is_enough_when_only_one_object_has_it(cloud: Cloud) -> None:
+    image = cloud.upload("images/2024/may/Ann_1.jpg", b"one")
+    assert image_history(as_somebody(cloud), "Ann_1.jpg").image == image
+
+
+def test_a_base_name_of_several_objects_is_refused_with_their_keys(cloud: Cloud) -> None:
+    for folder in "ab":
+        cloud.upload(f"images/{folder}/Ann_1.jpg", b"one")
+    with pytest.raises(Unusable, match=r"images/a/Ann_1\.jpg, images/b/Ann_1\.jpg\. Name"):
+        image_history(as_somebody(cloud), "Ann_1.jpg")
+
+
+def test_days_between_a_failure_and_its_redrive_are_no_steps_time(cloud: Cloud) -> None:
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    entered = {"stateEnteredEventDetails": {"name": "SearchFaces"}}
+    history = [
+        ("TaskStateEntered", 0, entered),
+        ("TaskFailed", 2, {"taskFailedEventDetails": {"error": "Unavailable"}}),
+        ("ExecutionFailed", 2, {}),
+        ("ExecutionRedriven", 5 * 86_400, {}),
+        ("TaskStateExited", 5 * 86_400 + 1, {"stateExitedEventDetails": {"name": "SearchFaces"}}),
+    ]
+    events = [
+        {"type": kind, "timestamp": start + timedelta(seconds=after), **details}
+        for kind, after, details in history
+    ]
+    executions = Executions(deployment_of(cloud))
+    with patch.object(Executions, "_history", lambda *_: iter(events)):
+        (step,) = executions.steps("arn")
+    assert (step.seconds, step.errors) == (3, ["Unavailable"])
