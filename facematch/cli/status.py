@@ -18,7 +18,8 @@ from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import duration, output, print_json
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
-from facematch.operations.status import StackStatus, stack_status
+from facematch.operations.status import ReadBefore, StackStatus, stack_status
+from functions.matching.reports import Outcome
 
 _REFRESH_SECONDS: Final = 2
 
@@ -36,8 +37,11 @@ def status(
         raise Unusable("Choose one of --watch and --json.")
     deployment = where.deployment()
 
+    read_before: ReadBefore = {}
+
     def now() -> StackStatus:
-        return stack_status(deployment, since=moment(since or "1d", now=datetime.now(UTC)))
+        start = moment(since or "1d", now=datetime.now(UTC))
+        return stack_status(deployment, since=start, read_before=read_before)
 
     why = deployment.command("failures")
     troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
@@ -93,6 +97,9 @@ def _status_table(found: StackStatus, why: str) -> Table:
     table.add_row("Uploaded since", since)
     for name, count in sorted(found.finished.items()):
         table.add_row(f"  {name}", str(count))
+        if name == Outcome.NO_FACE:
+            for reason, those in sorted(found.no_face.items()):
+                table.add_row(f"    {reason}", str(those))
     for reason, count in sorted(found.failed.items()):
         table.add_row(f"  {reason}", Text(str(count), style="red"))
     for reason, count in sorted(found.undelivered.items()):

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from facematch.stack.executions import Executions
 from facematch.stack.queues import depth, oldest_message_seconds
 from facematch.stack.records import Records
 from functions.matching.failures import Lacking
 from functions.matching.places import Place
+from functions.matching.reports import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from facematch.stack.deployment import Deployment
 
 
 _RATE_SECONDS: Final = 60
+_SAW_NO_FACE: Final = "no face seen"
 
 
 @dataclass(slots=True)
@@ -32,6 +32,8 @@ class StackStatus:
         Age of the oldest message in the queue; None when nothing tells it.
     finished
         Versions uploaded since `since`, by the status of their report.
+    no_face
+        The NO_FACE ones among them, by Rekognition's reasons for not indexing the faces it saw.
     failed
         Failure records of versions uploaded since, by status and reason.
     undelivered
@@ -50,6 +52,7 @@ class StackStatus:
     dead_letters: int
     running: int
     finished: dict[str, int]
+    no_face: dict[str, int]
     failed: dict[str, int]
     undelivered: dict[str, int]
     started_per_second: float
@@ -64,8 +67,37 @@ class StackStatus:
         return messages / self.pace if self.pace else None
 
 
-def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
-    """Ask the queues, Step Functions and the output bucket."""
+class Said(NamedTuple):
+    """What a record says for a status."""
+
+    status: str
+    reason: str
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Said:
+        """Read a report or a failure record."""
+        if "reason" in record:
+            return cls(record["status"], record["reason"])
+        reasons = {reason for face in record["unindexed_faces"] for reason in face["reasons"]}
+        return cls(record["status"], ", ".join(sorted(reasons)) or _SAW_NO_FACE)
+
+
+#: What records say, by their keys, each with the eTag under which it was read.
+ReadBefore = dict[str, tuple[str, list[Said]]]
+
+
+def stack_status(
+    deployment: Deployment, *, since: datetime, read_before: ReadBefore | None = None
+) -> StackStatus:
+    """Ask the queues, Step Functions and the output bucket.
+
+    Parameters
+    ----------
+    read_before
+        Records of earlier calls, which are read again only if they were rewritten since; those
+        that this call reads are added.
+    """
+    known: ReadBefore = {} if read_before is None else read_before
     now = datetime.now(UTC)
     executions = Executions(deployment)
     records = Records(deployment)
@@ -76,12 +108,17 @@ def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
         for n in range((now.date() - since.astimezone(UTC).date()).days + 1)
     ]
 
-    def read(place: Place) -> Iterator[dict[str, Any]]:
-        return records.read([key for day in days for key in records.keys(place, day)])
+    def read(place: Place) -> list[Said]:
+        etags = {key: etag for day in days for key, etag in records.listed(place, day)}
+        unread = [key for key, etag in etags.items() if known.get(key, ("",))[0] != etag]
+        for record in records.read_each(unread):
+            known[record.key] = etags[record.key], [Said.of(line) for line in record.lines]
+        return [said for key in etags for said in known[key][1]]
 
     def reasons(place: Place) -> dict[str, int]:
-        return dict(Counter(f"{record['status']} {record['reason']}" for record in read(place)))
+        return dict(Counter(" ".join(said) for said in read(place)))
 
+    reports = read(Place.REPORTS)
     intake = depth(deployment, deployment.queue_url)
     return StackStatus(
         since=since,
@@ -90,7 +127,8 @@ def stack_status(deployment: Deployment, *, since: datetime) -> StackStatus:
         oldest_seconds=oldest_message_seconds(deployment) if intake.total else 0.0,
         dead_letters=depth(deployment, deployment.dead_letter_queue_url).total,
         running=running,
-        finished=dict(Counter(record["status"] for record in read(Place.REPORTS))),
+        finished=dict(Counter(said.status for said in reports)),
+        no_face=dict(Counter(said.reason for said in reports if said.status == Outcome.NO_FACE)),
         failed=reasons(Place.FAILURES),
         undelivered=reasons(Place.DELIVERY_FAILURES),
         started_per_second=lately / _RATE_SECONDS,

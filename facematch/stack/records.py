@@ -58,13 +58,17 @@ class Records:
 
     def keys(self, place: Place, day: str | None = None) -> Iterator[str]:
         """Keys of the records of one kind, of one day or of all."""
+        return (key for key, _ in self.listed(place, day))
+
+    def listed(self, place: Place, day: str | None = None) -> Iterator[tuple[str, str]]:
+        """Keys of the records as `keys` gives them, each with its eTag."""
         prefix = f"{place}dt={day}/" if day else place
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix
         )
         for page in pages:
             for found in page.get("Contents", []):
-                yield found["Key"]
+                yield found["Key"], found["ETag"]
 
     def exists(self, key: str) -> bool:
         """Whether there is a record of that key."""

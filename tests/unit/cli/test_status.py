@@ -13,13 +13,19 @@ from typer.testing import CliRunner
 from facematch.cli.main import app
 from facematch.cli.options import Where
 from facematch.cli.terminal import duration
-from tests.unit.cloud import deployment_of
+from facematch.operations.status import stack_status
+from facematch.stack.records import Records
+from functions.matching.reports import report_key
+from tests.unit.cloud import OUTPUT, deployment_of
 from tests.unit.fake_rekognition import photograph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from facematch.operations.status import ReadBefore
     from facematch.stack.deployment import Deployment
+    from facematch.stack.records import Body
+    from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
 
 
@@ -83,3 +89,53 @@ def test_an_upload_says_when_all_are_started(cloud: Cloud, tmp_path: Path) -> No
 )
 def test_a_duration_is_in_the_unit_that_a_person_would_use(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def reported(cloud: Cloud, key: str, content: bytes) -> UploadedImage:
+    image = cloud.upload(key, content)
+    cloud.run("report", cloud.report_event(image))
+    return image
+
+
+def test_images_without_a_searched_face_are_counted_by_reason(cloud: Cloud) -> None:
+    deployment = deployed(cloud, "1")
+    for number in range(2):
+        reported(cloud, f"images/Blurred_{number}.jpg", photograph(blurred=1))
+    reported(cloud, "images/Landscape_1.jpg", photograph())
+
+    document = json.loads(run(deployment, "status", "--json"))
+
+    assert document["finished"] == {"NO_FACE": 3}
+    assert document["no_face"] == {"LOW_SHARPNESS": 2, "no face seen": 1}
+    text = run(deployment, "status")
+    assert "LOW_SHARPNESS" in text
+    assert "no face seen" in text
+
+
+def test_a_record_is_read_once_and_again_only_when_it_was_rewritten(cloud: Cloud) -> None:
+    image = reported(cloud, "images/Ann_1.jpg", photograph(0))
+    reported(cloud, "images/Landscape_1.jpg", photograph())
+    deployment = deployed(cloud, "1")
+    since = image.last_modified
+    before: ReadBefore = {}
+    read: list[str] = []
+    body = Records.body
+
+    def counted(records: Records, key: str) -> Body | None:
+        read.append(key)
+        return body(records, key)
+
+    with patch.object(Records, "body", counted):
+        first = stack_status(deployment, since=since, read_before=before)
+        again = stack_status(deployment, since=since, read_before=before)
+        assert len(read) == 2
+        (report,) = cloud.records(report_key(image)) or []
+        cloud.write(report_key(image), {**report, "status": "MATCHED"})
+        after = stack_status(deployment, since=since, read_before=before)
+        cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))
+        gone = stack_status(deployment, since=since, read_before=before)
+
+    assert read[2:] == [report_key(image)]
+    assert first.finished == again.finished == {"UNIQUE": 1, "NO_FACE": 1}
+    assert after.finished == {"MATCHED": 1, "NO_FACE": 1}
+    assert gone.finished == {"NO_FACE": 1}
