@@ -98,7 +98,8 @@ def _told(told: ImageHistory) -> list[Any]:
 
 def _told_failure(failure: dict[str, Any]) -> list[Text]:
     lines = [Text("failure ", style="red").append(safe(failure["message"]))]
-    if failure["cause"]:
+    # The sentence about a rejection has everything that its cause has.
+    if failure["cause"] and not failure["cause"].startswith(failure["reason"]):
         lines.append(Text("  cause: ").append(safe(error_message(failure["cause"]))))
     lines.append(Text("  what to do: ").append(safe(failure["remedy"])))
     return lines

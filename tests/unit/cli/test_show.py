@@ -104,7 +104,7 @@ def test_an_image_without_any_face_says_so(cloud: Cloud) -> None:
 
 def test_the_cause_is_there_to_be_read(cloud: Cloud) -> None:
     image = cloud.upload("images/Ann_1.jpg", photograph(0))
-    cause = json.dumps({"errorMessage": "not authorized to perform: rekognition:IndexFaces"})
+    cause = json.dumps({"errorMessage": "User: ann is not authorized to index"})
     failure = Failure(
         status=FailureStatus.FAILED,
         step="IndexFaces",
@@ -119,7 +119,7 @@ def test_the_cause_is_there_to_be_read(cloud: Cloud) -> None:
     said = shown(cloud, image)
 
     assert "Read the cause" in said
-    assert "cause: not authorized to perform: rekognition:IndexFaces" in said
+    assert "cause: User: ann is not authorized to index" in said
 
 
 @pytest.mark.parametrize(
