@@ -19,6 +19,9 @@ from facematch.operations.forget import KINDS, Forgetting, Found, Person
 from functions.matching.images import UploadedImage
 
 _ROUNDS: Final = 3
+#: Things of one kind that a dry run lists on a terminal.
+_LISTED: Final = 100
+_WOULD: Final = "What would be deleted"
 
 
 @on_stack
@@ -28,7 +31,9 @@ def forget(
         str | None, typer.Option("--name", help="Of the person, as the keys carry it.")
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Of one photograph.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be deleted.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
     where: Where,
@@ -46,23 +51,29 @@ def forget(
     forgetting = Forgetting(deployment, person, folders.EvidenceFolders())
     with messages.status("looking for everything about them"):
         found = forgetting.find()
-    if dry_run:
-        _show(
-            found.counts(), "There is", forgetting.queued(), again=len(found.cut), as_json=as_json
-        )
-        return
-    if not found.is_about_them():
+    waiting = forgetting.queued()
+    if not found.is_about_them() and not dry_run:
         # Perhaps only for the moment: the command may have been interrupted, or told to come again.
         found, waiting = _looked_again(forgetting, [])
-        if not found.is_about_them():
-            _show(found.counts(), "There is", waiting, again=0, as_json=as_json)
-            if waiting:
-                raise _not_finished(waiting)
-            if not as_json:
-                output.print("Nothing about them is left, so nothing was deleted.")
-            return
+    if found.is_about_them():
+        if dry_run or not (yes or as_json):
+            _show(
+                found.counts(),
+                _WOULD,
+                waiting,
+                again=len(found.cut),
+                as_json=as_json,
+                listed=found.names(),
+            )
+    else:
+        if as_json:
+            _show(found.counts(), _WOULD, waiting, again=0, as_json=True)
+        raise _not_finished(waiting) if waiting else _nowhere(person)
+    if dry_run:
+        if not as_json:
+            _list(found)
+        return
     if not (yes or as_json):
-        _show(found.counts(), "There is", forgetting.queued(), again=len(found.cut), as_json=False)
         typer.confirm("Delete all of it, for ever?", abort=True)
     _delete_all(forgetting, found, as_json=as_json)
 
@@ -120,6 +131,31 @@ def _not_finished(waiting: int) -> Actionable:
     )
 
 
+def _nowhere(person: Person) -> Actionable:
+    """Say that nothing is about the person, which a wrong spelling explains as well."""
+    what, where = (
+        (f"the name {person.name!r}", "as the key of a photograph carries it")
+        if person.name is not None
+        else (f"the key {person.key!r}", "whole, with its prefix")
+    )
+    return Actionable(
+        f"No photograph, face, record, decision or dead letter has {what}, so nothing was deleted. "
+        f"Either everything about it was deleted before, or it is spelled differently: give it "
+        f"{where}."
+    )
+
+
+def _list(found: Found) -> None:
+    """List what would be deleted, each thing on a line."""
+    for kind, names in found.names().items():
+        if names:
+            output.print(f"{KINDS[kind]}:", style="bold")
+        for name in names[:_LISTED]:
+            output.say(f"  {name}")
+        if len(names) > _LISTED:
+            output.print(f"  and {len(names) - _LISTED:,} more; --json lists all")
+
+
 def _show_what_is_kept(
     forgetting: Forgetting, found: Found, images: Iterable[UploadedImage], line: str
 ) -> None:
@@ -153,7 +189,13 @@ def _show_what_is_kept(
 
 
 def _show(
-    counts: dict[str, int] | Counter[str], title: str, waiting: int, *, again: int, as_json: bool
+    counts: dict[str, int] | Counter[str],
+    title: str,
+    waiting: int,
+    *,
+    again: int,
+    as_json: bool,
+    listed: dict[str, list[str]] | None = None,
 ) -> None:
     """Show how many there are of each kind.
 
@@ -161,10 +203,13 @@ def _show(
     ----------
     again
         How many photographs of other people are searched again.
+    listed
+        The things themselves, for JSON.
     """
     if as_json:
         shown = {kind: counts.get(kind, 0) for kind in KINDS}
-        print_json({**shown, "searched_again": again, "queue_messages": waiting})
+        things = {} if listed is None else {"listed": listed}
+        print_json({**shown, "searched_again": again, "queue_messages": waiting, **things})
         return
     table = Table(title=title, title_justify="left", show_header=False)
     for kind, words in KINDS.items():

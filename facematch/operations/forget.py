@@ -121,6 +121,20 @@ class Found:
         """How many there are of each kind."""
         return {kind: len(getattr(self, kind)) for kind in KINDS}
 
+    def names(self) -> dict[str, list[str]]:
+        """Return what identifies each thing, by kind: a key, a face id, a path."""
+        return {
+            "versions": [f"{entry.key} (version {entry.version_id})" for entry in self.versions],
+            "dead_letters": [
+                ", ".join(sorted(_keys_in(letter.body))) for letter in self.dead_letters
+            ],
+            "dashboards": [str(folder) for folder in self.dashboards],
+            **{
+                kind: list(getattr(self, kind))
+                for kind in ("faces", "records", "mentions", "decisions", "registers", "results")
+            },
+        }
+
     def is_about_them(self) -> bool:
         """Whether anything is left that is certainly about them."""
         counts = self.counts()

@@ -483,6 +483,43 @@ def test_a_dry_run_says_how_many_would_be_searched_again(machine: Machine) -> No
     assert (told["searched_again"], sent_again(machine)) == (1, [])
 
 
+def test_a_dry_run_lists_what_would_be_deleted_and_deletes_nothing(machine: Machine) -> None:
+    bea = Album(machine.cloud).add("Bea_1.jpg")
+    Album(machine.cloud).report(bea, {machine.ann: 99.5})
+    (report,) = (key for key in machine.naming_ann() if key.startswith(Place.REPORTS))
+
+    told = machine.forget("--dry-run").output
+    listed = json.loads(machine.forget("--dry-run", "--json").stdout)["listed"]
+
+    assert "What would be deleted" in told
+    assert f"  {machine.ann.key} (version {machine.ann.version_id})" in told
+    assert f"  {report}" in told
+    assert report in listed["mentions"]
+    assert machine.photographs()
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--json"], ["--dry-run", "--json"]])
+def test_a_name_that_is_nowhere_is_an_error_that_says_so(
+    machine: Machine, options: list[str]
+) -> None:
+    result = CliRunner().invoke(app, ["forget", "--name", "Anne", "--yes", *options])
+
+    assert isinstance(result.exception, Actionable)
+    assert status_of(result.exception) == ExitStatus.FAILED
+    assert "has the name 'Anne', so nothing was deleted" in str(result.exception)
+    assert len(machine.photographs()) == 1
+    assert machine.written_down() == []
+
+
+def test_a_key_that_is_nowhere_is_an_error_that_says_so(machine: Machine) -> None:
+    result = CliRunner().invoke(app, ["forget", "--key", "Ann_1.jpg", "--yes"])
+
+    assert isinstance(result.exception, Actionable)
+    assert "has the key 'Ann_1.jpg', so nothing was deleted" in str(result.exception)
+    assert "whole, with its prefix" in str(result.exception)
+    assert len(machine.photographs()) == 1
+
+
 def forgetting(machine: Machine) -> forget.Forgetting:
     return forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.pages)
 
