@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from functions.matching.settings import LOWEST_SIMILARITY, MOST_SIMILAR, similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,6 +80,15 @@ def _whole(low: int, high: int, unit: str = "") -> Callable[[Any], int]:
         return int(result)
 
     return read
+
+
+def _similarity(value: Any) -> float:  # noqa: ANN401
+    try:
+        return similarity(str(value))
+    except ValueError as error:
+        raise ValueError(
+            f"a number from {LOWEST_SIMILARITY} to {MOST_SIMILAR} %; {error}"
+        ) from None
 
 
 def _switch(value: Any) -> bool:  # noqa: ANN401
@@ -171,7 +181,7 @@ class Settings:
         meaning="Rekognition's bar for the quality of a face",
     )
     search_threshold: float = _setting(
-        read=_number(1, 100, " %"),
+        read=_similarity,
         default=80,
         meaning="Lowest similarity that a report lists, %",
     )
@@ -181,7 +191,7 @@ class Settings:
         meaning="Matches kept per face, the best of each name first",
     )
     notify_threshold: float = _setting(
-        read=_number(1, 100, " %"),
+        read=_similarity,
         default=99,
         meaning="Initial value of the SSM parameter: lowest similarity that notifies, %",
     )

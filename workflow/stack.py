@@ -9,6 +9,7 @@ from aws_cdk import aws_rekognition as rekognition
 from aws_cdk import aws_ssm as ssm
 
 from functions.matching.places import Place
+from functions.matching.settings import SIMILARITY_PATTERN
 from workflow.alarms import Alarms
 from workflow.analytics import Analytics
 from workflow.backfill import Backfill
@@ -173,7 +174,7 @@ class FaceMatchingStack(cdk.Stack):
             "NotifyThreshold",
             parameter_name=f"/{self._settings.stack_name}/notify-threshold",
             string_value=exactly(self._settings.notify_threshold),
-            allowed_pattern=r"^([1-9][0-9]?(\.[0-9]+)?|100(\.0+)?)$",
+            allowed_pattern=SIMILARITY_PATTERN,
             description="Lowest similarity, in %, that notifies. Not 0.99, but 99.",
         )
 

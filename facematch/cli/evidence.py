@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from facematch.cli.exit_status import ExitStatus
-from facematch.cli.options import Where, on_stack, require_local_name, require_no_place
+from facematch.cli.options import (
+    Where,
+    on_stack,
+    require_local_name,
+    require_no_place,
+    similarity_or_all,
+)
 from facematch.cli.terminal import messages, output, progress
 from facematch.local.state_folder import StateFolder
 from facematch.stack.deployment import Deployment
@@ -31,7 +37,10 @@ def evidence(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     minimum: Annotated[
-        float, typer.Option("--min", min=0, max=100, help="Lowest similarity, %.")
+        float,
+        typer.Option(
+            "--min", parser=similarity_or_all, metavar="PERCENT", help="Lowest similarity, %."
+        ),
     ] = 0,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="Most matches that are shown, the best.")

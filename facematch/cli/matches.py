@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from facematch.cli.options import AsJson, Where, on_stack
+from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
 from functions.matching.faces import NamesLeftOut
@@ -24,7 +24,12 @@ def matches(
     *,
     minimum: Annotated[
         float | None,
-        typer.Option("--min", min=0, max=100, help="Lowest similarity, %; default: notify's."),
+        typer.Option(
+            "--min",
+            parser=similarity_or_all,
+            metavar="PERCENT",
+            help="Lowest similarity, %; default: notify's.",
+        ),
     ] = None,
     as_json: AsJson = False,
     where: Where,

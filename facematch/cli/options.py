@@ -14,6 +14,7 @@ import typer
 from facematch.errors import Unusable
 from facematch.stack import deployment as deployments
 from facematch.stack.deployment import DEFAULT_STACK_NAME, Deployment
+from functions.matching.settings import similarity
 
 Since = Annotated[
     str | None, typer.Option(help="Only later than: 30m, 2h, 7d ago, or 2026-11-22T10:00.")
@@ -53,6 +54,21 @@ def finite(option: typer.CallbackParam, value: Numbers) -> Numbers:
         if number is not None and not math.isfinite(number):
             raise Unusable(f"{option.opts[0]} is {number:g}. Give it a finite number.")
     return value
+
+
+def similarity_or_all(given: str | float) -> float:
+    """Parse the value of an option that takes a similarity in %; 0 takes all.
+
+    Raises
+    ------
+    typer.BadParameter
+        When it is neither.
+    """
+    text = str(given)
+    try:
+        return 0.0 if text in {"0", "0.0"} else similarity(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

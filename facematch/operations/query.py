@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Unusable
 from functions.matching.notifications import printable
-from workflow.queries import Query, QueryError, queries, read_query
+from functions.matching.settings import similarity
+from workflow.queries import SIMILARITY, Query, QueryError, queries, read_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,10 +84,11 @@ def _bound(asked: Query, parameter: Parameter, values: dict[str, str]) -> str:
         )
     try:
         text = literal(parameter.type, value)
-    except ValueError:
+    except ValueError as error:
+        is_similarity = parameter.type == SIMILARITY
+        wrong = f": {error}" if is_similarity else f" is no {parameter.type}. Give one"
         raise Unusable(
-            f"--param {parameter.name}={printable(value)} is no {parameter.type}. Give one: "
-            f"{parameter.meaning}."
+            f"--param {parameter.name}={printable(value)}{wrong}: {parameter.meaning}."
         ) from None
     if len(text) > _PARAMETER_LIMIT:
         raise Unusable(
@@ -105,14 +107,14 @@ def literal(kind: str, value: str) -> str:
     Raises
     ------
     ValueError
-        When the value is none of the kind, which is one of `workflow.queries.TYPES`.
+        When the value is none of the kind, which is one of `workflow.queries.PARAMETER_TYPES`.
     """
     if kind == "varchar":
         return "'" + value.replace("'", "''") + "'"
     if kind == "bigint":
         return str(int(value))
-    if kind == "double":
-        number = float(value)
+    if kind in {"double", SIMILARITY}:
+        number = similarity(value) if kind == SIMILARITY else float(value)
         if not math.isfinite(number):
             raise ValueError(value)
         return f"{number:.17E}"  # with an exponent it is a double, without one a decimal

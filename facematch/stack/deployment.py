@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facematch.errors import Actionable, Unusable
 from facematch.stack.errors import explained
 from functions.matching.keys import compiled_name_pattern
-from functions.matching.settings import regional_starts_per_second
+from functions.matching.settings import regional_starts_per_second, similarity
 from workflow.outputs import Output
 
 if TYPE_CHECKING:
@@ -178,13 +178,12 @@ class Deployment:
         parameter = self.make_client("ssm").get_parameter(
             Name=self.outputs[Output.NOTIFY_THRESHOLD]
         )
-        text = parameter["Parameter"]["Value"]
         try:
-            return float(text)
-        except ValueError:
+            return similarity(parameter["Parameter"]["Value"])
+        except ValueError as error:
             raise Actionable(
-                f"The SSM parameter {parameter['Parameter']['Name']} holds {text!r}, which is no "
-                "number. Set it to the lowest similarity that notifies, in %."
+                f"The SSM parameter {parameter['Parameter']['Name']} cannot be used: {error}. Set "
+                "it to the lowest similarity that notifies."
             ) from None
 
     def caller(self) -> str:

@@ -47,7 +47,7 @@ class NotifyThreshold:
         try:
             return self._read(fresh=True)
         except ValueError as error:
-            raise Unavailable(f"{error}: set the SSM parameter {self._parameter}") from None
+            raise Unavailable(f"{error}; set the SSM parameter {self._parameter}") from None
 
     def _read(self, *, fresh: bool) -> float:
         # The clock on the wall: between invocations Lambda freezes the environment, and it is not

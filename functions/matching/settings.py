@@ -24,6 +24,12 @@ MESSAGES_KEPT: Final = timedelta(days=10)
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.
 #: By measurement: docs/pace.md.
 QUOTA_SHARE: Final = 0.96
+#: Of a threshold, %. Anything between 0 and 1 is a fraction that somebody took for a percentage.
+LOWEST_SIMILARITY: Final = 1
+MOST_SIMILAR: Final = 100
+#: The texts that `similarity` takes, for services that check a text themselves. A text that only
+#: Python reads as a number, such as 1e1, is left out.
+SIMILARITY_PATTERN: Final = r"^([1-9][0-9]?(\.[0-9]+)?|100(\.0+)?)$"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,21 +167,48 @@ def paced(quota: float, max_faces: int) -> float:
     return QUOTA_SHARE * quota / max(1, max_faces)
 
 
+def similarity(text: str, *, lowest: float = LOWEST_SIMILARITY) -> float:
+    """Read a similarity in %, as a person writes one.
+
+    Parameters
+    ----------
+    lowest
+        The lowest that is allowed, %.
+
+    Raises
+    ------
+    ValueError
+        When it is not a number from `lowest` to 100. The text gives the right figure for a
+        fraction, a percent sign and a comma.
+    """
+    figure = text.strip()
+    written = figure.removesuffix("%").rstrip().replace(",", ".")
+    try:
+        value = float(written)
+    except ValueError:
+        value = float("nan")
+    allowed = f"give a number from {lowest:g} to {MOST_SIMILAR}, in %"
+    if 0 < value < 1:
+        percentage = f"{value * 100:.10g}"
+        meant = percentage if value * 100 >= lowest else f"{percentage}; {allowed}"
+        raise ValueError(f"{figure} is a fraction; give {meant}")
+    if not lowest <= value <= MOST_SIMILAR:
+        raise ValueError(f"{text!r} is no similarity; {allowed}")
+    if written != figure:
+        sign = "a percent sign" if "%" in figure else "a comma"
+        raise ValueError(f"{figure} has {sign}; give {value:.10g}")
+    return value
+
+
 def notify_threshold(text: str, *, search_threshold: float) -> float:
     """The notify threshold, %, out of the SSM parameter's value.
 
     Raises
     ------
     ValueError
-        When it is not a number from `search_threshold` to 100: 0.99 is not 99 %.
+        When it is not a similarity from `search_threshold` to 100.
     """
     try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not search_threshold <= value <= 100:  # noqa: PLR2004 - per cent
-        raise ValueError(
-            f"the notify threshold is {text!r}, and a number from {search_threshold:g} (the "
-            "search threshold) to 100 is needed, in %"
-        )
-    return value
+        return similarity(text, lowest=search_threshold)
+    except ValueError as error:
+        raise ValueError(f"the notify threshold: {error}") from None

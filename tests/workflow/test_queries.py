@@ -23,7 +23,7 @@ from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from tests.pile import Photograph, Pile
-from workflow.queries import TYPES, Query, queries
+from workflow.queries import PARAMETER_TYPES, Query, queries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -371,7 +371,7 @@ def test_photographs_that_look_like_more_names_than_their_reports_list_are_named
 
 
 #: A value of every type, for parameters without a default.
-ANYTHING = dict(zip(TYPES, ("x", "1.5", "1", "true", "2026-11-22"), strict=True))
+ANYTHING = dict(zip(PARAMETER_TYPES, ("x", "1.5", "1", "true", "2026-11-22", "1.5"), strict=True))
 
 
 @pytest.mark.parametrize("asked", queries().values(), ids=lambda asked: asked.name)

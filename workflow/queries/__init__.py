@@ -10,7 +10,9 @@ read, in this fixed form:
 - ``-- uses: <name>, ...``: other queries, or the rules in ``parts/``, which then stand before the
   text as common tables of these names. So the rule for what counts as evidence exists once.
 
-Types are Athena's: varchar, double, bigint, boolean, date. No comment within the text has a ``?``.
+Types are Athena's: varchar, double, bigint, boolean, date. A parameter may also be a similarity: a
+double that is checked as a percentage before Athena sees it. No comment within the text has a
+``?``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from pathlib import Path
 from typing import Final
 
 TYPES: Final = ("varchar", "double", "bigint", "boolean", "date")
+#: A double that a person gives as a percentage; a fraction is refused.
+SIMILARITY: Final = "similarity"
+PARAMETER_TYPES: Final = (*TYPES, SIMILARITY)
 
 _FOLDER: Final = Path(__file__).parent
 _DECLARED: Final = re.compile(
@@ -45,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """What one ``?`` stands for, of one of `TYPES`; without a default it has to be given."""
+    """What one ``?`` stands for, of one of `PARAMETER_TYPES`; no default: it has to be given."""
 
     name: str
     type: str
@@ -131,7 +136,11 @@ class _Source:
             elif declaration and declaration[1] == "uses":
                 uses += [name.strip() for name in declaration[2].split(",")]
             elif declaration:
-                found = _declared(path, declaration[2])
+                found = _declared(
+                    path,
+                    declaration[2],
+                    PARAMETER_TYPES if declaration[1] == "parameter" else TYPES,
+                )
                 name, kind, meaning = found["name"], found["type"], found["meaning"]
                 if declaration[1] == "parameter":
                     default = found["default"]
@@ -146,12 +155,12 @@ class _Source:
         return cls(path, " ".join(paragraph), tuple(parameters), tuple(columns), tuple(uses), body)
 
 
-def _declared(path: Path, text: str) -> re.Match[str]:
+def _declared(path: Path, text: str, types: tuple[str, ...]) -> re.Match[str]:
     found = _DECLARED.fullmatch(text)
-    if found is None or found["type"] not in TYPES:
+    if found is None or found["type"] not in types:
         raise QueryError(
             f"{path}: {text!r} is not understood. A declaration is a name, a type (one of "
-            f"{', '.join(TYPES)}), for a parameter perhaps ' = ' and a default, then at least two "
+            f"{', '.join(types)}), for a parameter perhaps ' = ' and a default, then at least two "
             "blanks and the meaning."
         )
     return found

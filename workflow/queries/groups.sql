@@ -9,7 +9,7 @@
 -- depth, and every use of a common table is computed anew: so each round reads the one before it
 -- once, and carries the neighbours along.)
 --
--- parameter: minimum double = 99   lowest similarity of a match that connects, %
+-- parameter: minimum similarity = 99   lowest similarity of a match that connects, %
 -- column: person varchar   first of the group's names, in order: it stands for the group
 -- column: names bigint   how many names the group has
 -- column: name varchar   one of them

@@ -79,3 +79,20 @@ def test_a_stack_on_aws_is_named_as_it_was(run: Callable[..., BaseException | No
     reached = run("--stack", "Elsewhere", "--profile", "p", "--region", "r")
     assert isinstance(reached, Reached)
     assert reached.args == ("Elsewhere", False)
+
+
+@pytest.mark.parametrize("command", ["matches", "evidence"])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("0.99", "0.99 is a fraction; give 99"),
+        ("-5", "'-5' is no similarity"),
+        ("150", "'150' is no similarity"),
+        ("99%", "99% has a percent sign; give 99"),
+    ],
+)
+def test_a_lowest_similarity_is_a_percentage(command: str, given: str, says: str) -> None:
+    refused = CliRunner().invoke(app, [command, "--min", given], env={"COLUMNS": "200"})
+
+    assert refused.exit_code == 2
+    assert says in refused.output

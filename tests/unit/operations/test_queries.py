@@ -294,6 +294,9 @@ def test_parameters_are_bound_in_the_order_of_their_declaration_with_defaults() 
         (["name=x", "minimum=high"], "minimum=high is no double"),
         (["name=x", "minimum=nan"], "minimum=nan is no double"),
         (["name=x", "minimum=1e999"], "minimum=1e999 is no double"),
+        (["name=x", "threshold=0.99"], "threshold=0.99: 0.99 is a fraction; give 99: what"),
+        (["name=x", "threshold=-5"], "threshold=-5: '-5' is no similarity"),
+        (["name=x", "threshold=99%"], "threshold=99%: 99% has a percent sign; give 99"),
         (["name=" + "x" * 1023], "too long"),
         (["name=" + "'" * 512], "too long"),
     ],
@@ -303,7 +306,12 @@ def test_parameters_that_do_not_fit_are_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(Unusable, match=says):
         command.bound(
-            query_of(("minimum", "double", "99"), ("name", "varchar", None)), given_parameters
+            query_of(
+                ("minimum", "double", "99"),
+                ("name", "varchar", None),
+                ("threshold", "similarity", "99"),
+            ),
+            given_parameters,
         )
 
 

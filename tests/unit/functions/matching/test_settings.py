@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from functions.aws.environment import from_environment
 from functions.matching.settings import (
     QUOTA_SHARE,
+    SIMILARITY_PATTERN,
     FailureSettings,
     IndexSettings,
     NotifySettings,
@@ -20,6 +21,7 @@ from functions.matching.settings import (
     StarterSettings,
     notify_threshold,
     regional_starts_per_second,
+    similarity,
 )
 
 ENVIRONMENT = {
@@ -141,6 +143,38 @@ def test_a_threshold_from_the_search_threshold_to_100_is_read(value: float) -> N
 @example(text="99 %")
 def test_any_other_threshold_is_refused_with_what_is_allowed(text: str) -> None:
     assume(not re.fullmatch(r"\s*(8\d|9\d|100)(\.\d*)?\s*", text))
-    with pytest.raises(ValueError, match="from 80") as raised:
+    with pytest.raises(ValueError, match=r"^the notify threshold: .*give ") as raised:
         notify_threshold(text, search_threshold=80)
-    assert repr(text) in str(raised.value)
+    assert text.strip() in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0.99", "0.99 is a fraction; give 99"),
+        (".995", ".995 is a fraction; give 99.5"),
+        ("99%", "99% has a percent sign; give 99"),
+        ("99,5 %", "99,5 % has a percent sign; give 99.5"),
+        ("99,5", "99,5 has a comma; give 99.5"),
+        ("-5", "'-5' is no similarity; give a number from 1 to 100, in %"),
+        ("150", "'150' is no similarity; give a number from 1 to 100, in %"),
+        ("150%", "'150%' is no similarity; give a number from 1 to 100, in %"),
+        ("nan", "'nan' is no similarity; give a number from 1 to 100, in %"),
+        ("", "'' is no similarity; give a number from 1 to 100, in %"),
+        ("0.001", "0.001 is a fraction; give 0.1; give a number from 1 to 100, in %"),
+    ],
+)
+def test_a_similarity_that_is_no_percentage_is_refused_with_the_right_figure(
+    text: str, says: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+        similarity(text)
+
+
+@given(text=st.from_regex(SIMILARITY_PATTERN) | st.text("0123456789.,% "))
+@example(text="100.0")
+@example(text="0.99")
+@example(text="1")
+def test_what_parameter_store_admits_is_a_similarity(text: str) -> None:
+    if re.fullmatch(SIMILARITY_PATTERN.removeprefix("^").removesuffix("$"), text):
+        assert 1 <= similarity(text) <= 100
