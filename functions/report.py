@@ -71,12 +71,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         above_threshold=written["above_threshold"],
         report_bucket=output.name,
         report_key=key,
-        silenced=tuple(names_digest(name, other) for other in judged.silenced_names),
+        silenced=tuple(names_digest(name, other) for other in judged.quiet_names),
         reopened=judged.reopened[:REOPENED_LIMIT],
     )
     metrics.add_metric(f"Outcome{verdict.status.title().replace('_', '')}", MetricUnit.Count, 1)
     if judged.silenced_names:
         metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced_names))
+    if judged.known_names:
+        metrics.add_metric("PairsKnown", MetricUnit.Count, len(judged.known_names))
     if judged.reopened:
         metrics.add_metric("PairsReopened", MetricUnit.Count, len(judged.reopened))
     logger.info(
@@ -84,6 +86,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         status=verdict.status,
         above_threshold=verdict.above_threshold,
         silenced=len(judged.silenced_names),
+        known=len(judged.known_names),
         reopened=len(judged.reopened),
     )
     return verdict.to_payload()

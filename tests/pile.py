@@ -190,7 +190,7 @@ class Pile:
 def as_version_1(made: dict[str, Any]) -> dict[str, Any]:
     """The report as schema version 1 wrote it."""
     renamed = {("notified" if k == "above_threshold" else k): v for k, v in made.items()}
-    former = {k: v for k, v in renamed.items() if k not in NEW_IN_VERSION_2}
+    former = {k: v for k, v in renamed.items() if k not in (*NEW_IN_VERSION_2, "known_names")}
     # What it left out decided nothing.
     unique = made["status"] == Outcome.MATCHED and not made["other_name_matches"]
     return former | {

@@ -182,12 +182,20 @@ class Judgement:
     ----------
     silenced_names
         Other names that are decided to be different people, on all the evidence that there is.
+    known_names
+        Other names that are confirmed to be the same person. No evidence changes that.
     reopened
         Other names that were, before there was stronger evidence.
     """
 
     silenced_names: tuple[str, ...] = ()
+    known_names: tuple[str, ...] = ()
     reopened: tuple[Reopened, ...] = ()
+
+    @property
+    def quiet_names(self) -> tuple[str, ...]:
+        """Other names that notify nobody, for either reason."""
+        return self.silenced_names + self.known_names
 
 
 def decision_key(name: str, other_name: str) -> str:
@@ -206,7 +214,8 @@ def standing(
 ) -> tuple[Standing, tuple[NewEvidence, ...]]:
     """How a pair of names stands, given all the evidence about it, and why it is open again.
 
-    Only DIFFERENT_PEOPLE opens again: the other decisions silence nothing.
+    Only DIFFERENT_PEOPLE opens again. SAME_PERSON is known, and new evidence only supports it; the
+    other decisions silence nothing.
     """
     if decision is None:
         return Standing.UNDECIDED, ()
@@ -218,7 +227,7 @@ def standing(
 
 
 def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Judgement:
-    """Which of an image's matches are silenced, and which pairs are open again.
+    """Which of an image's matches notify nobody, and which pairs are open again.
 
     Parameters
     ----------
@@ -230,7 +239,7 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
     by_name: dict[str, list[Match]] = {}
     for match in matches:
         by_name.setdefault(match.name, []).append(match)
-    silenced, reopened = [], []
+    silenced, known, reopened = [], [], []
     for name, evidence in by_name.items():
         decision = decisions.get(name)
         stands, why = standing(
@@ -240,6 +249,8 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
         )
         if stands is Standing.DIFFERENT_PEOPLE:
             silenced.append(name)
+        elif stands is Standing.SAME_PERSON:
+            known.append(name)
         elif stands is Standing.REOPENED and decision is not None:
             reopened.append(
                 Reopened(
@@ -250,7 +261,9 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
                     similarity=decision.similarity,
                 )
             )
-    return Judgement(silenced_names=tuple(silenced), reopened=tuple(reopened))
+    return Judgement(
+        silenced_names=tuple(silenced), known_names=tuple(known), reopened=tuple(reopened)
+    )
 
 
 def _as_seen(similarity: float) -> int:

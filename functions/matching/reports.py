@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from functions.matching.images import Subject, UploadedImage
 
 #: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
-#: that were left out.
-SCHEMA_VERSION: Final = 2
+#: that were left out. Version 2 knew no `known_names`: confirmed pairs went on notifying.
+SCHEMA_VERSION: Final = 3
 
 
 class Outcome(StrEnum):
@@ -126,7 +126,7 @@ def is_above_threshold(report: Mapping[str, Any]) -> bool:
 def best_open_similarity(searched: SearchResult, judged: Judgement) -> float:
     """Of the best match that no decision silences, %; 0 when there is none."""
     return max(
-        (m.similarity for m in searched.matches if m.name not in judged.silenced_names),
+        (m.similarity for m in searched.matches if m.name not in judged.quiet_names),
         default=0.0,
     )
 
@@ -168,6 +168,7 @@ def report(
         "best_open_similarity": best_open,
         "notify_similarity": best,
         "silenced_names": list(judged.silenced_names),
+        "known_names": list(judged.known_names),
         "reopened_names": [pair.name for pair in judged.reopened],
         "above_threshold": passes(best, notify_threshold),
         "other_name_matches": len(searched.matches),
@@ -217,12 +218,16 @@ def without_matches(
         for face in report["faces"]
     ]
     matches = [match for face in faces for match in face["matches"]]
-    silenced = [name for name in report["silenced_names"] if name != forgotten_name]
-    reopened = [name for name in report["reopened_names"] if name != forgotten_name]
-    lists = (report["faces"], report["silenced_names"], report["reopened_names"])
-    if (faces, silenced, reopened) == lists:
+    names: dict[str, Any] = {
+        column: [name for name in report[column] if name != forgotten_name]
+        for column in ("silenced_names", "known_names", "reopened_names")
+        if column in report  # before version 3 there were no known names
+    }
+    left = {"faces": faces, **names}
+    if left.items() <= report.items():
         return report
-    still_open = (m["similarity"] for m in matches if m["name"] not in silenced)
+    quiet = {*names["silenced_names"], *names.get("known_names", [])}
+    still_open = (m["similarity"] for m in matches if m["name"] not in quiet)
     lost_all = report["status"] == Outcome.MATCHED and not matches and not is_cut(report)
     best_open = max(still_open, default=0.0)
     # A report of version 1 does not say how similar what it left out is.
@@ -231,13 +236,11 @@ def without_matches(
     compared = {"notify_similarity": best} if "notify_similarity" in report else {}
     return {
         **report,
-        "faces": faces,
+        **left,
         "status": Outcome.UNIQUE if lost_all else report["status"],
         "best_similarity": max((match["similarity"] for match in matches), default=0.0),
         "best_open_similarity": best_open,
         **compared,
-        "silenced_names": silenced,
-        "reopened_names": reopened,
         _above_threshold_in(report): passes(best, report["notify_threshold"]),
         "other_name_matches": len(matches),
     }

@@ -82,6 +82,7 @@ REPORTS: Final = Table(
         "best_open_similarity": "double",
         "notify_similarity": "double",
         "silenced_names": "array<string>",
+        "known_names": "array<string>",
         "reopened_names": "array<string>",
         "above_threshold": "boolean",
         "other_name_matches": "int",

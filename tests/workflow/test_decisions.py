@@ -47,7 +47,7 @@ def again(workflow: Workflow, image: UploadedImage) -> list[str]:
     return workflow.states(arn)
 
 
-def test_a_pair_decided_against_is_silent_until_a_new_photograph_opens_it_again(
+def test_a_pair_decided_against_is_silent_until_a_new_photograph_and_for_good_when_confirmed(
     workflow: Workflow, tmp_path: Path
 ) -> None:
     notifications = workflow.subscribed("MatchesTopicArn")
@@ -78,3 +78,11 @@ def test_a_pair_decided_against_is_silent_until_a_new_photograph_opens_it_again(
     assert workflow.report(third)["reopened_names"] == ["Dan_Fox"]
     (pair,) = matches(workflow.deployment, minimum=80)
     assert (pair.standing, pair.is_open) == ("REOPENED", True)
+
+    # The person saw the first two photographs, and the third is new evidence.
+    decide(workflow, row, Decided.SAME_PERSON, tmp_path)
+    assert "NotifyMatch" not in again(workflow, third)
+    report = workflow.report(third)
+    assert (report["known_names"], report["silenced_names"]) == (["Dan_Fox"], [])
+    assert (report["status"], report["above_threshold"]) == ("MATCHED", False)
+    assert len(notifications()) == 2

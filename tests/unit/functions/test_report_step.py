@@ -292,7 +292,24 @@ def test_stronger_evidence_opens_a_pair_again(
     assert verdict["best_open_similarity"] == best["similarity"]
 
 
-@pytest.mark.parametrize("decided", [Decided.SAME_PERSON, Decided.UNSURE, Decided.UNDECIDED])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_pair_confirmed_as_the_same_person_is_known_whatever_the_evidence(
+    cloud: Cloud, image: UploadedImage, *, seen: bool
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    faces = faces_of(best) if seen else ("another",)
+    decide(cloud, "Ann", "Bo", Decided.SAME_PERSON, 100 if seen else 81, *faces)
+
+    verdict, report = run(cloud, event)
+    assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
+    assert (report["above_threshold"], verdict["above_threshold"]) == (False, False)
+    assert (report["known_names"], report["silenced_names"]) == (["Bo"], [])
+    assert verdict["notify_similarity"] < verdict["notify_threshold"]
+    assert verdict["silenced"] == [names_digest("Ann", "Bo")]
+
+
+@pytest.mark.parametrize("decided", [Decided.UNSURE, Decided.UNDECIDED])
 def test_any_other_decision_silences_nothing(
     cloud: Cloud, image: UploadedImage, decided: Decided
 ) -> None:

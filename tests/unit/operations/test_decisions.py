@@ -115,12 +115,19 @@ def test_different_people_are_open_again_on_stronger_evidence_only(
     assert stands == (Standing.REOPENED if why else Standing.DIFFERENT_PEOPLE, tuple(why))
 
 
-@pytest.mark.parametrize("decided", [Decided.SAME_PERSON, Decided.UNSURE, Decided.UNDECIDED])
+def test_the_same_person_is_known_and_does_not_open_again() -> None:
+    decision = replace(DIFFERENT, decision=Decided.SAME_PERSON)
+    assert standing(decision, similarity=100, face_ids={"new"}) == (Standing.SAME_PERSON, ())
+    judged = judgement([match("Bo", 99.9), match("Cy", 99.9)], {"Bo": decision})
+    assert (judged.known_names, judged.silenced_names, judged.reopened) == (("Bo",), (), ())
+
+
+@pytest.mark.parametrize("decided", [Decided.UNSURE, Decided.UNDECIDED])
 def test_what_silences_nothing_does_not_open_again(decided: Decided) -> None:
     decision = replace(DIFFERENT, decision=decided)
     assert standing(decision, similarity=100, face_ids={"new"}) == (Standing(decided), ())
     judged = judgement([match("Bo", 99.9)], {"Bo": decision})
-    assert (judged.silenced_names, judged.reopened) == ((), ())
+    assert (judged.quiet_names, judged.reopened) == ((), ())
 
 
 def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -> None:

@@ -155,6 +155,30 @@ def test_only_a_report_that_left_nothing_out_becomes_unique_by_a_forgetting(
     assert is_cut(left) is is_cut(made) is cut
 
 
+def test_a_forgotten_name_leaves_the_known_names_and_a_known_one_stays_quiet() -> None:
+    faces = [
+        {"matches": [{"key": f"{n}_1.jpg", "name": n, "similarity": 99.5} for n in ("Bo", "Cy")]}
+    ]
+    made = {
+        **dict.fromkeys(("best_similarity", "best_open_similarity", "best_left_out_similarity"), 0),
+        "matches_left_out": 0,
+        "names_left_out": 0,
+        "more_names_possible": False,
+        "status": "MATCHED",
+        "faces": faces,
+        "notify_threshold": 99,
+        "above_threshold": False,
+        "silenced_names": [],
+        "known_names": ["Bo", "Cy"],
+        "reopened_names": [],
+    }
+
+    left = without_matches(made, lambda _key, name: name == "Bo", forgotten_name="Bo")
+
+    assert (left["known_names"], left["above_threshold"]) == (["Cy"], False)
+    assert left["best_open_similarity"] == 0
+
+
 @given(image=images(), search=searches(), above=st.booleans())
 def test_a_report_that_never_saw_the_forgotten_is_left_as_it_is(
     image: UploadedImage, search: tuple[IndexedFaces, SearchResult], *, above: bool
