@@ -749,7 +749,7 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ),
         ("status", 2, "region.* --region"),
         ("status --profile nobody", 2, "nobody.* list-profiles"),
-        ("status --local", 2, "No local cloud is running in .*: facematch local start"),
+        ("status --local", 2, "No local cloud is running in .*facematch local start"),
         ("destroy --profile nobody", 2, "nobody.* list-profiles"),
         ("upload nowhere", 2, "nowhere"),
         ("decisions import nowhere.json", 2, "nowhere.json"),

@@ -18,15 +18,15 @@ from functions.matching.images import timestamp
 
 _MEANING: Final = {
     Found.REPORTED: "have a report",
-    Found.UNDELIVERED: "have a report, but nobody was notified of the match: facematch replay",
+    Found.UNDELIVERED: "have a report, but nobody was notified of the match: {replay}",
     Found.REJECTED: "rejected: the image is at fault, and its failure record says why",
-    Found.FAILED: "failed, timed out or aborted, with a failure record: facematch replay",
+    Found.FAILED: "failed, timed out or aborted, with a failure record: {replay}",
     Found.RUNNING: "have an execution that runs",
     Found.WAITING: "wait in the queue, or may",
     Found.DELETED: "were deleted or overwritten, and have no records any more",
-    Found.REPLAY: "have an execution that ended without a record: facematch replay, or, where it "
-    "succeeded, facematch collection check --fix",
-    Found.MISSING: "have neither record nor execution: facematch audit --fix",
+    Found.REPLAY: "have an execution that ended without a record: {replay}, or, where it "
+    "succeeded, {check}",
+    Found.MISSING: "have neither record nor execution: {audit}",
 }
 
 
@@ -86,7 +86,7 @@ def audited(
         result = auditor.run(ledger, listed=listed)
     missing = result.counts[Found.MISSING]
     if not as_json:
-        _show(result)
+        _show(deployment, result)
         if result.counts[Found.UNDELIVERED]:
             why, again = deployment.command("failures"), deployment.command("replay", "--all")
             output.say(f"Why nobody was notified: {why}")
@@ -115,14 +115,19 @@ def audited(
     return result.lacking == sent
 
 
-def _show(result: Audit) -> None:
+def _show(deployment: Deployment, result: Audit) -> None:
     output.print(
         safe(f"{result.versions:,} object versions below {result.prefix or 'the whole bucket'}")
     )
+    commands = {
+        "replay": deployment.command("replay", "--all"),
+        "check": deployment.command("collection", "check", "--fix"),
+        "audit": deployment.command("audit", "--fix"),
+    }
     for found, number in result.counts.items():
         if number or found in {Found.REPORTED, Found.MISSING}:
             meaning = _MEANING[found] if number else _MEANING[found].partition(": ")[0]
-            output.print(f"  {number:>10,}  {meaning}")
+            output.say(f"  {number:>10,}  {meaning.format(**commands)}")
     queues = result.queues
     if result.counts[Found.WAITING]:
         since = timestamp(queues.waiting_since)
@@ -133,7 +138,7 @@ def _show(result: Audit) -> None:
     if queues.dead_letters:
         output.say(
             f"Dead letters: {queues.dead_letters}. Their versions, if they name any, count as "
-            "missing: facematch replay --dead-letters"
+            f"missing: {deployment.command('replay', '--dead-letters')}"
         )
     for found in (Found.MISSING, Found.REPLAY):
         for image in result.listed(found):

@@ -136,6 +136,6 @@ def backfilled(
 def _nothing(deployment: Deployment, where: str) -> NothingListed:
     return NothingListed(
         f"{where if where.startswith('s3://') else f's3://{deployment.images_bucket}/{where}'} "
-        "lists no object: nothing was sent. Upload photographs first (facematch upload), or give "
-        "another --prefix or --inventory."
+        "lists no object: nothing was sent. Upload photographs first "
+        f"({deployment.command('upload', 'FOLDER')}), or give another --prefix or --inventory."
     )

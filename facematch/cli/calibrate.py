@@ -27,7 +27,7 @@ def calibrate(
     ],
     evaluation: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="evaluation.json of facematch evaluate."),
+        typer.Option(exists=True, dir_okay=False, help="evaluation.json of an evaluation."),
     ] = None,
     stack: Stack = DEFAULT_STACK_NAME,
     as_json: AsJson = False,

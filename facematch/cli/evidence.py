@@ -135,9 +135,9 @@ def show(written: Written) -> None:
         + "."
     )
     if evidence.lacking:
-        output.print(
+        output.say(
             f"Pairs may be missing: {len(evidence.lacking):,} photographs look like more names "
-            "than their reports list (facematch query left_out)."
+            f"than their reports list ({written.left_out_command})."
         )
     for why, count in written.missing.most_common():
         output.print(f"{count:,} photographs are shown without a picture: {why}.")

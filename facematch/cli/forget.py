@@ -16,6 +16,7 @@ from facematch.errors import Actionable, Unusable
 from facematch.evidence import folders
 from facematch.operations import forget as operation
 from facematch.operations.forget import KINDS, Forgetting, Found, Person
+from facematch.stack.deployment import Deployment
 from functions.matching.images import UploadedImage
 
 _ROUNDS: Final = 3
@@ -68,14 +69,14 @@ def forget(
     else:
         if as_json:
             _show(found.counts(), _WOULD, waiting, again=0, as_json=True)
-        raise _not_finished(waiting) if waiting else _nowhere(person)
+        raise _not_finished(deployment, waiting) if waiting else _nowhere(person)
     if dry_run:
         if not as_json:
             _list(found)
         return
     if not (yes or as_json):
         typer.confirm("Delete all of it, for ever?", abort=True)
-    _delete_all(forgetting, found, as_json=as_json)
+    _delete_all(deployment, forgetting, found, as_json=as_json)
 
 
 def _looked_again(forgetting: Forgetting, images: Iterable[UploadedImage]) -> tuple[Found, int]:
@@ -94,7 +95,9 @@ def _looked_again(forgetting: Forgetting, images: Iterable[UploadedImage]) -> tu
             return found, waiting
 
 
-def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
+def _delete_all(
+    deployment: Deployment, forgetting: Forgetting, found: Found, *, as_json: bool
+) -> None:
     deleted: Counter[str] = Counter()
     images: list[UploadedImage] = []
     for _ in range(_ROUNDS):
@@ -118,16 +121,17 @@ def _delete_all(forgetting: Forgetting, found: Found, *, as_json: bool) -> None:
             "Evidence pages, which may show anybody, are left; all else that was found is deleted. "
             "Delete them too:\n  "
             + "\n  ".join(forgetting.pages_left.values())
-            + (f"\nAnd {_not_finished(waiting)}" if waiting else "")
+            + (f"\nAnd {_not_finished(deployment, waiting)}" if waiting else "")
         )
     if waiting:
-        raise _not_finished(waiting)
+        raise _not_finished(deployment, waiting)
 
 
-def _not_finished(waiting: int) -> Actionable:
+def _not_finished(deployment: Deployment, waiting: int) -> Actionable:
     return Actionable(
         f"not finished: the queue holds messages ({waiting:,}), and one may be about a photograph "
-        "of this person; repeat the command when the queue is empty (facematch status)."
+        "of this person; repeat the command when the queue is empty: "
+        + deployment.command("status")
     )
 
 
@@ -169,8 +173,8 @@ def _show_what_is_kept(
         "A message about a removal stays in the queue until it is processed.",
         "Executions of other people's photographs keep what they found, and so the name and the "
         "key, in their output and history, for 90 days after they ended. One that failed after it "
-        "had found them writes them into its report again when it is replayed (facematch replay, "
-        "or Redrive in the console): repeat this command after that.",
+        "had found them writes them into its report again when it is replayed (by command "
+        "or by Redrive in the console): repeat this command after that.",
         "QuickSight, if there is a dashboard, shows imported data until its next refresh, the "
         "next night; refresh the data sets to be done at once.",
         "Notifications that were sent stay where they were received.",

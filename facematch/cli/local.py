@@ -21,7 +21,7 @@ from facematch.cli.status import local_troubles
 from facematch.cli.terminal import fail, messages, output, print_json, table
 from facematch.local.state_folder import StateFolder
 from facematch.stack import deployment as deployments
-from facematch.text import shown
+from facematch.text import local_command, shown
 
 if TYPE_CHECKING:
     from facematch.local.events import Event
@@ -51,7 +51,8 @@ def local_start(
         if context:
             fail(
                 f"A local cloud is running in {home.folder} already, with the settings that it "
-                "was started with. Stop it first: facematch local stop, then repeat the command.",
+                f"was started with. Stop it first: {local_command('stop')}\n"
+                "Then repeat the command.",
                 ExitStatus.UNUSABLE,
             )
         messages.print(f"A local cloud is running in {home.folder} already.")
@@ -109,7 +110,7 @@ def _did_not_start(home: StateFolder, returncode: int, log: Path) -> None:
     if returncode in {0, -signal.SIGTERM}:
         fail(
             f"The local cloud in {home.folder} was stopped while it started. Start it again with: "
-            "facematch local start",
+            + local_command("start"),
             ExitStatus.FAILED,
         )
     fail(
@@ -150,10 +151,10 @@ def local_stop(*, quiet: Quiet = False) -> None:
         fail(
             f"The local cloud in {home.folder} has stopped, but not in order. "
             f"{' '.join(event.what for event in troubles)} See it again with: "
-            "facematch local status",
+            + local_command("status"),
             ExitStatus.FAILED,
         )
-    messages.print("Stopped. Everything is kept: facematch local start")
+    messages.say(f"Stopped. Everything is kept: {local_command('start')}")
 
 
 @local_app.command("status")
@@ -205,7 +206,7 @@ def local_reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask."
         return
     if home.running():
         fail(
-            f"The local cloud in {home.folder} is running. Stop it first: facematch local stop",
+            f"The local cloud in {home.folder} is running. Stop it first: {local_command('stop')}",
             ExitStatus.UNUSABLE,
         )
     if not yes:

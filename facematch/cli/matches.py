@@ -13,6 +13,7 @@ from rich.text import Text
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
+from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
 from functions.matching.notifications import percent
 
@@ -59,10 +60,10 @@ def matches(
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
     else:
         output.print(f"No pair of names from {threshold:g} % up.")
-    _show_lacking(found.lacking)
+    _show_lacking(deployment, found.lacking)
 
 
-def _show_lacking(lacking: dict[str, NamesLeftOut]) -> None:
+def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> None:
     """Name the photographs whose pairs may be missing; apart from the result, which may be JSON."""
     if not lacking:
         return
@@ -71,8 +72,12 @@ def _show_lacking(lacking: dict[str, NamesLeftOut]) -> None:
     for key in worst[:_SHOWN]:
         messages.say(f"  {key} {lacking[key].words}")
     if len(worst) > _SHOWN:
-        messages.print(f"  and {len(worst) - _SHOWN:,} more: facematch query left_out")
-    messages.print(f"{SEARCH_AGAIN}\n  facematch backfill --again --prefix KEY", soft_wrap=True)
+        messages.print(
+            f"  and {len(worst) - _SHOWN:,} more: {deployment.command('query', 'left_out')}"
+        )
+    again = deployment.command("backfill", "--again", "--prefix", "KEY")
+    messages.say(SEARCH_AGAIN)
+    messages.say(f"  {again}")
 
 
 def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:

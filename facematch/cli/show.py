@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from datetime import UTC
 from typing import Annotated, Any, Final
@@ -17,6 +16,7 @@ from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.image_history import ImageHistory, image_history
 from facematch.operations.matches import SEARCH_AGAIN
+from facematch.stack.deployment import Deployment
 from facematch.stack.executions import Described
 from functions.matching.failures import Replay, error_message
 from functions.matching.notifications import percent
@@ -42,7 +42,7 @@ def show(
         document["image"] = told.image.to_payload() if told.image else None
         print_json(document, default=str)
         return
-    output.print(Group(*_told(told)))
+    output.print(Group(*_told(deployment, told)))
     for arn in _replayable(told):
         again = deployment.command("replay", arn.rpartition(":")[2])
         output.say(f"Once the cause is fixed: {again}")
@@ -59,7 +59,7 @@ def _replayable(told: ImageHistory) -> set[str]:
     return arns
 
 
-def _told(told: ImageHistory) -> list[Any]:
+def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
     parts: list[Any] = []
     if told.image:
         image = told.image
@@ -79,7 +79,7 @@ def _told(told: ImageHistory) -> list[Any]:
     if told.steps:
         parts.append(_steps_table(told))
     if told.report:
-        parts += _told_report(told)
+        parts += _told_report(deployment, told)
     for row in told.seen_by_others:
         parts.append(
             Text(f"  seen from {percent(row['similarity'])} ").append(
@@ -105,7 +105,7 @@ def _told_failure(failure: dict[str, Any]) -> list[Text]:
     return lines
 
 
-def _told_report(told: ImageHistory) -> list[Text]:
+def _told_report(deployment: Deployment, told: ImageHistory) -> list[Text]:
     report = told.report or {}
     line = Text(f"report {report['status']}, searched {report['searched_at']}, notification: ")
     lines = [line.append(_delivery(report, told.executions))]
@@ -135,7 +135,9 @@ def _told_report(told: ImageHistory) -> list[Text]:
         bound = f", by {percent(best)} at most" if best else ""
         lines.append(Text(f"  the photograph {lacking.words}{bound}", style="yellow"))
         lines.append(Text("  what to do: ").append(SEARCH_AGAIN))
-        lines.append(safe(f"    facematch backfill --again --prefix {shlex.quote(report['key'])}"))
+        lines.append(
+            safe(f"    {deployment.command('backfill', '--again', '--prefix', report['key'])}")
+        )
     return lines
 
 

@@ -43,7 +43,7 @@ def status(
         start = moment(since or "1d", now=datetime.now(UTC))
         return stack_status(deployment, since=start, read_before=read_before)
 
-    why = deployment.command("failures")
+    why, letters = deployment.command("failures"), deployment.command("replay", "--dead-letters")
     troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
     if as_json:
         found = now()
@@ -56,12 +56,12 @@ def status(
             }
         )
     elif watch:
-        with Live(_status_table(now(), why), console=output, auto_refresh=False) as live:
+        with Live(_status_table(now(), why, letters), console=output, auto_refresh=False) as live:
             while True:
                 time.sleep(_REFRESH_SECONDS)
-                live.update(_status_table(now(), why), refresh=True)
+                live.update(_status_table(now(), why, letters), refresh=True)
     else:
-        output.print(_status_table(now(), why))
+        output.print(_status_table(now(), why, letters))
         for trouble in troubles:
             output.say(trouble, "red")
         show_links(deployment)
@@ -79,7 +79,7 @@ def local_troubles(folder: Path) -> list[str]:
     ]
 
 
-def _status_table(found: StackStatus, why: str) -> Table:
+def _status_table(found: StackStatus, why: str, letters: str) -> Table:
     table = Table(show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
@@ -89,7 +89,7 @@ def _status_table(found: StackStatus, why: str) -> Table:
     table.add_row("In the queue", f"{found.waiting} waiting, {found.in_flight} in flight{age}")
     if found.queue_seconds and found.pace:
         table.add_row("", f"empty in {duration(found.queue_seconds)}, at {found.pace:.3g} a second")
-    table.add_row("Dead letters", _count(found.dead_letters, "facematch replay --dead-letters"))
+    table.add_row("Dead letters", _count(found.dead_letters, letters))
     table.add_row("Running", f"{found.running} executions")
     table.add_row("Rate", f"{found.started_per_second:.1f} executions a second (last minute)")
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"

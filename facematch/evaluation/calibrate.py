@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Unusable
+from facematch.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ LOWEST: Final = 80.0
 #: The notify threshold's default: below it nothing is proposed that a sample does not show.
 UNSHOWN_LOWEST: Final = 99.0
 _NOT_REKOGNITION: Final = "THIS SAYS NOTHING ABOUT AMAZON REKOGNITION."
-_ON_AWS: Final = "For a stack on AWS measure first: facematch evaluate DIR --aws"
+_ON_AWS: Final = f"For a stack on AWS measure first: {command('evaluate', 'DIR', '--aws')}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ def by_evaluation(document: Mapping[str, Any], *, pairs: int, wrong: float) -> P
         words.append(
             f"But that sample cannot show it: the rate may be as high as {false['high']:.1e}, "
             f"which is {false['high'] * pairs:,.1f} wrong pairs a month. Measure with more "
-            "photographs (facematch evaluate), or watch the first months. Below "
+            f"photographs ({command('evaluate', 'DIR')}), or watch the first months. Below "
             f"{UNSHOWN_LOWEST:g} %, the default, nothing is proposed that is not shown."
         )
         if local and (asked := _asked_by_the_curve(conditions, pairs=pairs, wrong=wrong)):
@@ -178,7 +179,7 @@ def _read(path: Path) -> dict[str, Any]:
         document = {}
     if not known:
         raise Unusable(
-            f"{path} is no evaluation of this version. Name the evaluation.json that facematch "
-            "evaluate wrote."
+            f"{path} is no evaluation of this version. Name the evaluation.json that this "
+            f"command wrote: {command('evaluate', 'DIR')}"
         )
     return dict(document)

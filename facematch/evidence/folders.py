@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facematch.errors import Actionable, Unusable
 from facematch.files.own_folders import Layout, OwnFolders, beside, in_words
 from facematch.files.whole import write_whole
+from facematch.text import command
 from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class EvidenceFolders:
     @staticmethod
     def delete_command(folder: Path) -> str:
         """What deletes the page, for a shell."""
-        return f"facematch evidence --delete --to {shlex.quote(str(folder))}"
+        return command("evidence", "--delete", "--to", str(folder))
 
     @contextlib.contextmanager
     def _replacing(self, folder: Path, about: dict[str, Any]) -> Iterator[Path]:

@@ -36,11 +36,14 @@ class Written:
     ----------
     missing
         How many photographs have no picture, by the reason.
+    left_out_command
+        Lists the photographs whose pairs may be missing.
     """
 
     index: Path
     evidence: Evidence
     missing: Counter[Missing]
+    left_out_command: str
 
 
 def write_page(
@@ -95,14 +98,21 @@ def write_page(
             "folder": str(folder),
             "delete_command": folders.delete_command(folder),
             "decisions_command": decisions_command,
-            **_shown(evidence, pictures, threshold),
+            **_shown(
+                evidence,
+                pictures,
+                threshold,
+                search_again=deployment.command("backfill", "--again", "--prefix", "KEY"),
+            ),
         }
         (new / INDEX).write_text(render(document), encoding="utf-8")
     missing = Counter(made.missing for made in pictures if made.missing)
-    return Written(folder / INDEX, evidence, missing)
+    return Written(folder / INDEX, evidence, missing, deployment.command("query", "left_out"))
 
 
-def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float) -> dict[str, Any]:
+def _shown(
+    evidence: Evidence, pictures: list[Pictures], notify_threshold: float, *, search_again: str
+) -> dict[str, Any]:
     """What the page shows, as it expects it."""
     lowest = min((similarity for *_, similarity in evidence.matches), default=notify_threshold)
     return {
@@ -113,7 +123,7 @@ def _shown(evidence: Evidence, pictures: list[Pictures], notify_threshold: float
         "pairs_left_out": evidence.pairs_left_out,
         "lacking": {
             "photographs": len(evidence.lacking),
-            "remedy": f"{SEARCH_AGAIN} facematch backfill --again --prefix KEY",
+            "remedy": f"{SEARCH_AGAIN} {search_again}",
             "worst": [
                 {"key": key, "words": evidence.lacking[key].words}
                 for key in sorted(

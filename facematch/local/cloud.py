@@ -28,6 +28,7 @@ from facematch.local.errors import LocalCloudError
 from facematch.local.events import Kind
 from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.state_folder import Running, StateFolder
+from facematch.text import command, local_command
 from workflow.project import PROJECT
 from workflow.synthesis import SynthesisError, synthesised
 
@@ -68,7 +69,7 @@ def local_client(
     if not endpoint.startswith("http://127.0.0.1:"):
         raise LocalCloudError(
             f"{endpoint} is not on this machine, so nothing was sent there. Start the local cloud "
-            "anew: facematch local stop, then facematch local start"
+            f"anew: {local_command('stop')} && {local_command('start')}"
         )
     make: Callable[..., Any] = _session().client
     return make(
@@ -179,7 +180,9 @@ class LocalCloud:
     def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401
         """A client of this local cloud; `options` are botocore's Config's."""
         if self.running is None:
-            raise LocalCloudError("The local cloud is not running. Start it: facematch local start")
+            raise LocalCloudError(
+                f"The local cloud is not running. Start it: {local_command('start')}"
+            )
         return local_client(self.running, AccessKeys.read(self.home.keys).user, service, **options)
 
     def start(self) -> Running:
@@ -263,7 +266,7 @@ class LocalCloud:
                         f"The {part.name} ended by itself ({_how_ended(part.process)}), and the "
                         "local cloud with it. Every photograph is kept. What was on its way is as "
                         "it was at the last snapshot: start the local cloud, then look for what "
-                        "that lost with: facematch audit --local"
+                        f"that lost with: {command('audit', '--local', local=True)}"
                     )
                     return
                 now = time.monotonic()
@@ -383,7 +386,7 @@ class LocalCloud:
                 raise LocalCloudError(
                     f"The state in {self.home.state} is damaged: {_tail(log, 1)}. "
                     "Put back a copy of it, if there is one; otherwise delete everything and begin "
-                    "anew with: facematch local reset"
+                    f"anew with: {local_command('reset')}"
                 )
             if child.poll() is not None:
                 raise LocalCloudError(

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from facematch.local.differences import COLLECTION_ID, Machine, applied
 from facematch.local.emulator.addresses import ACCOUNT, REGION
 from facematch.local.errors import LocalCloudError
+from facematch.text import local_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -122,7 +123,7 @@ def _create_or_update(cloudformation: Any, name: str, *, url: str, digest: str) 
         raise LocalCloudError(
             f"The stack {name} ended {stack['StackStatus']} on the emulator: "
             + ("; ".join(reasons) or str(stack.get("StackStatusReason")))
-            + ". Mend these resources in workflow/, or begin anew with: facematch local reset"
+            + f". Mend these resources in workflow/, or begin anew with: {local_command('reset')}"
         )
 
 
@@ -170,7 +171,7 @@ def _settled(cloudformation: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
         time.sleep(0.1)
     raise LocalCloudError(
         f"The stack {name} was not ready on the emulator within {_STACK_SECONDS} s. Repeat the "
-        "command when the machine is less busy, or begin anew with: facematch local reset"
+        f"command when the machine is less busy, or begin anew with: {local_command('reset')}"
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from facematch.errors import Actionable
+from facematch.text import local_command
 
 #: Of randomness in an access key id, which is the secret on loopback: nobody checks signatures.
 _RANDOM_BYTES: Final = 16
@@ -110,7 +111,7 @@ class AccessKeys:
         except (OSError, ValueError, TypeError, KeyError):
             raise NoAccessKeysError(
                 f"The access keys of the local cloud cannot be read from {file}. Make new ones: "
-                "facematch local stop, then facematch local start"
+                f"{local_command('stop')} && {local_command('start')}"
             ) from None
 
 

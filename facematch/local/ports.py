@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from facematch.files.whole import write_whole
 from facematch.local.errors import LocalCloudError
+from facematch.text import local_command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -74,7 +75,7 @@ def _read(file: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
     raise LocalCloudError(
         f"The state in {file.parent} is damaged: {file} does not name two ports. Put back a copy "
         "of it, if there is one; otherwise delete everything and begin anew with: "
-        "facematch local reset"
+        f"{local_command('reset')}"
     )
 
 

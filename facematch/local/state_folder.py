@@ -16,6 +16,7 @@ from facematch.files.whole import write_whole
 from facematch.local import ports
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Events
+from facematch.text import local_command
 from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class StateFolder:
             time.sleep(_LOCK_PAUSE_SECONDS)
         raise LocalCloudError(
             f"A local cloud is running in {self.folder} already. Use it with --local, or end "
-            "it with: facematch local stop"
+            f"it with: {local_command('stop')}"
         )
 
     def _close_to_others(self) -> None:

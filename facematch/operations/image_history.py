@@ -125,8 +125,8 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
         )
     raise Unusable(
         f"There is no execution named {key!r}, and no object of that key "
-        f"or base name in {bucket.name} now. "
-        "Find executions by a part of their name: facematch executions --name PART"
+        f"or base name in {bucket.name} now. Find executions by a part of their name: "
+        + deployment.command("executions", "--name", "PART")
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Unusable
+from facematch.text import command
 from functions.matching.notifications import printable
 from functions.matching.settings import similarity
 from workflow.queries import SIMILARITY, Query, QueryError, queries, read_query
@@ -37,7 +38,7 @@ def found(name: str) -> Query:
     if not path.is_file():
         raise Unusable(
             f"There is no query {printable(name)!r}, and no such file. Queries: "
-            f"{', '.join(known)}. See what they answer with: facematch query"
+            f"{', '.join(known)}. See what they answer with: {command('query')}"
         )
     try:
         return read_query(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facematch.errors import Actionable, Unusable
 from facematch.stack.errors import explained
+from facematch.text import command, local_command
 from functions.matching.keys import compiled_name_pattern
 from functions.matching.settings import regional_starts_per_second, similarity
 from workflow.outputs import Output
@@ -80,7 +80,7 @@ class Deployment:
         place = ["--local"] if self.local else [*self.options]
         if not self.local and self.stack_name != DEFAULT_STACK_NAME:
             place += ["--stack", self.stack_name]
-        return shlex.join(["facematch", *words, *place])
+        return command(*words, *place, local=self.local)
 
     def shortage(self, sizes: Sequence[int]) -> str | None:
         """Tell that photographs of these sizes, bytes, do not fit; None when they do.
@@ -287,7 +287,7 @@ def running_here() -> tuple[Running, AccessKey]:
     running = home.running()
     if running is None:
         raise DeploymentNotFound(
-            f"No local cloud is running in {home.folder}. Start it: facematch local start"
+            f"No local cloud is running in {home.folder}. Start it: {local_command('start')}"
         )
     return running, AccessKeys.read(home.keys).user
 

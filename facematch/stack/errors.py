@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from facematch.errors import Actionable, Unusable
+from facematch.text import local_command
 from functions.aws.clients import error_code, is_transient
 from functions.matching.errors import Unavailable
 
@@ -116,7 +117,9 @@ def _not_asked(error: BotoCoreError) -> Actionable:
         case SSOError() | TokenRetrievalError() | CredentialRetrievalError():
             remedy = "Sign in again (aws sso login), then repeat the command."
         case ConnectionError() | HTTPClientError() if _LOOPBACK.search(said):
-            remedy = "Start the local cloud anew: facematch local stop, then facematch local start"
+            remedy = (
+                f"Start the local cloud anew: {local_command('stop')} && {local_command('start')}"
+            )
         case ConnectionError() | HTTPClientError():
             remedy = (
                 "Check the network, the proxy and the region (--region), then repeat the command."

@@ -52,6 +52,7 @@ class Records:
     """Records in the output bucket."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._s3 = deployment.make_client("s3")
         self._bucket = deployment.output_bucket
         self._registers = FaceRegisters(self._s3, self._bucket)
@@ -166,8 +167,8 @@ class Records:
         except ValueError as error:
             raise Actionable(
                 f"{self.uri(key)} is not JSON Lines: {error}. Nothing of this project "
-                "writes so. Restore an older version of it, or delete it; facematch audit --fix "
-                "then has the report written again."
+                "writes so. Restore an older version of it, or delete it and have the report "
+                f"written again: {self._deployment.command('audit', '--fix')}"
             ) from None
 
 

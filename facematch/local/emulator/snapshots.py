@@ -25,6 +25,7 @@ from facematch.local.emulator.histories import PackedHistory
 from facematch.local.emulator.logged_failures import LoggedFailures
 from facematch.local.emulator.private_names import functions, values
 from facematch.local.events import Kind
+from facematch.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ class Snapshots:
                     "The next start finds executions and messages as they were at "
                     f"{self._written:%Y-%m-%d %H:%M:%S} UTC; photographs and reports are kept. "
                     "Free up space, start, then look for what was lost with: "
-                    "facematch audit --local",
+                    + command("audit", "--local", local=True),
                     Kind.TROUBLE,
                 )
 

@@ -63,6 +63,7 @@ from facematch.local.rekognition.protocol import (
 )
 from facematch.local.rekognition.service import Rekognition
 from facematch.local.rekognition.workers import FaceWorkers, S3Images
+from facematch.text import local_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -232,9 +233,9 @@ def _serve(options: argparse.Namespace) -> int:
     except OtherModelError as other:
         raise _CannotStartError(
             f"The faces in {options.database} were made by the face model {other}, and this is "
-            f"{FACE_MODEL_VERSION}: they cannot be compared. Empty the local cloud (facematch "
-            "local reset) and upload the photographs again, or go back to the version of this "
-            "software that made them."
+            f"{FACE_MODEL_VERSION}: they cannot be compared. Empty the local cloud "
+            f"({local_command('reset')}) and upload the photographs again, or go back to the "
+            "version of this software that made them."
         ) from None
     except (sqlite3.Error, OSError) as error:
         raise _CannotStartError(

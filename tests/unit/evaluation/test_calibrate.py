@@ -14,7 +14,7 @@ from facematch.errors import Unusable
 from facematch.evaluation.calibrate import by_evaluation, by_reference
 from facematch.evaluation.reference import Reference
 from facematch.local.rekognition.faces import similarity
-from workflow.project import PROJECT
+from functions.matching.settings import SIMILARITY_PATTERN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,13 +211,11 @@ def test_the_command_shows_the_pairs_and_how_the_threshold_is_set(tmp_path: Path
 
 
 def test_the_value_is_one_that_the_parameter_takes() -> None:
-    stack = (PROJECT / "workflow" / "stack.py").read_text()
-    (pattern,) = re.findall(r'allowed_pattern=r"(.*?)"', stack)
     for wrong in ("0.01", "3", "5000", "1000000"):
         said = run("--faces=100000", "--new-per-month=1000", f"--wrong-per-month={wrong}").output
         value = re.search(r"--value\s+(\S+)", said)
         assert value
-        assert re.match(pattern, value[1])
+        assert re.match(SIMILARITY_PATTERN, value[1])
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "{}", '{"schema": 2, "thresholds": [1]}'])
