@@ -129,6 +129,7 @@ REMEDY_WITHIN: Final = {
     "AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}": "_REMEDIES",
     "AWS could not be asked: {said}. {remedy}": "a match with a last case",
     "The query ended {status['State']}: {reason.rstrip('.')}. {hint}": "_RIGHTS or _MEND",
+    "{error}.": "similarity() gives the right figure",
 }
 
 #: With which a sentence, or a part of one, may begin that says what to do.
@@ -213,19 +214,30 @@ def text_of(node: ast.expr, module: ast.Module) -> str | None:
             return text
         case ast.JoinedStr(values=parts):
             return "".join(
-                f"{{{ast.unparse(part.value)}}}"
+                (_hint(part.value) or f"{{{ast.unparse(part.value)}}}")
                 if isinstance(part, ast.FormattedValue)
                 else (text_of(part, module) or "")
                 for part in parts
             )
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return "".join(text_of(side, module) or "{...}" for side in (left, right))
+        case ast.Call() if hint := _hint(node):
+            return hint
         case ast.Call(func=ast.Name(id=name)):
             for other in module.body:
                 if isinstance(other, ast.FunctionDef) and other.name == name:
                     returned = [n.value for n in ast.walk(other) if isinstance(n, ast.Return)]
                     return text_of(returned[-1], module) if returned and returned[-1] else None
     return None
+
+
+def _hint(node: ast.AST) -> str | None:
+    """The command that the code makes for people to run, without its place."""
+    if not isinstance(node, ast.Call) or called(node) not in {"command", "local_command"}:
+        return None
+    local = ["local"] if called(node) == "local_command" else []
+    words = [word.value for word in node.args if isinstance(word, ast.Constant)]
+    return " ".join(["facematch", *local, *map(str, words)])
 
 
 @functools.cache

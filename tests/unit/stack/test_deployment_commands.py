@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facematch.cli.main import app
+from facematch.cli.main import _COMMANDS
 from facematch.stack.deployment import Deployment
 from facematch.text import command
 from workflow.project import PROJECT
@@ -18,8 +18,7 @@ from workflow.project import PROJECT
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAMES = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-COMMANDS = rf"\bfacematch ({'|'.join([*_NAMES, 'local', 'decisions', 'collection'])})\b"
+COMMANDS = rf"\bfacematch ({'|'.join(_COMMANDS)})\b"
 
 
 @pytest.mark.parametrize(
