@@ -14,7 +14,6 @@ def demo(
         typer.Option(
             "--photos",
             exists=True,
-            file_okay=False,
             help="A folder of your own photographs, named after people (Ann_Lee_0001.jpg).",
         ),
     ] = None,

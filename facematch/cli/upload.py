@@ -28,7 +28,7 @@ from facematch.text import visible
 
 @on_stack
 def upload(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    folder: Annotated[Path, typer.Argument(exists=True)],
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until each has an outcome.")] = False,
     as_json: AsJson = False,

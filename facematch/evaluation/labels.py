@@ -7,7 +7,7 @@ import hashlib
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from facematch.errors import Unusable
 from facematch.files.photographs import left_out_words, listed
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facematch.files.photographs import FolderFile, LeftOut
-
-_PHOTOGRAPHS: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png"})
 
 
 class LabelError(Unusable):
@@ -46,7 +44,7 @@ class Labelled:
     unnamed
         The keys in which no name was found.
     left_out
-        Links and special files, by their paths below the folder.
+        What is no photograph and what was not followed or read, by the paths below the folder.
     """
 
     photographs: tuple[Photograph, ...]
@@ -66,13 +64,13 @@ def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
     ------
     LabelError
         When none has a name.
+    Unusable
+        When the folder cannot be listed.
     """
     found = listed(folder)
     left_out = {path.relative_to(folder): why for path, why in found.left_out.items()}
     photographs, unnamed = [], []
     for file in found.files:
-        if file.path.suffix.lower() not in _PHOTOGRAPHS:
-            continue
         key = visible(file.key)
         # A path that is not UTF-8 can be no key, and so has no name.
         name = name_in(key, pattern) if key == file.key else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import mimetypes
 import os
 import time
 import zlib
@@ -14,12 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from facematch.errors import Actionable, Unusable, about_file
-from facematch.files.photographs import KEY_LIMIT_BYTES, FolderFile, LeftOut, left_out_words, listed
+from facematch.files.photographs import (
+    KEY_LIMIT_BYTES,
+    FolderFile,
+    LeftOut,
+    content_type,
+    left_out_words,
+    listed,
+)
 from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
+from facematch.text import visible
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import execution_name
@@ -34,9 +41,6 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
-#: What people call a photograph. What is neither JPEG nor PNG is uploaded too, and rejected with
-#: advice: better than to leave somebody's HEIC pictures out without a word.
-_MORE_TYPES: Final = {".heic": "image/heic", ".webp": "image/webp", ".jfif": "image/jpeg"}
 _BLOCK: Final = 1 << 20
 #: Look an execution up by its name when nothing has happened for so long, seconds: the event
 #: that makes a failure visible is delivered at best effort.
@@ -129,13 +133,15 @@ class Uploader:
     def plan(self, folder: Path) -> Plan:
         """Compare the folder with the bucket.
 
-        A key is the image prefix and the file's path below the folder. Hidden files are left out
-        without a word; links are left out with one.
+        A key is the image prefix and the file's path below the folder, or the name of a file that
+        was named itself. Hidden files are left out without a word; links are left out with one.
 
         Raises
         ------
         NothingToUpload
             When there is no photograph in it.
+        Unusable
+            When it cannot be listed.
         """
         images = self._bucket.current(self._deployment.image_prefix)
         existing = {image.key: image for image in images}
@@ -143,7 +149,7 @@ class Uploader:
         plan = Plan(left_out=found.left_out)
         for file in found.files:
             key = self._deployment.image_prefix + file.key
-            if why := _unfit(file, key):
+            if why := _unfit(key):
                 plan.left_out[file.path] = why
             elif key in existing and (same := self._is_same(file, existing[key])):
                 image = existing[key]
@@ -155,7 +161,7 @@ class Uploader:
         if not plan.new and not plan.unchanged:
             why_not = "".join(f"; {words}" for words in left_out_words(plan.left_out))
             raise NothingToUpload(
-                f"There is no photograph (JPEG, PNG) to upload in {folder} or below it"
+                f"There is no photograph (JPEG, PNG) to upload in or below {visible(str(folder))}"
                 f"{why_not}. Name another folder."
             )
         return plan
@@ -250,7 +256,7 @@ class Uploader:
 
     def _upload(self, key: str, file: FolderFile) -> Version:
         with file.open() as body:
-            image = self._bucket.put(key, body, content_type=_kind(file) or "image/jpeg")
+            image = self._bucket.put(key, body, content_type=content_type(body))
         around = (image.last_modified + timedelta(minutes=each) for each in (-1, 1))
         days = sorted({each.astimezone(UTC).date().isoformat() for each in around})
         return Version(key, image.digest, tuple(days))
@@ -386,20 +392,13 @@ class _Waiting:
                 self._outcomes.reasons[version.key] = found.status
 
 
-def _unfit(file: FolderFile, key: str) -> LeftOut | None:
-    """Why the file cannot be uploaded under the key, or is not meant to be."""
-    if not _kind(file).startswith("image/"):
-        return LeftOut.NO_PHOTOGRAPH
+def _unfit(key: str) -> LeftOut | None:
+    """Tell why a file cannot be uploaded under the key."""
     try:
         length = len(key.encode())
     except UnicodeEncodeError:
         return LeftOut.NO_KEY
     return LeftOut.LONG_KEY if length > KEY_LIMIT_BYTES else None
-
-
-def _kind(file: FolderFile) -> str:
-    name = file.path.name
-    return _MORE_TYPES.get(file.path.suffix.lower()) or mimetypes.guess_type(name)[0] or ""
 
 
 def _md5(file: BufferedReader) -> str:
