@@ -36,8 +36,8 @@ define install
 	@touch $@
 endef
 
-demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on yours)
-	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)')
+demo: setup ## run the whole workflow here, on real photographs (PHOTOS=dir: on yours; NAMES=folder)
+	@$(BIN)/facematch demo $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(NAMES),--names '$(NAMES)')
 
 test: .venv/.test ## every test: units, infrastructure, local cloud, the executed workflow
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)

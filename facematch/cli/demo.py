@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from facematch.errors import Unusable
+from functions.matching.keys import compiled_name_pattern
+
 
 def demo(
     photos: Annotated[
@@ -17,8 +20,21 @@ def demo(
             help="A folder of your own photographs, named after people (Ann_Lee_0001.jpg).",
         ),
     ] = None,
+    names: Annotated[
+        str,
+        typer.Option(
+            "--names", help="Where names are: file, folder, or a regular expression (name_pattern)."
+        ),
+    ] = "file",
 ) -> None:
     """Run the whole workflow on this machine, on real photographs, and show what it found."""
     from facematch.cli import demonstration  # noqa: PLC0415 - needs the local cloud's packages
 
-    demonstration.run(photos)
+    demonstration.run(photos, _checked(names))
+
+
+def _checked(names: str) -> str:
+    try:
+        return compiled_name_pattern(names).pattern
+    except ValueError as error:
+        raise Unusable(f"--names: {error}. Give file, folder or such an expression.") from None

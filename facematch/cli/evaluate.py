@@ -22,10 +22,12 @@ from facematch.cli.terminal import (
     progress,
     safe,
     show_left_out,
+    show_names,
     table,
 )
 from facematch.errors import Unusable
 from facematch.evaluation.labels import Labelled
+from facematch.operations.names import names_read
 from facematch.planning.prices import cost_of_calls
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.notifications import percent
@@ -54,7 +56,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     *,
     name_pattern: Annotated[
-        str, typer.Option(help="Regular expression with a group `name`, as the setting.")
+        str, typer.Option(help="file, folder, or a regular expression with a group `name`.")
     ] = DEFAULT_NAME_PATTERN,
     same: Annotated[
         Path | None,
@@ -113,6 +115,14 @@ def evaluate(
 
     labelled = labelled_photographs(folder, _pattern(name_pattern))
     show_left_out(labelled.left_out)
+    show_names(
+        names_read(
+            [*(each.key for each in labelled.photographs), *labelled.unnamed],
+            _pattern(name_pattern),
+        ),
+        "If each person has a folder, add:\n  --name-pattern folder\n"
+        "Otherwise rename the photographs, or give a regular expression.",
+    )
     persons = read_persons(same) if same else Persons()
     group_of = read_groups(groups, persons) if groups else None
     page_folder = (to or private_folder(STATE_ROOT) / "evaluation").expanduser().resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import UTC
 from typing import Annotated, Any, Final
@@ -19,6 +20,7 @@ from facematch.operations.matches import SEARCH_AGAIN
 from facematch.stack.deployment import Deployment
 from facematch.stack.executions import Described
 from functions.matching.failures import Replay, error_message
+from functions.matching.keys import name_in
 from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
 
@@ -59,6 +61,14 @@ def _replayable(told: ImageHistory) -> set[str]:
     return arns
 
 
+def _name(told: ImageHistory, pattern: re.Pattern[str]) -> str | None:
+    """Return the name that was read when the outcome was written, or that would be read now."""
+    record = told.report or told.failure
+    if record:
+        return record["name"] or None
+    return name_in(told.image.key, pattern) if told.image else None
+
+
 def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
     parts: list[Any] = []
     if told.image:
@@ -70,6 +80,8 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
                 f"version {image.version_id}, digest {image.digest}"
             )
         )
+    name = _name(told, deployment.name_pattern)
+    parts.append(Text("name ").append(safe(name or "none: the key carries no name", "bold")))
     for execution in told.executions:
         line = Text("execution ").append(safe(execution.name)).append(" ")
         line.append(colored(execution.status))

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from facematch.errors import Actionable
 from facematch.files.photographs import LeftOut, left_out_words
+from facematch.operations import names as read_names
 from facematch.text import shown
 from functions.matching.notifications import printable
 
@@ -35,6 +36,12 @@ def show_left_out(left_out: Mapping[Path, LeftOut]) -> None:
     """Print what is left out, and why."""
     for words in left_out_words(left_out):
         messages.say(f"Left out: {words}.")
+
+
+def show_names(found: read_names.NamesRead, remedy: str) -> None:
+    """Print how names were read and, where that is doubtful, what to do."""
+    for text in read_names.words(found, remedy):
+        messages.say(text)
 
 
 class _Terminal(Console):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,9 +18,16 @@ from facematch.cli.terminal import (
     progress,
     safe,
     show_left_out,
+    show_names,
 )
-from facematch.files.photographs import LeftOut
-from facematch.operations.upload import Outcomes, Uploader, not_uploaded_words, wait_for_outcomes
+from facematch.operations.names import NamesRead, names_read
+from facematch.operations.upload import (
+    Outcomes,
+    Plan,
+    Uploader,
+    not_uploaded_words,
+    wait_for_outcomes,
+)
 from facematch.stack import deployment as deployments
 from facematch.text import visible
 
@@ -31,6 +37,9 @@ def upload(
     folder: Annotated[Path, typer.Argument(exists=True)],
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until each has an outcome.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how names are read, and upload nothing.")
+    ] = False,
     as_json: AsJson = False,
     where: Where,
 ) -> None:
@@ -44,6 +53,17 @@ def upload(
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
     show_left_out(plan.left_out)
+    names = names_read(plan.keys, deployment.name_pattern)
+    show_names(names, _remedy(deployment))
+    if dry_run:
+        if as_json:
+            print_json({"would_upload": len(plan.new), **_document(plan, names)})
+        else:
+            output.print(
+                f"{len(plan.new)} would be uploaded, {len(plan.unchanged)} are unchanged. "
+                "Nothing was uploaded."
+            )
+        return
     if plan.not_compared:
         messages.print(
             safe(
@@ -66,10 +86,9 @@ def upload(
     for words in not_uploaded_words(errors):
         messages.print(safe(words, style="red"))
     _show_upload(
-        uploaded=len(plan.new) - len(errors),
-        unchanged=len(plan.unchanged),
+        plan,
+        names,
         not_uploaded=len(errors),
-        left_out=plan.left_out,
         outcomes=outcomes,
         deployment=deployment,
         as_json=as_json,
@@ -78,30 +97,57 @@ def upload(
         raise typer.Exit(ExitStatus.FAILED)
 
 
+def _remedy(deployment: deployments.Deployment) -> str:
+    """Tell how to read other names, with a command to paste."""
+    command = (
+        "facematch local start -c name_pattern=folder"
+        if deployment.local
+        else 'make deploy CONTEXT="-c name_pattern=folder"'
+    )
+    return (
+        f"If each person has a folder, set that the folder is the name:\n  {command}\n"
+        "Otherwise rename the photographs, or set name_pattern to a regular expression."
+    )
+
+
+def _document(plan: Plan, names: NamesRead) -> dict[str, Any]:
+    """What JSON has of the plan."""
+    return {
+        "unchanged": len(plan.unchanged),
+        "left_out": [
+            {"path": visible(str(path)), "reason": why.name}
+            for path, why in sorted(plan.left_out.items())
+        ],
+        "names": {
+            "photographs": names.photographs,
+            "names": names.names,
+            "unnamed": names.unnamed,
+            "examples": [{"key": key, "name": name} for key, name in names.examples],
+            "doubts": {doubt.name: examples for doubt, examples in names.doubts.items()},
+        },
+    }
+
+
 def _show_upload(
+    plan: Plan,
+    names: NamesRead,
     *,
-    uploaded: int,
-    unchanged: int,
     not_uploaded: int,
-    left_out: Mapping[Path, LeftOut],
     outcomes: Outcomes | None,
     deployment: deployments.Deployment,
     as_json: bool,
 ) -> None:
+    uploaded = len(plan.new) - not_uploaded
     if as_json:
         document = {
             "uploaded": uploaded,
-            "unchanged": unchanged,
             "not_uploaded": not_uploaded,
-            "left_out": [
-                {"path": visible(str(path)), "reason": why.name}
-                for path, why in sorted(left_out.items())
-            ],
+            **_document(plan, names),
             **(asdict(outcomes) if outcomes else {}),
         }
         print_json(document)
         return
-    text = f"{uploaded} uploaded, {unchanged} unchanged"
+    text = f"{uploaded} uploaded, {len(plan.unchanged)} unchanged"
     if not_uploaded:
         text += f", {not_uploaded} not uploaded (repeat the command to try again)"
     if outcomes:

@@ -98,6 +98,11 @@ class Plan:
     not_compared: list[FolderFile] = field(default_factory=list)
     left_out: dict[Path, LeftOut] = field(default_factory=dict)
 
+    @property
+    def keys(self) -> list[str]:
+        """Keys of all photographs of the folder."""
+        return sorted([*self.new, *(version.key for version in self.unchanged)])
+
 
 @dataclass(slots=True)
 class Outcomes:

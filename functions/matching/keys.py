@@ -21,6 +21,13 @@ EXECUTION_NAME_LIMIT: Final = 80
 #: Labeled Faces in the Wild data set names its files: ``images/x/Ann_Lee_0003.jpg`` → ``Ann_Lee``.
 DEFAULT_NAME_PATTERN: Final = r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z"
 
+#: Words that the setting `name_pattern` takes in place of a regular expression. ``folder``: the
+#: last folder is the name, but never the folder ``images/`` that is the usual prefix.
+NAME_PATTERNS: Final = {
+    "file": DEFAULT_NAME_PATTERN,
+    "folder": r"\A(?!images/[^/]*\Z)(?:[^/]*/)*(?P<name>[^/]+)/[^/]*\Z",
+}
+
 #: Of the execution for an object that was removed.
 REMOVAL_SUFFIX: Final = "-d"
 _REPLAY_SUFFIX_ROOM: Final = len(f"{REMOVAL_SUFFIX}-r9999")
@@ -48,7 +55,7 @@ def decoded_key(event_key: str) -> str:
 
 
 def compiled_name_pattern(pattern: str) -> re.Pattern[str]:
-    """The setting `name_pattern`, compiled.
+    """The setting `name_pattern`, compiled: a regular expression or a word of `NAME_PATTERNS`.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def compiled_name_pattern(pattern: str) -> re.Pattern[str]:
         When it is not a regular expression or has no group ``name``.
     """
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(NAME_PATTERNS.get(pattern, pattern))
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     if "name" not in compiled.groupindex:

@@ -409,6 +409,7 @@ def deployment_of(
         outputs={
             "ImagesBucket": IMAGES,
             "ImagePrefix": "images/",
+            "NamePattern": DEFAULT_NAME_PATTERN,
             "OutputBucket": OUTPUT,
             "StateMachineArn": cloud.state_machine_arn,
             "RemovalStateMachineArn": cloud.removal_state_machine_arn,

@@ -175,6 +175,30 @@ def test_a_link_is_never_uploaded_and_text_and_json_say_so(
     assert not [key for key in keys if "0001" in key or "id_" in key]
 
 
+def test_a_dry_run_tells_how_names_are_read_and_uploads_nothing(
+    cloud: Cloud, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ann Lee", "Bo"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "IMG_0009.jpg").write_bytes(photograph(0))
+    monkeypatch.setattr(Where, "deployment", lambda _: deployment)
+
+    done = CliRunner().invoke(app, ["upload", str(tmp_path), "--dry-run"])
+    document = json.loads(
+        CliRunner().invoke(app, ["upload", str(tmp_path), "--dry-run", "--json"]).stdout
+    )
+
+    assert done.exit_code == 0
+    assert done.stdout == "2 would be uploaded, 0 are unchanged. Nothing was uploaded.\n"
+    assert "Names: 1 names on 2 photographs." in done.stderr
+    assert "  images/Ann Lee/IMG_0009.jpg shows IMG\n" in done.stderr
+    assert "look like those that a camera or a program gives to files (IMG)." in done.stderr
+    assert '\n  make deploy CONTEXT="-c name_pattern=folder"\n' in done.stderr
+    assert document["would_upload"] == 2
+    assert document["names"]["doubts"] == {"OF_A_MACHINE": ["IMG"]}
+    assert cloud.s3.list_objects_v2(Bucket=IMAGES)["KeyCount"] == 0
+
+
 def test_what_became_a_link_after_it_was_listed_is_not_uploaded(
     cloud: Cloud, deployment: Deployment, folder: Path, tmp_path: Path
 ) -> None:
