@@ -48,7 +48,6 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 # coding; then those of the kinds that hardly any decoder knows.
 _FRAMES, _PROGRESSIVE = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA}), frozenset({0xC2, 0xCA})
 _RARE_FRAMES: Final = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
-_KEPT_CHUNKS: Final = frozenset({b"tRNS", b"eXIf"})
 
 
 class UnusableImageError(Exception):
@@ -80,7 +79,7 @@ class Photograph:
         The file, without the parts of a PNG that no pixel depends on: texts and colour profiles
         that unpack to gigabytes, and further frames.
     width, height
-        In pixels, as stored: Exif may yet turn the image.
+        In pixels, as stored: Exif may yet turn a JPEG.
     """
 
     content: bytes
@@ -181,7 +180,10 @@ def _require_coefficients(frame: _Frame, scan: bytes) -> None:
 
 
 def _admitted_png(content: bytes) -> Photograph:
-    """Keep the header, the palette, the pixels, and Exif for the orientation.
+    """Keep the header, the palette and the pixels.
+
+    Exif goes too, so that no decoder turns the image. Rekognition does not apply the orientation of
+    a PNG (API reference, IndexFaces), and boxes are of the image as stored.
 
     The other chunks unpack to as much as 8 MB each, of which libpng keeps a thousand, or make an
     animation of the image, which OpenCV decodes with three more copies of it.
@@ -199,7 +201,7 @@ def _admitted_png(content: bytes) -> Photograph:
         position += len(chunk)
         if kind == b"IHDR":
             raise InvalidImageFormatError("The image has two headers.")
-        if not kind[0] & 0x20 or kind in _KEPT_CHUNKS:  # a capital letter: critical
+        if not kind[0] & 0x20 or kind == b"tRNS":  # a capital letter: critical
             kept.append(chunk)
     return Photograph(b"".join(kept), width, height)
 

@@ -374,6 +374,22 @@ def test_a_picture_without_a_face_has_none(engine: FaceEngine) -> None:
 
 
 @pytest.mark.parametrize("orientation", STORED)
+def test_the_orientation_of_a_png_turns_nothing_as_on_rekognition(
+    engine: FaceEngine, portrait: Image.Image, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    plain, turned = io.BytesIO(), io.BytesIO()
+    portrait.save(plain, "PNG")
+    portrait.save(turned, "PNG", exif=exif)
+
+    (expected,) = engine.detect_and_embed(plain.getvalue()).faces
+    (face,) = engine.detect_and_embed(turned.getvalue()).faces
+
+    assert face.box == expected.box
+
+
+@pytest.mark.parametrize("orientation", STORED)
 def test_a_photograph_turned_by_exif_shows_the_same_upright_face(
     engine: FaceEngine, portrait: Image.Image, orientation: int
 ) -> None:
