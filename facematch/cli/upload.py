@@ -29,7 +29,7 @@ from facematch.operations.upload import (
     wait_for_outcomes,
 )
 from facematch.stack import deployment as deployments
-from facematch.text import visible
+from facematch.text import local_command, visible
 
 
 @on_stack
@@ -100,7 +100,7 @@ def upload(
 def _remedy(deployment: deployments.Deployment) -> str:
     """Tell how to read other names, with a command to paste."""
     command = (
-        "facematch local start -c name_pattern=folder"
+        local_command("start", "-c", "name_pattern=folder")
         if deployment.local
         else 'make deploy CONTEXT="-c name_pattern=folder"'
     )
