@@ -15,7 +15,7 @@ from rich.text import Text
 
 from facematch.cli.links import show_links
 from facematch.cli.options import AsJson, Since, Where, on_stack
-from facematch.cli.terminal import duration, output, print_json
+from facematch.cli.terminal import TELL_SECONDS, duration, messages, output, print_json
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.operations.status import ReadBefore, StackStatus, stack_status
@@ -32,7 +32,10 @@ def status(
     as_json: AsJson = False,
     where: Where,
 ) -> None:
-    """Show what waits, runs, has finished and has failed."""
+    """Show what waits, runs, has finished and has failed.
+
+    Without a terminal, --watch prints a line on standard error now and then.
+    """
     if watch and as_json:
         raise Unusable("Choose one of --watch and --json.")
     deployment = where.deployment()
@@ -55,6 +58,10 @@ def status(
                 "troubles": troubles,
             }
         )
+    elif watch and not output.is_terminal:
+        while True:
+            messages.say(_line(now()))
+            time.sleep(TELL_SECONDS)
     elif watch:
         with Live(_status_table(now(), why, letters), console=output, auto_refresh=False) as live:
             while True:
@@ -65,6 +72,19 @@ def status(
         for trouble in troubles:
             output.say(trouble, "red")
         show_links(deployment)
+
+
+def _line(found: StackStatus) -> str:
+    """Return the counts on one line, for a log."""
+    counts = {
+        "waiting": found.waiting + found.in_flight,
+        "running": found.running,
+        "finished": sum(found.finished.values()),
+        "failed": sum(found.failed.values()),
+        "dead letters": found.dead_letters,
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {told}"
 
 
 def local_troubles(folder: Path) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +47,55 @@ def show_names(found: read_names.NamesRead, remedy: str) -> None:
         messages.say(text)
 
 
+#: Between two lines about a wait that no terminal shows moving, seconds.
+TELL_SECONDS: Final = 10.0
+
+
+class _Teller:
+    """Prints lines about a wait now and then, from a thread, until it is stopped.
+
+    Parameters
+    ----------
+    lines
+        What there is to tell, given the seconds that the wait has taken so far.
+    """
+
+    def __init__(self, lines: Callable[[float], Iterable[str]]) -> None:
+        self._lines = lines
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell no more."""
+        self._stopped.set()
+
+    def _tell(self) -> None:
+        began = time.monotonic()
+        while not self._stopped.wait(TELL_SECONDS):
+            for line in self._lines(time.monotonic() - began):
+                messages.say(line)
+
+
+class _Status(Status):
+    """A spinner with a text; where no terminal shows it, a line now and then."""
+
+    def start(self) -> None:
+        """Begin to show or to tell it."""
+        super().start()
+        self._teller = _Teller(lambda seconds: [f"{self.status}: {duration(seconds)} so far"])
+        if not self.console.is_terminal:
+            self._teller.start()
+
+    def stop(self) -> None:
+        """End it."""
+        super().stop()
+        self._teller.stop()
+
+
 class _Terminal(Console):
     """A console on which no text has an effect: no control character, no markup, no emoji code."""
 
@@ -53,6 +105,10 @@ class _Terminal(Console):
     def say(self, text: str, style: str = "") -> None:
         """Print a text from outside on one line, however narrow the console is."""
         self.print(safe(text, style), soft_wrap=True)
+
+    def status(self, status: RenderableType, **options: Any) -> _Status:
+        """Show that something takes time, as a context manager around it."""
+        return _Status(status, console=self, **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -80,8 +136,11 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Progress bars with a count, a rate and the time left."""
-    with Progress(
+    """Show progress bars with a count, a rate and the time left.
+
+    Where no terminal shows them, a line about each is printed now and then.
+    """
+    bars = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -91,8 +150,23 @@ def progress() -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
         console=messages,
-    ) as bars:
-        yield bars
+    )
+
+    def lines(_seconds: float) -> Iterable[str]:
+        return [
+            f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f}"
+            for task in bars.tasks
+            if not task.finished
+        ]
+
+    teller = _Teller(lines)
+    with bars:
+        if not messages.is_terminal:
+            teller.start()
+        try:
+            yield bars
+        finally:
+            teller.stop()
 
 
 def duration(seconds: float) -> str:

@@ -139,3 +139,25 @@ def test_a_record_is_read_once_and_again_only_when_it_was_rewritten(cloud: Cloud
     assert first.finished == again.finished == {"UNIQUE": 1, "NO_FACE": 1}
     assert after.finished == {"MATCHED": 1, "NO_FACE": 1}
     assert gone.finished == {"NO_FACE": 1}
+
+
+def test_a_watch_that_no_terminal_shows_prints_a_line_now_and_then(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = deployed(cloud, "auto")
+    waits = iter((None, None, StopIteration))
+
+    def wait(_seconds: float) -> None:
+        if ended := next(waits):
+            raise ended
+
+    with (
+        patch.object(Where, "deployment", lambda _: deployment),
+        patch("facematch.cli.status.time.sleep", wait),
+        pytest.raises(StopIteration),
+    ):
+        app(["status", "--watch", "--local"], standalone_mode=False)
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("5 waiting, 0 running, 0 finished, 0 failed, 0 dead letters\n") == 3

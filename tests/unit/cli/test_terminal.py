@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,3 +132,54 @@ def test_everything_is_printed_in_one_place() -> None:
                 found.add(".".join(path.relative_to(PROJECT).with_suffix("").parts))
     assert found - {"facematch.cli.main"} == set(PRINTING)  # cli sets the streams up
     assert terminal.output is output
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    """The first line on standard error."""
+    deadline = time.monotonic() + 10
+    text = ""
+    while not text.endswith("\n") and time.monotonic() < deadline:
+        time.sleep(0.01)
+        text += capsys.readouterr().err
+    return text
+
+
+def test_a_wait_that_no_terminal_shows_is_told_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "TELL_SECONDS", 0.01)
+
+    with terminal.messages.status("listing faces") as status:
+        assert "listing faces: 1 s so far\n" in told(capsys)
+        status.update("listing images")
+        told(capsys)
+        assert "listing images: 1 s so far\n" in told(capsys)
+    capsys.readouterr()
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_progress_that_no_terminal_shows_is_told_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "TELL_SECONDS", 0.01)
+
+    with terminal.progress() as bars:
+        uploaded = bars.add_task("photographs uploaded", total=3)
+        bars.add_task("executions finished", total=1200)
+        bars.advance(uploaded, 3)
+        told(capsys)
+        text = told(capsys)
+    assert "executions finished: 0 of 1,200\n" in text
+    assert "photographs uploaded" not in text  # done
+
+
+def test_a_wait_on_a_terminal_prints_no_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "TELL_SECONDS", 0.01)
+    monkeypatch.setattr(terminal.messages, "_force_terminal", True)
+
+    with terminal.messages.status("listing faces"):
+        time.sleep(0.1)
+    assert "so far" not in capsys.readouterr().err
