@@ -15,7 +15,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
 
 from facematch.forks import SAFE, fork_context
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.process import BaseProcess
 
+_STANDARD_ERROR: Final = 2
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -203,6 +204,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is doing
     done = prepare()
+    _silence_libraries()
     answers.send(None)
     while True:
         try:
@@ -217,6 +219,16 @@ def _serve(
             answer = None, error
         signal.setitimer(signal.ITIMER_PROF, 0)
         answers.send(answer)
+
+
+def _silence_libraries() -> None:
+    """Drop what decoders print about a file, such as libpng's and Pillow's warnings.
+
+    The answer says what became of the file; an error that is raised goes to the caller.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STANDARD_ERROR)
+    os.close(nowhere)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ def labour(what: str, amount: float = 0) -> int:
             time.sleep(amount)
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "warn":
+            warnings.warn("Truncated File Read", stacklevel=1)
+            os.write(2, b"libpng warning: iCCP: known incorrect sRGB profile\n")
         case "raise":
             raise LookupError(f"nothing within {amount}")
     return os.getpid()
@@ -161,3 +165,14 @@ def test_at_the_end_nothing_runs_and_nothing_is_started() -> None:
         with pytest.raises(WorkerDiedError):
             made.run("", 0)
         assert not [process for process in processes if process and is_alive(process)]
+
+
+def test_what_libraries_print_about_a_file_reaches_no_terminal() -> None:
+    start = (
+        "from tests.unit.images.test_workers import laborious, workers\n"
+        "with workers(1, 10) as made: print(made.run('warn', 0) > 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
