@@ -32,7 +32,7 @@ _COMMANDS: Final = (
     *("destroy", "cost", "evaluate", "calibrate"),
 )
 #: Names that commands had before; they work, and the help does not show them.
-_FORMER: Final = {"dashboard": "evidence"}
+FORMER: Final = {"dashboard": "evidence"}
 
 
 class _Imported(UserDict[str, Any]):
@@ -61,7 +61,7 @@ class _Commands(TyperGroup):
         return [*_COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
-        return super().get_command(ctx, _FORMER.get(cmd_name, cmd_name))
+        return super().get_command(ctx, FORMER.get(cmd_name, cmd_name))
 
 
 def _command(name: str) -> Any:  # noqa: ANN401 - typer's own, or click's

@@ -149,6 +149,8 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
+    for name in [each for each in sys.modules if each.partition(".")[0] == "functions"]:
+        del sys.modules[name]  # this checkout's, should anything have imported it
     sys.argv = [script]
     sys.path[0] = str(Path(script).parent)
     _be_called(environment.get("AWS_LAMBDA_FUNCTION_NAME", ""))
