@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
@@ -22,7 +22,7 @@ from tests.unit.fake_rekognition import photograph
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from facematch.operations.status import ReadBefore
+    from facematch.operations.status import ReadBefore, StackStatus
     from facematch.stack.deployment import Deployment
     from facematch.stack.records import Body
     from functions.matching.images import UploadedImage
@@ -145,15 +145,16 @@ def test_a_watch_that_no_terminal_shows_prints_a_line_now_and_then(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = deployed(cloud, "auto")
-    waits = iter((None, None, StopIteration))
+    looks = iter(range(3))
 
-    def wait(_seconds: float) -> None:
-        if ended := next(waits):
-            raise ended
+    def look(*given: Any, **options: Any) -> StackStatus:
+        next(looks)  # StopIteration ends the watch
+        return stack_status(*given, **options)
 
     with (
         patch.object(Where, "deployment", lambda _: deployment),
-        patch("facematch.cli.status.time.sleep", wait),
+        patch("facematch.cli.status.TELL_SECONDS", 0.01),
+        patch("facematch.cli.status.stack_status", look),
         pytest.raises(StopIteration),
     ):
         app(["status", "--watch", "--local"], standalone_mode=False)
