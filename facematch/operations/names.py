@@ -101,12 +101,16 @@ def is_of_a_machine(name: str) -> bool:
 
 def words(found: NamesRead, remedy: str) -> list[str]:
     """Return sentences about the names, and `remedy` where there is a doubt."""
-    told = [f"Names: {found.names:,} names on {found.photographs:,} photographs."]
+    told = [f"Names: {_count(found.names, 'name')} on {_count(found.photographs, 'photograph')}."]
     told += [f"  {key} shows {name}" for key, name in found.examples]
     if found.unnamed:
-        told.append(f"No name is read from the keys of {found.unnamed:,} photographs.")
+        told.append(f"No name is read from the keys of {_count(found.unnamed, 'photograph')}.")
     for doubt, examples in found.doubts.items():
         told.append(f"Check the names: {doubt} ({', '.join(examples)}).")
     if found.unnamed or found.doubts:
         told += remedy.splitlines()
     return told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + "s" * (number != 1)

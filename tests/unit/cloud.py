@@ -24,7 +24,8 @@ from facematch.stack.deployment import Deployment
 from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.start_slots import KEY_NAME
-from functions.matching.keys import DEFAULT_NAME_PATTERN, replay_name
+from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, replay_name
 from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
 from tests.unit.fake_rekognition import FakeRekognition
 
@@ -331,6 +332,19 @@ class Cloud:
     def write(self, key: str, *records: dict[str, Any]) -> None:
         body = "".join(json.dumps(record) + "\n" for record in records)
         self.s3.put_object(Bucket=OUTPUT, Key=key, Body=body.encode())
+
+    def fail(self, image: UploadedImage, *, error: str, cause: str) -> None:
+        """Write the failure record of an image whose index step failed."""
+        failure = Failure(
+            status=FailureStatus.FAILED,
+            step="IndexFaces",
+            error=error,
+            cause=cause,
+            execution_arn="arn",
+            failed_at=image.last_modified,
+        )
+        pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+        self.write(failure_key(image), failure_record(image, failure, name_pattern=pattern))
 
     # --- Step Functions, SSM ---
 

@@ -109,7 +109,7 @@ class ForkedProcess:
         Raises
         ------
         subprocess.TimeoutExpired
-            When it still runs after so many seconds.
+            When the process still runs after `timeout` seconds.
         """
         self._process.join(timeout)
         code = self._process.exitcode

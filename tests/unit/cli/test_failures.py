@@ -10,9 +10,6 @@ from typer.testing import CliRunner
 
 from facematch.cli.main import app
 from facematch.cli.options import Where
-from functions.matching.failures import Failure, FailureStatus, failure_record
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
-from functions.matching.reports import failure_key
 from tests.unit.cloud import deployment_of
 
 if TYPE_CHECKING:
@@ -20,17 +17,7 @@ if TYPE_CHECKING:
 
 
 def failed(cloud: Cloud, key: str, cause: str) -> None:
-    image = cloud.upload(key, b"")
-    failure = Failure(
-        status=FailureStatus.FAILED,
-        step="IndexFaces",
-        error="Lambda.AWSLambdaException",
-        cause=cause,
-        execution_arn="arn",
-        failed_at=image.last_modified,
-    )
-    pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
-    cloud.write(failure_key(image), failure_record(image, failure, name_pattern=pattern))
+    cloud.fail(cloud.upload(key, b""), error="Lambda.AWSLambdaException", cause=cause)
 
 
 def said(cloud: Cloud, *options: str) -> str:

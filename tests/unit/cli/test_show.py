@@ -11,9 +11,7 @@ from typer.testing import CliRunner
 
 from facematch.cli.main import app
 from facematch.cli.options import Where
-from functions.matching.failures import Failure, FailureStatus, failure_record
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
-from functions.matching.reports import failure_key, report_key
+from functions.matching.reports import report_key
 from tests.pile import as_version_1
 from tests.unit.cloud import deployment_of
 from tests.unit.fake_rekognition import photograph
@@ -107,16 +105,7 @@ def test_an_image_without_any_face_says_so(cloud: Cloud) -> None:
 def test_the_cause_is_there_to_be_read(cloud: Cloud) -> None:
     image = cloud.upload("images/Ann_1.jpg", photograph(0))
     cause = json.dumps({"errorMessage": "User: ann is not authorized to index"})
-    failure = Failure(
-        status=FailureStatus.FAILED,
-        step="IndexFaces",
-        error="AccessDeniedException",
-        cause=cause,
-        execution_arn="arn",
-        failed_at=image.last_modified,
-    )
-    pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
-    cloud.write(failure_key(image), failure_record(image, failure, name_pattern=pattern))
+    cloud.fail(image, error="AccessDeniedException", cause=cause)
 
     said = shown(cloud, image)
 

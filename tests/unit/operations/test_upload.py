@@ -190,7 +190,7 @@ def test_a_dry_run_tells_how_names_are_read_and_uploads_nothing(
 
     assert done.exit_code == 0
     assert done.stdout == "2 would be uploaded, 0 are unchanged. Nothing was uploaded.\n"
-    assert "Names: 1 names on 2 photographs." in done.stderr
+    assert "Names: 1 name on 2 photographs." in done.stderr
     assert "  images/Ann Lee/IMG_0009.jpg shows IMG\n" in done.stderr
     assert "look like those that a camera or a program gives to files (IMG)." in done.stderr
     assert '\n  make deploy CONTEXT="-c name_pattern=folder"\n' in done.stderr
