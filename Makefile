@@ -77,7 +77,7 @@ synth: setup ## the CloudFormation template, in cdk.out (CONTEXT='-c name=value'
 	@$(BIN)/python -m workflow.synthesis synth --quiet $(CONTEXT)
 
 deploy: setup ## deploy to the AWS account of your credentials (CONTEXT='-c name=value')
-	@$(BIN)/python -m workflow.synthesis deploy $(CONTEXT)
+	@$(BIN)/facematch deploy $(CONTEXT)
 
 clean: ## remove what make and the local cloud made (.venv, .facematch, cdk.out, caches)
 	@test ! -x $(BIN)/facematch || $(BIN)/facematch local stop --quiet || true

@@ -60,6 +60,7 @@ PARTS: Final = {
 ROOMS: Final = ("functions", "facematch.cli", "facematch.local.rekognition")
 #: Errors that are not for people, by the module or room and the class: who catches or says them.
 OTHERS: Final = {
+    ("workflow.changes", "ValueError"): "operations.deploy quotes it in a sentence",
     ("functions", "ImageRejected"): "the failure record makes the sentence, out of the reason",
     ("functions", "Unavailable"): "retried; then the failure record has it as its cause",
     ("functions", "ExecutionUnreadable"): "ends in the queue Undelivered, which has an alarm",
@@ -71,7 +72,7 @@ OTHERS: Final = {
     ("functions", "TypeError"): "caught where a message or an input is read",
     ("workflow.settings", "ValueError"): "what is allowed: SettingError puts it into a sentence",
     ("facematch.cli", "Exit"): "the lines that were printed say it",
-    ("facematch.stack.deployment", "about"): "explained() with the stack in front",
+    ("facematch.stack.deployment", "type"): "explained() with the stack in front",
     ("facematch.stack.objects", "explained"): "a whole sentence",
     ("facematch.stack.objects", "NotDelivered"): "the page is written without the picture",
     ("facematch.stack.executions", "NotRedrivable"): "the reason why a replay restarts",
@@ -129,6 +130,7 @@ REMEDY_WITHIN: Final = {
     "AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}": "_REMEDIES",
     "AWS could not be asked: {said}. {remedy}": "a match with a last case",
     "The query ended {status['State']}: {reason.rstrip('.')}. {hint}": "_RIGHTS or _MEND",
+    "Setting: {error}": "SettingError says what is allowed",
     "{error}.": "similarity() gives the right figure",
 }
 

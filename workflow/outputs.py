@@ -27,3 +27,4 @@ class Output(StrEnum):
     NOTIFY_THRESHOLD = "NotifyThresholdParameter"
     ANALYTICS_DATABASE = "AnalyticsDatabase"
     ANALYTICS_WORKGROUP = "AnalyticsWorkgroup"
+    SETTINGS = "Settings"

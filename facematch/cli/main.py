@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _COMMANDS: Final = (
     *("local", "decisions", "collection", "demo", "upload", "matches", "evidence", "status"),
     *("executions", "show", "failures", "replay", "audit", "backfill", "query", "forget"),
-    *("destroy", "cost", "evaluate", "calibrate"),
+    *("deploy", "destroy", "cost", "evaluate", "calibrate"),
 )
 #: Names that commands had before; they work, and the help does not show them.
 FORMER: Final = {"dashboard": "evidence"}
@@ -72,7 +72,7 @@ def _command(name: str) -> Any:  # noqa: ANN401 - typer's own, or click's
         return made
     one = typer.Typer(add_completion=False)
     function: Callable[..., None] = getattr(module, name)
-    one.command(name)(function)
+    one.command(name, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(function)
     return get_command(one)
 
 

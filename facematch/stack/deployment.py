@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -205,7 +206,9 @@ def on_aws(*, stack_name: str, profile: str | None, region: str | None) -> Deplo
         make_client = clients_on_aws(profile=profile, region=region)
         outputs = _outputs(make_client("cloudformation"), stack_name)
     except (BotoCoreError, ClientError) as error:
-        raise explained(error).about(f"The stack {stack_name!r} was not reached") from None
+        said = explained(error)
+        place = " For the local cloud add --local." if isinstance(said, Unusable) else ""
+        raise type(said)(f"The stack {stack_name!r} was not reached. {said}{place}") from None
     return Deployment(
         stack_name=stack_name,
         local=False,
@@ -235,6 +238,8 @@ def clients_on_aws(
     config = Config(
         max_pool_connections=PARALLEL, retries={"mode": "standard", "total_max_attempts": attempts}
     )
+    # The AWS CLI and the CDK read AWS_REGION, and boto3 does not.
+    region = region or os.environ.get("AWS_REGION")
     session = boto3.session.Session(profile_name=profile, region_name=region)
     make: Callable[..., Any] = session.client
     return functools.cache(lambda service: make(service, config=config))

@@ -106,14 +106,12 @@ def _not_asked(error: BotoCoreError) -> Actionable:
         case NoCredentialsError() | PartialCredentialsError():
             return Unusable(
                 f"There are no AWS credentials to work with: {said}. Sign in (aws sso login, aws "
-                "configure) or name a profile with --profile; for the local cloud add --local."
+                "configure) or name a profile with --profile."
             )
         case ProfileNotFound():
             return Unusable(f"{said}. Name one of those that `aws configure list-profiles` lists.")
         case NoRegionError() | InvalidRegionError():
-            return Unusable(
-                f"{said}. Name the stack's region with --region; for the local cloud add --local."
-            )
+            return Unusable(f"{said}. Name the stack's region with --region, or set AWS_REGION.")
         case SSOError() | TokenRetrievalError() | CredentialRetrievalError():
             remedy = "Sign in again (aws sso login), then repeat the command."
         case ConnectionError() | HTTPClientError() if _LOOPBACK.search(said):

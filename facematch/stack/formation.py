@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from botocore.exceptions import ClientError, WaiterError
 
 from facematch.errors import Actionable
-from facematch.stack.deployment import clients_on_aws
+from facematch.stack.deployment import Outputs, clients_on_aws
 from facematch.stack.faces import delete_collection
 from facematch.stack.objects import Bucket
 from functions.aws.clients import error_code
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _GONE: Final = frozenset({"ResourceNotFoundException", "NoSuchBucket", "NotFoundException"})
+#: A stack in one of these states holds nothing. The CDK makes it anew.
+_NEVER_MADE: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
 #: The shortest wait that KMS allows, days.
 _KEY_IS_KEPT_DAYS: Final = 7
 
@@ -59,6 +61,21 @@ class Formation:
     def on_aws(cls, stack_name: str, *, profile: str | None, region: str | None) -> Self:
         """With the user's credentials."""
         return cls(clients_on_aws(profile=profile, region=region), stack_name)
+
+    @property
+    def region(self) -> str:
+        """Where the stack is."""
+        return str(self._cloudformation.meta.region_name)
+
+    def outputs(self) -> dict[str, str] | None:
+        """Return the outputs of the stack; None if there is no stack that was ever made."""
+        try:
+            (stack,) = self._cloudformation.describe_stacks(StackName=self._stack_name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            return None
+        return None if stack["StackStatus"] in _NEVER_MADE else {**Outputs(stack)}
 
     def stack_ids(self) -> list[str]:
         """The stack's id, and those of deleted stacks of its name that CloudFormation remembers.

@@ -112,7 +112,7 @@ PARAMETERS = {
 #: Commands that have no use for a stack, nor for anything that another command has kept.
 NO_STACK = {
     "cost": "estimates by the template of today",
-    "simulate": "simulates by the template of today",
+    "deploy": "asks AWS; a stack from before is deployed in tests/unit/operations/test_deploy.py",
     "demo": "begins with a reset, and so does `local reset`",
 }
 

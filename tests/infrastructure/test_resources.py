@@ -11,7 +11,9 @@ import pytest
 from facematch.planning.template import Starters
 from functions.matching import settings as function_settings
 from functions.matching.settings import REKOGNITION_QUOTA, paced, turns_of_a_removal
+from workflow.changes import recorded, recorded_in
 from workflow.project import PROJECT
+from workflow.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,6 +264,7 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template)
     assert set(template.document["Outputs"]) == {
         "ImagesBucket",
         "ImagePrefix",
+        "Settings",
         "NamePattern",
         "MaxFaces",
         "StartsPerSecond",
@@ -280,3 +283,11 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template)
         "PaceTable",
         "NotifyThresholdParameter",
     }
+
+
+def test_the_stack_records_the_settings_that_it_was_deployed_with(
+    synthesise: Callable[..., Template],
+) -> None:
+    outputs = synthesise(encryption_key="own", image_prefix="").document["Outputs"]
+    found = recorded_in({name: output["Value"] for name, output in outputs.items()})
+    assert found == recorded(Settings.from_context({"encryption_key": "own", "image_prefix": ""}))

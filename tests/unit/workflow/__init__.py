@@ -1,0 +1,1 @@
+"""Tests of settings and of synthesis, as far as they need no CDK."""
