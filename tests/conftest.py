@@ -37,6 +37,7 @@ _LONGEST: Final = (
     "local/test_permissions.py",  # each right is taken away once
     "workflow/test_way_of_an_image.py",  # retries that are used up
     "before/test_stack.py",  # deploys over a stack of an earlier commit
+    "local/test_demo.py",  # four starts of a local cloud, as a newcomer makes them
     "infrastructure/test_synthesis.py",  # syntheses of 10 s each, by both ways to run the CDK
     "workflow/test_names_left_out.py",  # more faces than a report lists
     "workflow/test_chaos.py",  # a run with faults and one without

@@ -27,10 +27,13 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Run the whole workflow on this machine, on real photographs, and show what it found."""
+    """Run the whole workflow on this machine, on real photographs, and show what it found.
+
+    The photographs go to the local cloud (facematch ... --local), and stay there.
+    """
     from facematch.cli import demonstration  # noqa: PLC0415 - needs the local cloud's packages
 
-    demonstration.run(photos, {} if names is None else {"name_pattern": _checked(names)})
+    demonstration.run(photos, None if names is None else _checked(names))
 
 
 def _checked(names: str) -> str:

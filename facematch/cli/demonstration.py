@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import typer
 from PIL import Image
 
 from facematch.cli import evidence as evidence_page
+from facematch.cli.local import next_settings
 from facematch.cli.matches import pairs_table
 from facematch.cli.terminal import (
     messages,
@@ -22,24 +27,32 @@ from facematch.cli.terminal import (
     show_names,
     table,
 )
+from facematch.errors import Unusable
 from facematch.local.cloud import LocalCloud, reset
+from facematch.local.kept_settings import KeptSettings
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
 from facematch.operations.matches import NamePair, matches
 from facematch.operations.names import names_read
-from facematch.operations.upload import Uploader, not_uploaded_words, wait_for_outcomes
+from facematch.operations.upload import (
+    Uploader,
+    not_uploaded_words,
+    require_photographs,
+    wait_for_outcomes,
+)
 from facematch.stack.deployment import Deployment, on_local_cloud
-from facematch.stack.records import Records
+from facematch.stack.records import Records, digest_of
+from facematch.text import command, local_command, shown
 from functions.matching.notifications import percent
 from functions.matching.places import Place
-from workflow.project import STATE_ROOT, private_folder
+from workflow.project import private_folder
+from workflow.synthesis import settings_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from facematch.evidence.write import Written
 
-HOME: Final = StateFolder(STATE_ROOT / "demo")
 _ROWS: Final = 30
 _HORIZON: Final = 0.6
 #: One man under three names, another under his own. The invented names are examples.
@@ -74,9 +87,8 @@ class DemoResult:
 
 def lay_out(folder: Path) -> None:
     """Fill the folder: real photographs under several names, one without a face, one broken."""
-    private_folder(STATE_ROOT)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    private_folder(folder)
     photographs = fetch_photographs()
     for name, source in _LAYOUT.items():
         shutil.copyfile(photographs[source], folder / name)
@@ -84,41 +96,84 @@ def lay_out(folder: Path) -> None:
     (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
 
 
-def run(photographs: Path | None, settings: Mapping[str, str]) -> DemoResult:
+def run(photographs: Path | None, names: str | None) -> DemoResult:
     """Run the workflow on the folder, or on the demo's own photographs, and show the result.
+
+    It works on the local cloud and deletes nothing there. A local cloud that runs goes on running.
 
     Parameters
     ----------
-    settings
-        Those that differ from cdk.json.
+    names
+        The setting name_pattern; by default that of the last start, and for the demo's own
+        photographs that of cdk.json.
     """
+    home = StateFolder.default()
     if photographs is None:
         messages.print("Fetching official photographs of the White House from the package index")
-        photographs = HOME.folder / "photographs"
+        photographs = home.folder / "photographs"
         lay_out(photographs)
-    evidence_page.delete_local_page(HOME)
-    reset(HOME)
+        names = names or settings_with({}).name_pattern
+    photographs = photographs.resolve()
+    require_photographs(photographs)
+    with _deployed(home, {} if names is None else {"name_pattern": names}) as deployment:
+        result = _process(deployment, photographs, home)
+    show(result, home)
+    return result
+
+
+@contextmanager
+def _deployed(home: StateFolder, given: Mapping[str, str]) -> Iterator[Deployment]:
+    """Yield the deployment on the local cloud, which is started unless it runs."""
+    kept = KeptSettings.of(home)
+    misread = [c for c in kept.changes_to(kept.with_given(given)) if c.name in given]
+    running = home.running()
+    if running:
+        if misread:
+            raise Unusable(
+                f"The local cloud in {home.folder} reads names by another rule. Stop it, and run "
+                f"the command again: {local_command('stop')}"
+            )
+        messages.print(f"The local cloud runs already: {running.endpoint}")
+        yield on_local_cloud(running, home)
+        return
+    if misread:
+        _begin_anew(home)
+    settings = next_settings(home, given)
     with (
         messages.status("local cloud") as status,
         LocalCloud(
-            HOME,
-            overrides=settings,
+            home,
+            overrides=settings.given,
             say=lambda text: status.update(f"local cloud: {text}"),
         ) as cloud,
     ):
         status.stop()
-        running = cloud.running
-        assert running is not None  # noqa: S101 - it has just been started
+        started = cloud.running
+        assert started is not None  # noqa: S101 - it has just been started
         messages.print(
             "The local cloud runs the same CloudFormation template and functions as on AWS: "
-            f"{running.endpoint}"
+            f"{started.endpoint}"
         )
-        result = _process(on_local_cloud(running, HOME), photographs)
-    show(result)
-    return result
+        yield on_local_cloud(started, home)
 
 
-def _process(deployment: Deployment, folder: Path) -> DemoResult:
+def _begin_anew(home: StateFolder) -> None:
+    """Empty the local cloud, in which names were read by another rule, if a person agrees.
+
+    Photographs that are there keep the names that were read when they were uploaded.
+    """
+    what = f"The local cloud in {home.folder} holds records whose names were read by another rule."
+    if not sys.stdin.isatty():
+        raise Unusable(
+            f"{what} Nothing was changed. Delete everything in it, then run the command again: "
+            + local_command("reset", "--yes")
+        )
+    typer.confirm(shown(f"{what} Delete everything in it, and begin anew?"), abort=True)
+    evidence_page.delete_local_page(home)
+    reset(home)
+
+
+def _process(deployment: Deployment, folder: Path, home: StateFolder) -> DemoResult:
     uploader = Uploader(deployment)
     plan = uploader.plan(folder)
     show_left_out(plan.left_out)
@@ -127,31 +182,41 @@ def _process(deployment: Deployment, folder: Path) -> DemoResult:
         names_read(plan.keys, deployment.name_pattern),
         f"If each person has a folder, say so:\n  {again}\nOtherwise rename the photographs.",
     )
+    if plan.unchanged:
+        messages.print(f"{len(plan.unchanged):,} photographs are there already, unchanged.")
+    count = len(plan.new) + len(plan.unchanged)
     with progress() as bars:
         uploading = bars.add_task("photographs uploaded", total=len(plan.new))
-        executing = bars.add_task("executions finished", total=len(plan.new))
+        executing = bars.add_task("executions finished", total=count)
         versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(uploading))
+        versions += plan.unchanged
         wait_for_outcomes(
-            deployment, versions, finished=lambda count: bars.update(executing, completed=count)
+            deployment, versions, finished=lambda done: bars.update(executing, completed=done)
         )
     for words in not_uploaded_words(errors):
         messages.print(safe(words, style="red"))
     records = Records(deployment)
     threshold = deployment.notify_threshold()
+    digests = {version.digest for version in versions}
     return DemoResult(
         image_prefix=deployment.image_prefix,
         records=list(
             records.read(
-                [key for place in (Place.REPORTS, Place.FAILURES) for key in records.keys(place)]
+                [
+                    key
+                    for place in (Place.REPORTS, Place.FAILURES)
+                    for key in records.keys(place)
+                    if digest_of(key) in digests
+                ]
             )
         ),
         pairs=matches(deployment, minimum=threshold),
         threshold=threshold,
-        page=evidence_page.write_page(deployment, evidence_page.local_folder(HOME)),
+        page=evidence_page.write_page(deployment, evidence_page.local_folder(home)),
     )
 
 
-def show(result: DemoResult) -> None:
+def show(result: DemoResult, home: StateFolder) -> None:
     """Print the tables, and where to look next."""
     rows = sorted(result.records, key=_best_first)
     head = ("Photograph", "Name", "Outcome", "The same face also as", "Similarity")
@@ -178,27 +243,28 @@ def show(result: DemoResult) -> None:
         )
     else:
         output.print(f"No pair of names from {result.threshold:g} % up.")
-    _show_next(rows)
+    _show_next(rows, home)
     _show_page(result.page)
 
 
-def _show_next(rows: list[dict[str, Any]]) -> None:
-    home = HOME.folder.relative_to(STATE_ROOT.parent)
+def _show_next(rows: list[dict[str, Any]], home: StateFolder) -> None:
     example = next((row for row in rows if row["status"] == "MATCHED"), rows[0] if rows else None)
-    lines = ["", "Where to look next", f"  export FACEMATCH_HOME={home}"]
-    for command, meaning in {
-        "local start": "this local cloud again",
-        "matches --local --min 80": "every pair that is reported",
-        "upload FOLDER --local --wait": "add your own",
-        "status --local": "what waits, runs, has finished, has failed",
-        "local differences": "what differs from AWS",
-    }.items():
-        lines.append(f"  .venv/bin/facematch {command:<28} {meaning}")
+    lines = ["", "Where to look next"]
+    if not home.running():
+        lines += [f"  {local_command('start')}", "      start this local cloud again"]
+    nexts = {
+        ("matches", "--min", "80"): "every pair that is reported",
+        ("upload", "FOLDER", "--wait"): "add your own",
+        ("status",): "what waits, runs, has finished, has failed",
+    }
     if example:
-        name = example["key"].rpartition("/")[2]
-        lines.append(f"  .venv/bin/facematch {f'show {name} --local':<28} its whole history")
-    lines.append("  On your own folder:  make demo PHOTOS=folder     On AWS:  see README.md")
-    output.print("\n".join(lines), soft_wrap=True)
+        nexts["show", example["key"]] = "the whole history of a photograph"
+    for words, meaning in nexts.items():
+        lines += [f"  {command(*words, '--local', local=True)}", f"      {meaning}"]
+    lines += [f"  {local_command('differences')}", "      what differs from AWS"]
+    lines += ["  make demo PHOTOS=FOLDER", "      the same on your own folder"]
+    for line in lines:
+        output.say(line)
 
 
 def _show_page(page: Written) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import (
     Where,
@@ -66,6 +67,8 @@ def evidence(
     folder = to or default_folder(folders, deployment)
     written = write_page(deployment, folder, minimum=minimum, limit=limit)
     show(written)
+    if not written.evidence.photographs:
+        show_if_no_photographs(deployment)
     if open_it:
         webbrowser.open(written.index.as_uri())
 

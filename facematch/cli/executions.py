@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.links import colored
 from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import output, print_json, table
@@ -57,3 +58,5 @@ def executions(
         f"{len(found)} executions"
         + (" (there may be more: --limit)." if len(found) == limit else ".")
     )
+    if not found:
+        show_if_no_photographs(deployment)

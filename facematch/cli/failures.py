@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
+from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, table
 from facematch.operations.status import failure_groups
@@ -25,6 +26,7 @@ def failures(*, as_json: AsJson = False, where: Where) -> None:
         return
     if not groups:
         output.print("There are no failures.")
+        show_if_no_photographs(deployment)
         return
     head = ("Count", "Reason", "Step", "What to do", "Objects")
     undelivered = {Lacking.DELIVERY: "Reported, but nobody was notified: "}

@@ -19,11 +19,15 @@ from facematch.cli.exit_status import ExitStatus, Interrupted
 from facematch.cli.options import AsJson
 from facematch.cli.status import local_troubles
 from facematch.cli.terminal import fail, messages, output, print_json, table
+from facematch.errors import Unusable
+from facematch.local.kept_settings import KeptSettings
 from facematch.local.state_folder import StateFolder
 from facematch.stack import deployment as deployments
-from facematch.text import local_command, shown
+from facematch.text import command, local_command, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from facematch.local.events import Event
 
 
@@ -42,13 +46,19 @@ def local_start(
     *,
     foreground: Annotated[bool, typer.Option(help="Stay here; Ctrl-C ends it.")] = False,
     context: Context = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Forget settings that -c gave earlier.")
+    ] = False,
 ) -> None:
-    """Start the local cloud; what it held before is there again."""
+    """Start the local cloud; what it held before is there again, and so are its settings.
+
+    A setting that -c gave stays until another start gives it again, or --defaults.
+    """
     os.umask(0o077)  # whatever is written from now on holds photographs, faces or names
     home = StateFolder.default()
     lock = _claimed(home)
     if lock is None:
-        if context:
+        if context or defaults:
             fail(
                 f"A local cloud is running in {home.folder} already, with the settings that it "
                 f"was started with. Stop it first: {local_command('stop')}\n"
@@ -57,8 +67,10 @@ def local_start(
             )
         messages.print(f"A local cloud is running in {home.folder} already.")
         return
+    given = next_settings(home, _pairs(context or []), defaults=defaults).given
     arguments = [sys.executable, "-m", "facematch.local.serve", "--home", str(home.folder)]
-    arguments += ["--lock", str(lock.fileno()), *(f"--context={pair}" for pair in context or [])]
+    arguments += ["--lock", str(lock.fileno())]
+    arguments += [f"--context={name}={value}" for name, value in given.items()]
     if foreground:
         os.set_inheritable(lock.fileno(), True)  # noqa: FBT003 - the function's own interface
         os.execv(sys.executable, arguments)  # noqa: S606 - ourselves
@@ -85,6 +97,38 @@ def local_start(
             process.wait()
         raise
     _show_local()
+
+
+def _pairs(context: list[str]) -> dict[str, str]:
+    for pair in context:
+        if "=" not in pair:
+            raise Unusable(f"-c {pair} is no setting. Give it as -c name=value.")
+    return dict(pair.split("=", 1) for pair in context)
+
+
+def next_settings(
+    home: StateFolder, given: Mapping[str, str], *, defaults: bool = False
+) -> KeptSettings:
+    """Return the settings of the next start, and say how they differ from the last one's.
+
+    Raises
+    ------
+    Unusable, RefusedSettingError
+        If a setting cannot be used.
+    """
+    kept = KeptSettings.of(home)
+    settings = (KeptSettings({}, kept.recorded) if defaults else kept).with_given(given)
+    changed = kept.changes_to(settings)
+    for words in settings.words():
+        messages.say(words)
+    if changed:
+        messages.print("Settings that have changed since the last start:")
+    for change in changed:
+        messages.say(f"  {change}")
+    if any(change.is_protected for change in changed):
+        again = command("backfill", "--again", "--local", local=True)
+        messages.say(f"Photographs that are here keep their outcome until: {again}")
+    return settings
 
 
 def _claimed(home: StateFolder) -> IO[str] | None:
@@ -243,6 +287,7 @@ def _show_local(*, as_json: bool = False) -> None:
             "events": [asdict(event) for event in home.events.since_start()],
             "troubles": local_troubles(home.folder),
         }
+        facts["settings"] = KeptSettings.of(home).given
         print_json({**facts, **(asdict(running) if running else {})}, indent=2)
         return
     output.print(
@@ -254,5 +299,7 @@ def _show_local(*, as_json: bool = False) -> None:
         f"  logs                       {home.logs}",
         soft_wrap=True,
     )
+    for words in KeptSettings.of(home).words()[:1]:
+        output.say(f"  {words}")
     for trouble in local_troubles(home.folder):
         output.say(f"  {trouble}", "red")

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
@@ -60,6 +61,7 @@ def matches(
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
     else:
         output.print(f"No pair of names from {threshold:g} % up.")
+        show_if_no_photographs(deployment)
     _show_lacking(deployment, found.lacking)
 
 

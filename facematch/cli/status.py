@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.links import show_links
 from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import TELL_SECONDS, duration, messages, output, print_json
@@ -68,7 +69,10 @@ def status(
                 time.sleep(_REFRESH_SECONDS)
                 live.update(_status_table(now(), why, letters), refresh=True)
     else:
-        output.print(_status_table(now(), why, letters))
+        found = now()
+        output.print(_status_table(found, why, letters))
+        if found.is_empty:
+            show_if_no_photographs(deployment)
         for trouble in troubles:
             output.say(trouble, "red")
         show_links(deployment)

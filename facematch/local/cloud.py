@@ -26,6 +26,7 @@ from facematch.local.emulator.restarts import say_deployed
 from facematch.local.emulator.snapshots import STATE_DAMAGED
 from facematch.local.errors import LocalCloudError
 from facematch.local.events import Kind
+from facematch.local.kept_settings import KeptSettings
 from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.state_folder import Running, StateFolder
 from facematch.text import command, local_command
@@ -144,7 +145,7 @@ class LocalCloud:
     ) -> None:
         self.home = home
         self._faults = ("--faults", str(faults), str(self.fault_log)) if faults else ()
-        self._overrides = overrides
+        self._overrides = dict(overrides or {})
         self._wait_scale = wait_scale
         self._quota = [f"--calls-per-second={calls_per_second:g}"] if calls_per_second else []
         self._enforce_permissions = enforce_permissions
@@ -313,6 +314,7 @@ class LocalCloud:
         running = Running(os.getpid(), machine.endpoint, machine.rekognition, "")
         name = deploy(assembly, machine, lambda service: local_client(running, key, service))
         say_deployed(machine.endpoint, key)
+        KeptSettings({}, {}).with_given(self._overrides).keep(self.home)
         return Running(running.pid, running.endpoint, running.rekognition, name)
 
     def _spawn_all(self, gateway: socket.socket, rekognition: socket.socket) -> Machine:

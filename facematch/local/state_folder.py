@@ -104,6 +104,11 @@ class StateFolder:
         return self.state / "keys.json"
 
     @property
+    def settings(self) -> Path:
+        """The settings of the last start (`facematch.local.kept_settings`)."""
+        return self.state / "settings.json"
+
+    @property
     def events(self) -> Events:
         """What happened to it."""
         return Events(self.folder / "events.jsonl")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facematch.errors import Unusable
 from facematch.operations.matches import Present
+from facematch.operations.no_photographs import no_photographs
 from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records, digest_of
@@ -123,6 +124,8 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
             f"{len(named):,} objects have the base name {key!r}: {keys}{more}. "
             "Name one of these keys instead."
         )
+    if empty := no_photographs(deployment):
+        raise Unusable(empty)
     raise Unusable(
         f"There is no execution named {key!r}, and no object of that key "
         f"or base name in {bucket.name} now. Find executions by a part of their name: "

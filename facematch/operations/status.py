@@ -59,6 +59,11 @@ class StackStatus:
     pace: float | None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits or runs, and nothing has ended since."""
+        return not (self.waiting + self.in_flight + self.running or self.finished or self.failed)
+
+    @property
     def queue_seconds(self) -> float | None:
         """How long the queue takes at that pace; None when nothing tells it."""
         messages = self.waiting + self.in_flight

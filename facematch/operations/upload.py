@@ -164,11 +164,7 @@ class Uploader:
                 if key in existing and same is None:
                     plan.not_compared.append(file)
         if not plan.new and not plan.unchanged:
-            why_not = "".join(f"; {words}" for words in left_out_words(plan.left_out))
-            raise NothingToUpload(
-                f"There is no photograph (JPEG, PNG) to upload in or below {visible(str(folder))}"
-                f"{why_not}. Name another folder."
-            )
+            raise _nothing_in(folder, plan.left_out)
         return plan
 
     def upload(
@@ -265,6 +261,21 @@ class Uploader:
         around = (image.last_modified + timedelta(minutes=each) for each in (-1, 1))
         days = sorted({each.astimezone(UTC).date().isoformat() for each in around})
         return Version(key, image.digest, tuple(days))
+
+
+def require_photographs(folder: Path) -> None:
+    """Raise `NothingToUpload` if the folder holds no photograph; no deployment is asked."""
+    found = listed(folder)
+    if not found.files:
+        raise _nothing_in(folder, found.left_out)
+
+
+def _nothing_in(folder: Path, left_out: Mapping[Path, LeftOut]) -> NothingToUpload:
+    why_not = "".join(f"; {words}" for words in left_out_words(left_out))
+    return NothingToUpload(
+        f"There is no photograph (JPEG, PNG) to upload in or below {visible(str(folder))}"
+        f"{why_not}. Name another folder."
+    )
 
 
 def not_uploaded_words(errors: Mapping[str, str]) -> list[str]:

@@ -113,7 +113,7 @@ PARAMETERS = {
 NO_STACK = {
     "cost": "estimates by the template of today",
     "deploy": "asks AWS; a stack from before is deployed in tests/unit/operations/test_deploy.py",
-    "demo": "begins with a reset, and so does `local reset`",
+    "demo": "uploads a folder, as `upload` does, to the local cloud of today",
 }
 
 

@@ -78,9 +78,8 @@ def test_a_command_names_the_program_as_the_shell_finds_it(
     assert command("status") == shlex.join([sys.executable, "-m", "facematch", "status"])
 
 
-#: A table that shows commands side by side, and two texts that any program may read.
+#: Two texts that any program may read.
 NOT_PASTED = {
-    "facematch/cli/demonstration.py",
     "facematch/local/loopback_guard.py",
     "facematch/local/differences.py",
 }
