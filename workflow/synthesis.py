@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for artifact in artifacts.values():
         if artifact["type"] == "aws:cloudformation:stack":
             template = outdir / artifact["properties"]["templateFile"]
-            print(f"Written: {template.relative_to(PROJECT)}")
+            print(f"Written: {template}")
     return 0
 
 
