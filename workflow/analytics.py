@@ -29,9 +29,6 @@ RESULTS_KEPT: Final = cdk.Duration.days(30)
 #: 0.05 USD; an image has some 2 kB of records, and a query reads them at most twice: so it is room
 #: for about two and a half million images.
 MOST_SCANNED_BYTES: Final = 10 * 1024**3
-#: Uploads have a time since the stack exists, and no stack is older. A query without a condition on
-#: `dt` asks S3 for each of these days.
-FIRST_DAY: Final = "2026-01-01"
 
 _JSON_SERDE: Final = "org.openx.data.jsonserde.JsonSerDe"
 _TEXT_INPUT: Final = "org.apache.hadoop.mapred.TextInputFormat"
@@ -52,6 +49,12 @@ class Analytics(Construct):
     years and used in public (github.com/iconara/terraform-aws-athena-view; stackoverflow.com,
     question 56289272). Names and types of its columns stand there twice, in Athena's types and in
     Hive's, and both must be those that the query gives.
+
+    Parameters
+    ----------
+    records_since
+        First day of the projection. A query without a condition on `dt` asks S3 for each day from
+        then on, and sees no record of an earlier day.
     """
 
     def __init__(
@@ -62,9 +65,11 @@ class Analytics(Construct):
         stack_name: str,
         output: s3.Bucket,
         key: kms.IKey | None,
+        records_since: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self._output = output
+        self._records_since = records_since
         self._key = key
         self.database_name = database_name(stack_name)
         self.workgroup_name = stack_name
@@ -122,7 +127,7 @@ class Analytics(Construct):
                 "projection.enabled": "true",
                 "projection.dt.type": "date",
                 "projection.dt.format": "yyyy-MM-dd",
-                "projection.dt.range": f"{FIRST_DAY},NOW",
+                "projection.dt.range": f"{self._records_since},NOW",
                 "storage.location.template": f"{location}dt=${{dt}}/",
             }
         glue.CfnTable(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
@@ -141,6 +142,27 @@ _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _CDK_KEY: Final = re.compile(r"[@:/]")
 
 
+#: S3 holds no object that is older: the service began on this day.
+_FIRST_DAY_OF_S3: Final = date(2006, 3, 14)
+_RECORDS_SINCE: Final = date(2026, 1, 1)
+
+
+def _day(value: Any) -> str:  # noqa: ANN401
+    # The default is allowed on a machine with a clock that is behind it, too.
+    last = max(datetime.now(UTC).date(), _RECORDS_SINCE)
+    try:
+        if value == date.fromisoformat(value).isoformat() and (
+            str(_FIRST_DAY_OF_S3) <= value <= str(last)
+        ):
+            return str(value)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"a day as {_RECORDS_SINCE}, not before {_FIRST_DAY_OF_S3} (S3 has no older object), "
+        "and not in the future"
+    )
+
+
 def _setting(read: Callable[[Any], Any], *, default: Any, meaning: str) -> Any:  # noqa: ANN401
     setting = Setting(read=read, default=default, meaning=meaning)
     return field(default=default, metadata={"setting": setting})
@@ -245,6 +267,12 @@ class Settings:
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
         meaning="Days after which failure records are deleted; not before the photographs",
+    )
+    records_since: str = _setting(
+        read=_day,
+        default=str(_RECORDS_SINCE),
+        meaning="First day of the records that queries read, as YYYY-MM-DD; earlier if S3 "
+        "Replication brings older photographs, which keep their date",
     )
     quicksight_principal_arn: str | None = _setting(
         read=_or_none(_QUICKSIGHT_PRINCIPAL),

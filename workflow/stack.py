@@ -150,6 +150,7 @@ class FaceMatchingStack(cdk.Stack):
             stack_name=settings.stack_name,
             output=self.output,
             key=self._key,
+            records_since=settings.records_since,
         )
         self._outputs()
 

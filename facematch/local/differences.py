@@ -258,8 +258,8 @@ DIFFERENCES: Final = (
         what="Athena",
         on_aws="Athena engine version 3, on the objects in S3; queries are remembered for 45 days",
         here="DuckDB, one query at a time, SELECT on JSON tables only; a parameter is a literal; "
-        "no limit of bytes scanned; every day there is, not those of the projection; queries are "
-        "forgotten when the local cloud stops",
+        "no limit of bytes scanned; days of the projection from records_since on, and no last "
+        "one; queries are forgotten when the local cloud stops",
         why="Trino's functions are not all there: what the queries use is, and a test checks it",
     ),
     Difference(

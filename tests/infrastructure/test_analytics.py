@@ -65,6 +65,15 @@ def test_a_day_is_a_partition_that_nobody_has_to_add(template: Template) -> None
         }
 
 
+def test_days_begin_where_the_setting_says(synthesise: Callable[..., Template]) -> None:
+    found = tables(synthesise(records_since="2019-07-01"), "EXTERNAL_TABLE")
+
+    ranges = {name: table["Parameters"].get("projection.dt.range") for name, table in found.items()}
+    assert ranges == {
+        name: "2019-07-01,NOW" if table.by_day else None for name, table in TABLES.items()
+    }
+
+
 def test_a_query_without_parameters_is_a_view_as_athena_writes_one(template: Template) -> None:
     found = tables(template, "VIRTUAL_VIEW")
 

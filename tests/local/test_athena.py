@@ -230,12 +230,12 @@ def test_only_a_partition_that_has_changed_is_read_again(s3: StandInS3) -> None:
     objects = Objects(s3, s3)  # type: ignore[arg-type] # stands in for the disk, too
     s3.put("odd/dt=2026-11-22/1.json", b"1\n")
     s3.put("odd/dt=2026-11-23/2.json", b"2\n")
-    first = objects.files("s3://pile/odd/", ["dt"])
+    first = objects.files("s3://pile/odd/", {"dt": ""})
 
     s3.put("odd/dt=2026-11-23/3.json", b"3\n")
-    second = objects.files("s3://pile/odd/", ["dt"])
+    second = objects.files("s3://pile/odd/", {"dt": ""})
     del s3.objects["odd/dt=2026-11-22/1.json"]
-    third = objects.files("s3://pile/odd/", ["dt"])
+    third = objects.files("s3://pile/odd/", {"dt": ""})
 
     assert [file.parent.name for file in first] == ["dt=2026-11-22", "dt=2026-11-23"]
     assert second[0] == first[0]
@@ -295,12 +295,12 @@ def test_what_changes_while_a_query_reads_goes_when_it_has_ended(s3: StandInS3) 
     s3.put("odd/dt=2026-11-22/1.json", b"1\n")
 
     with objects.reading():
-        (file,) = objects.files("s3://pile/odd/", ["dt"])
+        (file,) = objects.files("s3://pile/odd/", {"dt": ""})
         objects.changed("pile", "odd/dt=2026-11-22/1.json")
         assert file.read_text() == "1\n"  # DuckDB may be about to open it
 
     assert not file.exists()
-    (again,) = objects.files("s3://pile/odd/", ["dt"])
+    (again,) = objects.files("s3://pile/odd/", {"dt": ""})
     assert again.read_text() == "1\n"
 
 

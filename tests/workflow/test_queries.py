@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from facematch.stack.athena import QueryFailed, run
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
-from tests.pile import Photograph, Pile
+from tests.pile import MORNING, Photograph, Pile
 from workflow.queries import PARAMETER_TYPES, Query, queries
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ JON_1, KIM_1 = Photograph("images/Jon_1.jpg"), Photograph("images/Kim_1.jpg", 3)
 LEE_1, MIA_1 = Photograph("images/Lee_1.jpg"), Photograph("images/Mia_1.jpg", 3)
 NIK_1, IN_FLIGHT = Photograph("images/Nik_1.jpg", 8), Photograph("images/Olga_1.jpg", 7)
 YESTERDAY = Photograph("images/Pia_1.jpg", -24 * 60)
+#: The last minute before the day on which the default of `records_since` begins.
+REPLICATED_MINUTE = (datetime(2025, 12, 31, 23, 59, tzinfo=UTC) - MORNING).total_seconds() / 60
 HOSTILE = (
     Photograph("images/O'Brien'; DROP TABLE reports; --_1.jpg", 30),
     Photograph('images/=cmd|"?" <script>\u202e\n_1.jpg', 31),
@@ -122,8 +125,8 @@ def put(workflow: Workflow, bucket: str, made: Pile) -> None:
         workflow.s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
-def catalog(workflow: Workflow, database: str, bucket: str) -> None:
-    """The deployed tables and views, over another bucket."""
+def catalog(workflow: Workflow, database: str, bucket: str, since: str = "") -> None:
+    """The deployed tables and views, over another bucket, with days from `since` on."""
     glue = workflow.cloud.client("glue")
     deployed = workflow.deployment.outputs["AnalyticsDatabase"]
     output = workflow.deployment.output_bucket
@@ -141,6 +144,8 @@ def catalog(workflow: Workflow, database: str, bucket: str) -> None:
                 }
             ).replace(f"s3://{output}/", f"s3://{bucket}/")
         )
+        if since and "projection.dt.range" in made["Parameters"]:
+            made["Parameters"]["projection.dt.range"] = f"{since},NOW"
         if text := table.get("ViewOriginalText"):
             view = json.loads(base64.b64decode(text.split(" ")[3]))
             encoded = base64.b64encode(json.dumps({**view, "schema": database}).encode()).decode()
@@ -210,6 +215,29 @@ def test_photographs_behind_a_pair_are_found_in_either_order(
         (99.953, ANN_2.key, BOB_1.key, "2026-11-22T08:03:00.000Z", "2026-11-22T08:03:00.000Z"),
         (99.5, ANN_1.key, BOB_1.key, "2026-11-22T08:02:00.000Z", "2026-11-22T08:03:00.000Z"),
     ]
+
+
+@pytest.fixture(scope="module")
+def replicated(workflow: Workflow) -> Deployment:
+    """A record that is older than the default of `records_since`, as S3 Replication brings it."""
+    made = Pile()
+    made.reported(replace(ANN_1, minute=REPLICATED_MINUTE), (BOB_1, 99.5))
+    put(workflow, "replicated", made)
+    assert any("/dt=2025-12-31/" in key for key in made.objects)
+    return workflow.deployment
+
+
+@pytest.mark.parametrize(("since", "photographs"), [("", 0), ("2025-12-31", 1)])
+def test_a_record_is_found_if_its_day_is_not_before_records_since(
+    workflow: Workflow, replicated: Deployment, since: str, photographs: int
+) -> None:
+    database = f"replicated_{photographs}"
+    catalog(workflow, database, "replicated", since)
+    outputs = {**replicated.outputs, "AnalyticsDatabase": database}
+
+    found = answer(replace(replicated, outputs=outputs), "daily")
+
+    assert rows(found, "day", "images") == [("2025-12-31", 1)] * photographs
 
 
 def test_a_hostile_name_is_a_name_and_nothing_else(athena: Deployment) -> None:

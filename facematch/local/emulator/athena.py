@@ -4,7 +4,8 @@ The emulator's own Athena runs a query on DuckDB too, but ignores ExecutionParam
 types of JSON tables from what is in them, knows no views, and copies every object for every query.
 Here a query sees the Glue catalog as on Athena:
 
-- A table has the columns and types of the catalog, whatever its objects hold.
+- A table has the columns and types of the catalog, whatever its objects hold, and no day before
+  the first of its partition projection.
 - A view (a table of type VIRTUAL_VIEW) is the query in it, and is refused as stale when its columns
   are not the declared ones.
 - Parameters are bound, never pasted. Each is a literal (Amazon Athena User Guide, Use
@@ -296,7 +297,11 @@ class Catalog:
             raise ValueError(f"NOT_SUPPORTED: here Athena reads JSON tables only, not {serde}")
         columns = {column["Name"]: duckdb_type(column["Type"]) for column in storage["Columns"]}
         keys = {key["Name"]: duckdb_type(key["Type"]) for key in table.get("PartitionKeys") or []}
-        files = self._objects.files(storage["Location"], list(keys))
+        parameters = table.get("Parameters") or {}
+        files = self._objects.files(
+            storage["Location"],
+            {key: parameters.get(f"projection.{key}.range", "").partition(",")[0] for key in keys},
+        )
         if not files:
             nothing = (
                 f"CAST(NULL AS {t}) AS {_identifier(n)}" for n, t in {**columns, **keys}.items()
@@ -363,14 +368,23 @@ class Objects:
                 if place in self._files:
                     self._files.pop(place)[1].unlink(missing_ok=True)
 
-    def files(self, location: str, keys: list[str]) -> list[Path]:
-        """One file of JSON Lines for each partition, in folders named ``<key>=<value>``."""
+    def files(self, location: str, first: Mapping[str, str]) -> list[Path]:
+        """One file of JSON Lines for each partition, in folders named ``<key>=<value>``.
+
+        Parameters
+        ----------
+        first
+            The lowest value of each key that a query sees; empty if it sees all.
+        """
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
         prefix = prefix.rstrip("/") + "/"
         partitions: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         for key, etag in self._listed(bucket, prefix):
             *folders, name = key.removeprefix(prefix).split("/")
-            in_partition = [folder.partition("=")[0] for folder in folders] == keys
+            values = [folder.partition("=")[::2] for folder in folders]
+            in_partition = [key for key, _ in values] == list(first) and all(
+                value >= first[key] for key, value in values
+            )
             # Athena reads no file whose name begins so (Amazon Athena User Guide, Limitations).
             if in_partition and not name.startswith(("_", ".")) and name:
                 partitions.setdefault(tuple(folders), []).append((key, etag))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -54,6 +55,10 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "image_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "report_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "failure_expiration_days": ["0", 0, -1, 1.5, "a year", True],
+    "records_since": [
+        *("2006-03-13", "9999-12-31", "2025-02-29", "2025-1-1", "20250101", "2025-W01-1"),
+        *("2025-01-01T00:00", "2025-01-01\n", "yesterday", "", None, 2025, True),
+    ],
     "quicksight_principal_arn": [
         "managers",
         "arn:aws:iam::111122223333:user/ann",
@@ -84,6 +89,7 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "image_expiration_days": [("365", 365), (1, 1), ("", None), (None, None)],
     "report_expiration_days": [("", None), (None, None)],
     "failure_expiration_days": [("", None), (None, None)],
+    "records_since": [("2006-03-14", "2006-03-14"), ("2024-02-29", "2024-02-29")],
     "quicksight_principal_arn": [(MANAGERS, MANAGERS), (ANN, ANN), ("", None), (None, None)],
 }
 
@@ -130,6 +136,14 @@ def test_anything_else_is_accepted_or_refused_with_a_sentence(name: str, value: 
     except SettingError as error:
         refused = str(error)
     assert not refused or refused.startswith((f"{name} is ", "notify_threshold is "))
+
+
+def test_records_may_begin_today_in_utc_but_not_tomorrow() -> None:
+    today = datetime.now(UTC).date()
+
+    assert Settings.from_context({"records_since": str(today)}).records_since == str(today)
+    with pytest.raises(SettingError, match=r"^records_since is .* and not in the future"):
+        Settings.from_context({"records_since": str(today + timedelta(days=2))})
 
 
 @pytest.mark.parametrize("name", ["report_expiration_days", "failure_expiration_days"])
