@@ -27,6 +27,11 @@ from workflow.settings import SettingError, Settings  # noqa: E402
 from workflow.stack import FaceMatchingStack  # noqa: E402
 
 PROJECT = Path(__file__).parent
+#: What the CDK command line adds to the context; it warns of these keys in cdk.json.
+_OF_THE_COMMAND_LINE = {
+    "aws:cdk:enable-path-metadata": True,
+    "aws:cdk:enable-asset-metadata": True,
+}
 
 
 def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
@@ -41,7 +46,7 @@ def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> 
     """
     if context is None and "CDK_CONTEXT_JSON" not in os.environ:
         context = json.loads((PROJECT / "cdk.json").read_text())["context"]
-    made = cdk.App(context=context, outdir=outdir)
+    made = cdk.App(context={**_OF_THE_COMMAND_LINE, **(context or {})}, outdir=outdir)
     settings = Settings.from_context(made.node.get_all_context())
     workflow = FaceMatchingStack(made, settings.stack_name, settings=settings)
     if settings.quicksight_principal_arn:

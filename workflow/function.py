@@ -33,19 +33,25 @@ class FunctionCode(Construct):
 
     The asset holds the folder `functions` itself, so that a module has the same import path in
     Lambda, in tests and on the command line.
+
+    Parameters
+    ----------
+    powertools_version
+        Of the layer: a release, or "latest".
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, powertools_version: str) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_.Code.from_asset(
             str(PROJECT),
             exclude=["*", "!functions", "!functions/**", "**/__pycache__", "**/*.pyc"],
             ignore_mode=cdk.IgnoreMode.GIT,
         )
-        # The public layer needs no Docker at build time. "latest", because the parameter of a
-        # single version has been missing for some releases (powertools-lambda-python, #7689).
+        # The public layer needs no Docker at build time. CloudFormation reads the parameter at each
+        # deployment and changes nothing if it is missing, as that of 3.23.0 is
+        # (powertools-lambda-python, #7689).
         layer_arn = ssm.StringParameter.value_for_string_parameter(
-            self, f"/aws/service/powertools/python/arm64/{_RUNTIME.name}/latest"
+            self, f"/aws/service/powertools/python/arm64/{_RUNTIME.name}/{powertools_version}"
         )
         self.powertools = lambda_.LayerVersion.from_layer_version_arn(self, "Powertools", layer_arn)
 

@@ -142,6 +142,9 @@ _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _CDK_KEY: Final = re.compile(r"[@:/]")
 
 
+#: Value of `powertools_version` that is no version.
+NEWEST_POWERTOOLS: Final = "latest"
+
 #: S3 holds no object that is older: the service began on this day.
 _FIRST_DAY_OF_S3: Final = date(2006, 3, 14)
 _RECORDS_SINCE: Final = date(2026, 1, 1)
@@ -267,6 +270,14 @@ class Settings:
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
         meaning="Days after which failure records are deleted; not before the photographs",
+    )
+    powertools_version: str = _setting(
+        read=_text(
+            rf"{NEWEST_POWERTOOLS}|[1-9][0-9]*\.[0-9]+\.[0-9]+",
+            f"{NEWEST_POWERTOOLS}, or a full version, as 3.37.0",
+        ),
+        default=NEWEST_POWERTOOLS,
+        meaning="Version of the public Powertools layer; latest: the newest at each deployment",
     )
     records_since: str = _setting(
         read=_day,

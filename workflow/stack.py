@@ -43,7 +43,7 @@ class FaceMatchingStack(cdk.Stack):
             description="Finds the same person under different names in photographs",
         )
         self._settings = settings
-        self._code = FunctionCode(self, "Code")
+        self._code = FunctionCode(self, "Code", powertools_version=settings.powertools_version)
 
         self.collection = self._collection()
         self.threshold = self._notify_threshold()

@@ -158,7 +158,7 @@ DIFFERENCES: Final = (
     ),
     Difference(
         what="Powertools",
-        on_aws="the public Lambda layer",
+        on_aws="the public Lambda layer, of the version powertools_version",
         here="the package in the virtual environment, of the pinned version",
         why="the layer's content is on AWS only",
         apply=_powertools_of_the_environment,

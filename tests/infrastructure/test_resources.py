@@ -57,6 +57,16 @@ def test_a_function_gets_every_variable_that_its_settings_read(
     assert {v for v in given if not v.startswith("POWERTOOLS_")} == read - OF_THE_RUNTIME
 
 
+@pytest.mark.parametrize("version", ["latest", "3.37.0"])
+def test_the_powertools_layer_is_of_the_version_that_the_setting_names(
+    synthesise: Callable[..., Template], version: str
+) -> None:
+    parameters = synthesise(powertools_version=version).document["Parameters"].values()
+
+    found = [p["Default"] for p in parameters if "powertools" in p["Default"]]
+    assert found == [f"/aws/service/powertools/python/arm64/python3.14/{version}"]
+
+
 def test_functions_run_the_newest_python_on_arm_with_powertools_logs_and_traces(
     template: Template,
 ) -> None:

@@ -55,6 +55,10 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "image_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "report_expiration_days": ["0", 0, -1, 1.5, "a year", True],
     "failure_expiration_days": ["0", 0, -1, 1.5, "a year", True],
+    "powertools_version": [
+        *("newest", "LATEST", "3", "3.37", "v3.37.0", "3.37.0.1", "03.37.0", "3.37.0\n", "3.x.0"),
+        *("3.37.0/../x", "", None, 3.37, 3),
+    ],
     "records_since": [
         *("2006-03-13", "9999-12-31", "2025-02-29", "2025-1-1", "20250101", "2025-W01-1"),
         *("2025-01-01T00:00", "2025-01-01\n", "yesterday", "", None, 2025, True),
@@ -89,6 +93,7 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "image_expiration_days": [("365", 365), (1, 1), ("", None), (None, None)],
     "report_expiration_days": [("", None), (None, None)],
     "failure_expiration_days": [("", None), (None, None)],
+    "powertools_version": [("latest", "latest"), ("3.37.0", "3.37.0"), ("10.0.12", "10.0.12")],
     "records_since": [("2006-03-14", "2006-03-14"), ("2024-02-29", "2024-02-29")],
     "quicksight_principal_arn": [(MANAGERS, MANAGERS), (ANN, ANN), ("", None), (None, None)],
 }
@@ -197,6 +202,11 @@ def test_cdk_json_says_the_defaults() -> None:
     assert ours == {name: SETTINGS[name].default for name in ours}
     assert Settings.from_context(context) == DEFAULTS
     assert {name for name in SETTINGS if SETTINGS[name].default is not None} == set(ours)
+
+
+def test_cdk_json_has_no_context_key_of_which_the_cdk_warns_at_every_command() -> None:
+    context = json.loads(CDK_JSON.read_text())["context"]
+    assert [key for key in context if key.startswith("aws:")] == []
 
 
 def test_every_setting_says_what_it_means() -> None:
