@@ -22,6 +22,7 @@ if _NODE.exists():
 
 import aws_cdk as cdk  # noqa: E402
 
+from workflow.collection_regions import lack_of_collections  # noqa: E402
 from workflow.encryption import statements_to_add  # noqa: E402
 from workflow.settings import SettingError, Settings  # noqa: E402
 from workflow.stack import FaceMatchingStack  # noqa: E402
@@ -66,6 +67,8 @@ def app(*, context: dict[str, Any] | None = None, outdir: str | None = None) -> 
 
 def main() -> None:
     """Write the template, and tell what a stack of its settings needs that it cannot make."""
+    if refusal := lack_of_collections(os.environ.get("CDK_DEFAULT_REGION", "")):
+        sys.exit(refusal)  # the command line sets the variable: it would deploy there
     try:
         made = app()
     except SettingError as error:

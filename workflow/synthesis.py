@@ -59,6 +59,7 @@ def synthesise(outdir: Path, overrides: Mapping[str, Any] | None = None) -> Path
         "CDK_OUTDIR": str(outdir),
         "CDK_DISABLE_VERSION_CHECK": "1",
     }
+    environment.pop("CDK_DEFAULT_REGION", None)  # the template is for any region
     index_cdk()
     done = subprocess.run(
         # The result is kept, and the bytecode of the CDK's modules takes 70 MB.
