@@ -21,8 +21,12 @@ from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.operations.status import ReadBefore, StackStatus, stack_status
 from functions.matching.reports import Outcome
+from functions.matching.settings import FACES_BY_DEFAULT
 
 _REFRESH_SECONDS: Final = 2
+_NOT_KNOWN: Final = "not known: rights missing"
+#: The part of the default quota at which it is time to ask for a higher one.
+_NEARLY_FULL: Final = 0.8
 
 
 @on_stack
@@ -56,6 +60,7 @@ def status(
                 **asdict(found),
                 "since": found.since.isoformat(),
                 "queue_seconds": found.queue_seconds,
+                "faces_by_default": FACES_BY_DEFAULT,
                 "troubles": troubles,
             }
         )
@@ -116,6 +121,10 @@ def _status_table(found: StackStatus, why: str, letters: str) -> Table:
     table.add_row("Dead letters", _count(found.dead_letters, letters))
     table.add_row("Running", f"{found.running} executions")
     table.add_row("Rate", f"{found.started_per_second:.1f} executions a second (last minute)")
+    table.add_section()
+    table.add_row("Faces", _faces(found.faces))
+    for told in _unconfirmed(found.unconfirmed):
+        table.add_row("Not confirmed", told)
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"
     table.add_section()
     table.add_row("Uploaded since", since)
@@ -131,6 +140,23 @@ def _status_table(found: StackStatus, why: str, letters: str) -> Table:
     if found.failed or found.undelivered:
         table.add_row("", f"what to do: {why}")
     return table
+
+
+def _faces(count: int | None) -> str | Text:
+    if count is None:
+        return _NOT_KNOWN
+    told = f"{count:,} of {FACES_BY_DEFAULT:,}, or of the account's higher quota"
+    return Text(told, "red" if count >= _NEARLY_FULL * FACES_BY_DEFAULT else "")
+
+
+def _unconfirmed(found: dict[str, list[str]] | None) -> list[str | Text]:
+    if found is None:
+        return [_NOT_KNOWN]
+    return [
+        Text(f"{address} gets no {topic}: open the link in AWS's mail", "red")
+        for topic, addresses in found.items()
+        for address in addresses
+    ]
 
 
 def _count(number: int, remedy: str) -> str:

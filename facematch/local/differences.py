@@ -265,7 +265,7 @@ DIFFERENCES: Final = (
     Difference(
         what="E-mail",
         on_aws="sent to subscribers who have confirmed",
-        here="not sent",
+        here="not sent; an address that is subscribed counts as confirmed",
         why="nothing leaves this machine",
     ),
     Difference(

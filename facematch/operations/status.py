@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from facematch.stack.errors import if_allowed
 from facematch.stack.executions import Executions
+from facematch.stack.faces import face_count
 from facematch.stack.queues import depth, oldest_message_seconds
 from facematch.stack.records import Records
+from facematch.stack.topics import unconfirmed_subscribers
 from functions.matching.failures import Lacking
 from functions.matching.places import Place
 from functions.matching.reports import Outcome
@@ -38,6 +41,10 @@ class StackStatus:
         Failure records of versions uploaded since, by status and reason.
     undelivered
         Of the finished ones, those of whose match nobody was notified, likewise.
+    faces
+        In the collection; None if the caller may not ask.
+    unconfirmed
+        Addresses by topic that get nothing until they confirm; None if the caller may not ask.
     started_per_second
         Over the last minute.
     pace
@@ -55,6 +62,8 @@ class StackStatus:
     no_face: dict[str, int]
     failed: dict[str, int]
     undelivered: dict[str, int]
+    faces: int | None
+    unconfirmed: dict[str, list[str]] | None
     started_per_second: float
     pace: float | None
 
@@ -94,7 +103,7 @@ ReadBefore = dict[str, tuple[str, list[Said]]]
 def stack_status(
     deployment: Deployment, *, since: datetime, read_before: ReadBefore | None = None
 ) -> StackStatus:
-    """Ask the queues, Step Functions and the output bucket.
+    """Ask the queues, Step Functions, the output bucket, the collection and the topics.
 
     Parameters
     ----------
@@ -136,6 +145,8 @@ def stack_status(
         no_face=dict(Counter(said.reason for said in reports if said.status == Outcome.NO_FACE)),
         failed=reasons(Place.FAILURES),
         undelivered=reasons(Place.DELIVERY_FAILURES),
+        faces=if_allowed(lambda: face_count(deployment)),
+        unconfirmed=if_allowed(lambda: unconfirmed_subscribers(deployment)),
         started_per_second=lately / _RATE_SECONDS,
         pace=deployment.pace or lately / _RATE_SECONDS or None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,15 +31,18 @@ from functions.aws.clients import error_code, is_transient
 from functions.matching.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 #: What a client of AWS raises; `explained` makes a sentence of each.
 AWS_ERRORS: Final = (BotoCoreError, ClientError)
+_DENIED: Final = re.compile(r"AccessDenied|NotAuthorized|Unauthorized|AuthorizationError|^403$")
 #: What AWS calls its reasons, and what to do; the first that fits counts. S3 and the services that
 #: speak JSON, XML or Query each have names of their own for the same.
 _REMEDIES: Final = (
     (
-        re.compile(r"AccessDenied|NotAuthorized|Unauthorized|AuthorizationError|^403$"),
+        _DENIED,
         "Ask for that right, or choose other credentials with --profile.",
     ),
     (
@@ -87,6 +90,16 @@ def explained(error: BotoCoreError | ClientError) -> Actionable:
     by_code = (remedy for pattern, remedy in _REMEDIES if pattern.search(code))
     remedy = _LATER if is_transient(error) else next(by_code, _OTHERWISE)
     return Actionable(f"AWS refused {error.operation_name} ({code}): {said.rstrip('.')}. {remedy}")
+
+
+def if_allowed(ask: Callable[[], T]) -> T | None:
+    """Return what AWS answers; None if the caller lacks the right to ask."""
+    try:
+        return ask()
+    except ClientError as error:
+        if _DENIED.search(error_code(error)):
+            return None
+        raise
 
 
 @contextmanager

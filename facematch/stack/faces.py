@@ -45,6 +45,14 @@ def listed_faces(deployment: Deployment) -> Iterator[ListedFace]:
             yield ListedFace(face["FaceId"], key)
 
 
+def face_count(deployment: Deployment) -> int:
+    """Return how many faces the collection holds."""
+    found = deployment.make_client("rekognition").describe_collection(
+        CollectionId=deployment.collection_id
+    )
+    return int(found["FaceCount"])
+
+
 def remove_faces(deployment: Deployment, face_ids: Sequence[str]) -> int:
     """Take faces out of the collection; returns how many of them were there.
 

@@ -12,6 +12,7 @@ from functions.matching.errors import CollectionFull, Reason, Unavailable, rejec
 from functions.matching.images import MAX_IMAGE_BYTES, Subject, timestamp
 from functions.matching.keys import name_in
 from functions.matching.reports import is_above_threshold
+from functions.matching.settings import FACES_AT_MOST, FACES_BY_DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,10 +162,10 @@ _OTHER: Final[dict[str, tuple[str, str]]] = {
     "ClientError": _ACCESS,
     CollectionFull.__name__: (
         "The face collection is full: it holds as many faces as the account's quota allows, "
-        "10,000,000 unless it was raised.",
-        "Ask for more faces in a collection (Service Quotas, Amazon Rekognition; 20,000,000 at "
-        "most), or delete photographs that nobody needs; then redrive the execution: it resumes "
-        "at this step.",
+        f"{FACES_BY_DEFAULT:,} unless it was raised.",
+        "Ask for more faces in a collection (Service Quotas, Amazon Rekognition; "
+        f"{FACES_AT_MOST:,} at most), or delete photographs that nobody needs; then redrive the "
+        "execution: it resumes at this step.",
     ),
     "Lambda.ResourceNotFoundException": (
         "The step's function, or the version of it that the state machine calls, does not exist.",

@@ -19,6 +19,9 @@ REKOGNITION_QUOTA: Final = {"us-east-1": 50.0, "us-west-2": 50.0, "eu-west-1": 5
 OTHER_REGIONS_QUOTA: Final = 5.0
 #: DeleteFaces calls per second and account, in every region.
 DELETE_FACES_QUOTA: Final = 5.0
+#: In a collection, by default and after a higher quota was granted.
+FACES_BY_DEFAULT: Final = 10_000_000
+FACES_AT_MOST: Final = 20_000_000
 #: In the intake queue, while executions are started at the pace.
 MESSAGES_KEPT: Final = timedelta(days=10)
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.

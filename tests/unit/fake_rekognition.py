@@ -146,6 +146,9 @@ class FakeRekognition:
         faces = [stored.face for stored in collection.values()]
         return {"Faces": faces, "FaceModelVersion": "7.0"}
 
+    def describe_collection(self, **request: Any) -> dict[str, Any]:
+        return {"FaceCount": len(self._collection("DescribeCollection", request))}
+
     def get_paginator(self, operation: str) -> _OnePage:
         return _OnePage(getattr(self, operation))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from facematch.cli.main import app
@@ -16,10 +18,11 @@ from facematch.cli.terminal import duration
 from facematch.operations.status import stack_status
 from facematch.stack.records import Records
 from functions.matching.reports import report_key
-from tests.unit.cloud import OUTPUT, deployment_of
+from tests.unit.cloud import COLLECTION, OUTPUT, deployment_of, own_client
 from tests.unit.fake_rekognition import photograph
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from facematch.operations.status import ReadBefore, StackStatus
@@ -29,17 +32,51 @@ if TYPE_CHECKING:
     from tests.unit.cloud import Cloud
 
 
-def deployed(cloud: Cloud, starts_per_second: str) -> Deployment:
+class Topics:
+    """SNS, which lists two subscriptions a page, and an address as AWS does until it confirms."""
+
+    def __init__(self, **addresses: list[tuple[str, str]]) -> None:
+        self._addresses = addresses
+
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, TopicArn: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - as boto3 has it
+        listed = self._addresses.get(TopicArn, [])
+        for start in range(0, len(listed) or 1, 2):
+            page = listed[start : start + 2]
+            yield {"Subscriptions": [{"Endpoint": e, "SubscriptionArn": arn} for e, arn in page]}
+
+
+class Denied:
+    """Denies whatever it is asked, in the words of the service."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def __getattr__(self, _operation: str) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, "Operation")
+
+        return refuse
+
+
+def deployed(cloud: Cloud, starts_per_second: str, **others: Any) -> Deployment:
     """A stack with five messages in its queue; on the local cloud, since moto has no CloudWatch."""
+    clients = {"rekognition": cloud.rekognition, "sns": Topics(), **others}
     queue = cloud.sqs.create_queue(QueueName="intake")["QueueUrl"]
     for _ in range(5):
         cloud.sqs.send_message(QueueUrl=queue, MessageBody="{}")
     made = deployment_of(
         cloud,
+        make_client=lambda service: clients.get(service) or own_client(service),
         QueueUrl=queue,
         DeadLetterQueueUrl=cloud.sqs.create_queue(QueueName="dead")["QueueUrl"],
         RemovalStateMachineArn=cloud.removal_state_machine_arn,
         StartsPerSecond=starts_per_second,
+        CollectionId=COLLECTION,
+        **{f"{name}TopicArn": name for name in ("Matches", "Failures", "Alarm")},
     )
     return dataclasses.replace(made, local=True)
 
@@ -110,6 +147,48 @@ def test_images_without_a_searched_face_are_counted_by_reason(cloud: Cloud) -> N
     text = run(deployment, "status")
     assert "LOW_SHARPNESS" in text
     assert "no face seen" in text
+
+
+def test_an_address_that_has_not_confirmed_is_named_with_what_it_misses(cloud: Cloud) -> None:
+    arn = "arn:aws:sns:eu-central-1:123456789012:Matches:1"
+    topics = Topics(
+        Matches=[("a@b.de", arn), ("b@b.de", arn), ("c@b.de", "PendingConfirmation")],
+        Failures=[("d@b.de", arn)],
+        Alarm=[("c@b.de", "PendingConfirmation")],
+    )
+    deployment = deployed(cloud, "1", sns=topics)
+
+    document = json.loads(run(deployment, "status", "--json"))
+
+    assert document["unconfirmed"] == {"matches": ["c@b.de"], "alarms": ["c@b.de"]}
+    text = run(deployment, "status")
+    assert "c@b.de gets no matches: open the link in AWS's mail" in text
+    assert "c@b.de gets no alarms" in text
+    assert "a@b.de" not in text
+    assert "Not confirmed" not in run(deployed(cloud, "1"), "status")
+
+
+def test_faces_are_counted_against_the_quota(cloud: Cloud) -> None:
+    for number in range(3):
+        cloud.index(cloud.upload(f"images/Ann_{number}.jpg", photograph(number)))
+    deployment = deployed(cloud, "1")
+
+    document = json.loads(run(deployment, "status", "--json"))
+
+    assert (document["faces"], document["faces_by_default"]) == (3, 10_000_000)
+    assert "3 of 10,000,000, or of the account's higher quota" in run(deployment, "status")
+
+
+def test_a_missing_right_hides_one_answer_and_no_other(cloud: Cloud) -> None:
+    rights = {"rekognition": Denied("AccessDeniedException"), "sns": Denied("AuthorizationError")}
+    deployment = deployed(cloud, "1", **rights)
+
+    document = json.loads(run(deployment, "status", "--json"))
+
+    assert (document["faces"], document["unconfirmed"], document["waiting"]) == (None, None, 5)
+    assert run(deployment, "status").count("not known: rights missing") == 2
+    with pytest.raises(ClientError, match="Throttling"):
+        stack_status(deployed(cloud, "1", sns=Denied("Throttling")), since=datetime.now(UTC))
 
 
 def test_a_record_is_read_once_and_again_only_when_it_was_rewritten(cloud: Cloud) -> None:
