@@ -121,6 +121,7 @@ OTHERS: Final = {
 HANDED_ON: Final = {
     "said": "explained(), about_file() and synthesise() are looked at here",
     "str(said)": "explained() is looked at here",
+    "refusal": "lack_of_collections() names regions to deploy to",
     "empty": "no_photographs() says what to do, on two lines",
     "str(error)": "an error that is looked at where it is raised",
     "str(about_file(error))": "about_file() is looked at here",

@@ -16,6 +16,7 @@ from facematch.operations.deploy import compare
 from facematch.stack.formation import Formation
 from workflow import synthesis
 from workflow.changes import Change, refused
+from workflow.collection_regions import lack_of_collections
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,6 +37,8 @@ def deploy(context: typer.Context, *, profile: Profile = None, region: Region = 
     named = synthesis.given_settings(context.args)
     settings = synthesis.settings_with(named)
     formation = Formation.on_aws(settings.stack_name, profile=profile, region=region)
+    if refusal := lack_of_collections(formation.region):
+        raise Unusable(refusal)
     comparison = compare(formation, settings)
     where = f"{settings.stack_name} in {formation.region}"
     if comparison.is_new:

@@ -159,6 +159,14 @@ def test_the_chosen_place_is_compared_and_deployed_to(
     assert arguments[-2:] == ["--require-approval", "never"]
 
 
+def test_a_region_without_face_collections_is_refused_before_it_begins(
+    aws: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy("--region eu-north-1", monkeypatch) == 2
+    assert "eu-north-1 has no AWS::Rekognition::Collection" in capsys.readouterr().err
+    assert aws.deployed == []
+
+
 def test_an_impossible_setting_is_refused_before_aws_is_asked(
     aws: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

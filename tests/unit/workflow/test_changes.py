@@ -30,6 +30,8 @@ OTHERS: dict[str, Any] = {
     "notification_email": f"{'n' * 60}@{'e' * 180}.example",
     "alarm_email": f"{'n' * 61}@{'e' * 180}.example",
     "retain_data": False,
+    "records_since": "2006-03-14",
+    "powertools_version": "10.100.1000",
     "encryption_key": "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-" + "0" * 32,
     "image_expiration_days": 36500,
     "report_expiration_days": 36500,
