@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -16,6 +17,7 @@ from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.images import UploadedImage, is_first_attempt
 from functions.matching.keys import name_in
+from functions.matching.notifications import PAIRS_LIMIT, passing_matches
 from functions.matching.reports import Outcome, Verdict, passes, report
 from functions.matching.settings import ReportSettings
 from functions.observability import logger, metrics, working_on
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+#: %. The faces in two copies of one file are equal, but for rounding.
+COPY_SIMILARITY: Final = 99.99
 
 settings = from_environment(ReportSettings)
 s3 = client("s3")
@@ -74,6 +79,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         silenced=tuple(names_digest(name, other) for other in judged.quiet_names),
         reopened=judged.reopened[:REOPENED_LIMIT],
     )
+    if verdict.above_threshold:
+        verdict = replace(verdict, same_files=same_files(image, name, searched, verdict))
     metrics.add_metric(f"Outcome{verdict.status.title().replace('_', '')}", MetricUnit.Count, 1)
     if judged.silenced_names:
         metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced_names))
@@ -90,6 +97,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         reopened=len(judged.reopened),
     )
     return verdict.to_payload()
+
+
+def same_files(
+    image: UploadedImage, name: str, searched: SearchResult, verdict: Verdict
+) -> tuple[str, ...]:
+    """Return the keys of the photographs in the notification that are the same file as the image.
+
+    S3 is asked about a photograph only if its face is as similar as that of a copy.
+    """
+    listed = passing_matches(name, searched, verdict)[:PAIRS_LIMIT]
+    keys = {match.key for match in listed if match.similarity >= COPY_SIMILARITY}
+    return tuple(sorted(key for key in keys if images.is_same_file(image, key)))
 
 
 def require_not_deleted(image: UploadedImage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,11 +35,16 @@ BOX = Box(0.25, 0.125, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Photograph:
-    """One version of an object with one face; `minute` is that of its upload."""
+    """One version of an object with one face; `minute` is that of its upload.
+
+    Without an `etag` it gets one that no other version has.
+    """
 
     key: str
     minute: float = 0
     version: str = "v1"
+    etag: str | None = None
+    size: int = 1024
 
     @property
     def name(self) -> str | None:
@@ -54,10 +60,23 @@ class Photograph:
             bucket="photographs",
             key=self.key,
             version_id=self.version,
-            etag="d41d8cd98f00b204e9800998ecf8427e",
-            size=1024,
+            etag=self.etag or hashlib.sha256(self.face_id.encode()).hexdigest()[:32],
+            size=self.size,
             last_modified=at(self.minute),
         )
+
+
+_DIGEST = "5d41402abc4b2a76b9719d911017c592"
+#: ETags and sizes of two photographs, and whether these show that they are the same file.
+CONTENTS = (
+    ((_DIGEST, 1024), (_DIGEST, 1024), True),
+    ((_DIGEST, 1024), (_DIGEST, 1025), False),
+    ((_DIGEST, 1024), (_DIGEST[::-1], 1024), False),
+    # Of several parts, and what a backfill writes when an inventory has no ETag.
+    ((f"{_DIGEST}-2", 1024), (f"{_DIGEST}-2", 1024), False),
+    ((_DIGEST, 1024), (f"{_DIGEST}-1", 1024), False),
+    (("unknown", 1024), ("unknown", 1024), False),
+)
 
 
 #: Fields of a report that version 1 did not have under any name.

@@ -16,6 +16,7 @@ from facematch.cli.terminal import messages, output, print_json, safe
 from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
 from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
+from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.notifications import percent
 
 _SHOWN: Final = 20
@@ -59,6 +60,9 @@ def matches(
         if decided:
             output.print()
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
+        if any(pair.same_file for pair in pairs):
+            output.print()
+            output.print(SAME_FILE_MEANS)
     else:
         output.print(f"No pair of names from {threshold:g} % up.")
         show_if_no_photographs(deployment)
@@ -83,7 +87,10 @@ def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> N
 
 
 def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
-    """Who matches whom: two lines a pair, each a name and the photograph of the best pair."""
+    """Who matches whom: two lines a pair, each a name and the photograph of the best pair.
+
+    A third line says that the two photographs are the same file.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("Similarity", justify="right", no_wrap=True)
     table.add_column("Names", overflow="fold")
@@ -96,7 +103,13 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
         table.add_row(
             percent(pair.similarity),
             Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
-            Text("\n").join([safe(pair.key_a), safe(pair.key_b)]),
+            Text("\n").join(
+                [
+                    safe(pair.key_a),
+                    safe(pair.key_b),
+                    *([Text(SAME_FILE, style="yellow")] if pair.same_file else []),
+                ]
+            ),
             str(pair.image_pairs),
             *([_decided(pair)] if decided else []),
             end_section=True,

@@ -40,12 +40,15 @@ class Photograph:
         The newest, which the matches are about; "null" in a bucket without versioning.
     uploaded
         UTC, ISO 8601.
+    content
+        Photographs with the same id are the same file; None when S3 does not tell contents apart.
     """
 
     key: str
     name: str
     version_id: str
     uploaded: str
+    content: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +281,9 @@ def _index(
             now = current[side.key]
             uploaded = timestamp(now.last_modified)
             version_id = now.version_id or "null"
-            evidence.photographs.append(Photograph(side.key, side.name, version_id, uploaded))
+            evidence.photographs.append(
+                Photograph(side.key, side.name, version_id, uploaded, now.content_id)
+            )
         face = faces.setdefault((side.face_id, photograph), len(faces))
         if face == len(evidence.faces):
             evidence.faces.append(Face(side.face_id, photograph, side.box))

@@ -12,7 +12,7 @@ from facematch.evidence.folders import INDEX, EvidenceFolders
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.operations.matches import SEARCH_AGAIN
-from functions.matching.images import timestamp
+from functions.matching.images import SAME_FILE, SAME_FILE_MEANS, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +131,7 @@ def _shown(
                 )[:_LACKING_SHOWN]
             ],
         },
+        "same_file": {"says": SAME_FILE, "means": SAME_FILE_MEANS},
         "counts": evidence.counts,
         "days": evidence.days,
         "failures": evidence.failures,
@@ -139,6 +140,7 @@ def _shown(
                 "key": photograph.key,
                 "name": photograph.name,
                 "uploaded": photograph.uploaded,
+                "content": photograph.content,
                 "file": made.file,
                 "width": made.size[0],
                 "height": made.size[1],

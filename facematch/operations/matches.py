@@ -35,6 +35,10 @@ class NamePair:
         Of the best pair of photographs, %; `key_a` and `key_b` are theirs.
     image_pairs
         How many pairs of photographs support it.
+    same_file
+        Whether the two photographs of the best pair are the same file, byte for byte.
+    same_files
+        In how many of the pairs of photographs both are the same file.
     standing, why
         What people decided, and why it is open again if it is.
     decided_by, decided_at, note
@@ -47,6 +51,8 @@ class NamePair:
     image_pairs: int
     key_a: str
     key_b: str
+    same_file: bool = False
+    same_files: int = 0
     standing: Standing = Standing.UNDECIDED
     why: tuple[NewEvidence, ...] = ()
     decided_by: str | None = None
@@ -124,7 +130,7 @@ class Present:
         return cls(deployment, {image.key: image for image in images})
 
     def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows that are about two photographs which are there now.
+        """The rows that are about two photographs which are there now, with `same_file` in each.
 
         A row knows the face that it found, and the key, but not the version. An older version's
         face is found until the newer one is indexed, and the newer one that was found may have been
@@ -137,7 +143,8 @@ class Present:
         for row in found:
             faces = self._faces[row["matched_key"]]
             if faces is None or row["matched_face_id"] in faces:
-                yield row
+                own, other = self.current[row["key"]], self.current[row["matched_key"]]
+                yield {**row, "same_file": own.is_same_file_as(other)}
 
     def _read(self, key: str) -> frozenset[str] | None:
         """The faces of the key's current version; None when no register tells of any version."""
@@ -176,11 +183,12 @@ def paired(
     decided = decisions or {}
     face_ids: dict[tuple[str, str], set[str]] = {}
     best: dict[tuple[str, str], dict[str, Any]] = {}
-    image_pairs: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    image_pairs: dict[tuple[str, str], dict[tuple[str, str], bool]] = {}
     for row in rows:
         names = _sorted_pair(row["name"], row["matched_name"])
         face_ids.setdefault(names, set()).update((row["face_id"], row["matched_face_id"]))
-        image_pairs.setdefault(names, set()).add(_sorted_pair(row["key"], row["matched_key"]))
+        keys = _sorted_pair(row["key"], row["matched_key"])
+        image_pairs.setdefault(names, {})[keys] = row["same_file"]
         if names not in best or row["similarity"] > best[names]["similarity"]:
             best[names] = row
     pairs = []
@@ -194,6 +202,8 @@ def paired(
             image_pairs=len(image_pairs[names]),
             key_a=keys[0],
             key_b=keys[1],
+            same_file=row["same_file"],
+            same_files=sum(image_pairs[names].values()),
         )
         pairs.append(_as_decided(pair, decided.get(names), face_ids[names]))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.name_a, pair.name_b))

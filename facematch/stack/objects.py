@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from facematch.errors import Actionable
 from facematch.stack.batches import batches
 from facematch.stack.errors import AWS_ERRORS, explained
-from functions.aws.clients import ABSENT, error_code
+from functions.aws.clients import ABSENT, DENIED, error_code
 from functions.matching.images import UploadedImage, version_id_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE: Final = 1000
 #: What XML 1.0 cannot hold (Extensible Markup Language 1.0, 2.2 Characters), and a key can.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_DENIED: Final = frozenset({"403", "AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ class Bucket:
             content: bytes = answer["Body"].read()
         except AWS_ERRORS as error:
             code = error_code(error) if isinstance(error, ClientError) else ""
-            denied = Why.DENIED if code in _DENIED else Why.UNAVAILABLE
+            denied = Why.DENIED if code in DENIED else Why.UNAVAILABLE
             raise NotDelivered(Why.GONE if code in ABSENT else denied) from None
         return content
 

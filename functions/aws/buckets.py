@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.aws.clients import ABSENT, availability, error_code
+from functions.aws.clients import ABSENT, DENIED, availability, error_code
 from functions.matching.decisions import Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
@@ -72,6 +72,19 @@ class ImagesBucket:
         # Without this version, the current one may be an older one that came back.
         gone = not current or not self.version(image.bucket, image.key, image.version_id)
         raise ImageRejected(Reason.GONE if gone else Reason.SUPERSEDED, image.digest)
+
+    def is_same_file(self, image: UploadedImage, key: str) -> bool:
+        """Tell whether the object of another key is the same file now, byte for byte.
+
+        False where S3 does not tell, as for a key that is below a former image prefix.
+        """
+        try:
+            other = self.version(image.bucket, key, None)
+        except ClientError as error:
+            if error_code(error) in DENIED:
+                return False
+            raise
+        return other is not None and image.is_same_file_as(other)
 
     def is_cut_off(self, image: UploadedImage) -> bool:
         """Tell whether a version that cannot be decoded is a JPEG or PNG without its end."""

@@ -82,6 +82,8 @@ _THROTTLED: Final = frozenset(
 )
 #: S3 knows no such key or version (404), or the version is a delete marker (405).
 ABSENT: Final = frozenset({"404", "405", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+#: The caller lacks a right.
+DENIED: Final = frozenset({"403", "AccessDenied", "AccessDeniedException"})
 _SERVER_ERROR: Final = 500
 
 

@@ -11,6 +11,14 @@ from functions.matching import keys
 
 #: Rekognition's limit for an image in S3, 15 MB (Guidelines and quotas in Amazon Rekognition).
 MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
+#: For people, about two photographs whose contents are equal; then what follows from it.
+SAME_FILE: Final = "The two photographs are the same file."
+SAME_FILE_MEANS: Final = (
+    "One file under two names, byte for byte, proves that a photograph was copied. It does not "
+    "prove that two photographs show one person."
+)
+#: Characters of an MD5 digest. The ETag of an object of several parts is longer: ``<digest>-<n>``.
+_DIGEST_LENGTH: Final = 32
 #: A day less than the 90 days for which Step Functions keeps the name of an execution that ended
 #: (AWS Step Functions API Reference, StartExecution).
 _NAMES_ARE_KEPT: Final = timedelta(days=89)
@@ -141,6 +149,21 @@ class UploadedImage(Subject):
     def digest(self) -> str:
         """Names the report, the failure record and the execution; the correlation id of logs."""
         return keys.version_digest(self.bucket, self.key, self.version_id or f"etag:{self.etag}")
+
+    @property
+    def content_id(self) -> str | None:
+        """Id of the content: two images with the same id are the same file, byte for byte.
+
+        The ETag of an object of one part is the MD5 digest of its content, unless it is encrypted
+        under a key of KMS or of the client. Such ETags differ even if the contents are equal
+        (Amazon S3 API Reference, Object). So equal contents may have different ids. None when the
+        ETag is no digest. `workflow/queries/parts/evidence.sql` has the same rule.
+        """
+        return f"{self.etag}-{self.size}" if len(self.etag) == _DIGEST_LENGTH else None
+
+    def is_same_file_as(self, other: UploadedImage) -> bool:
+        """Tell whether the other image has the same content, as far as S3 tells contents apart."""
+        return self.content_id is not None and self.content_id == other.content_id
 
     @property
     def _told(self) -> tuple[str, int, datetime]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching.decisions import NewEvidence, names_digest
+from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.matches import each_first, pair_id
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ class Notification:
     attributes: dict[str, float | str | list[str]]
 
 
+def passing_matches(name: str, searched: SearchResult, verdict: Verdict) -> list[Match]:
+    """Return the matches that are worth a notification, the best of each name first.
+
+    A message lists the first `PAIRS_LIMIT`.
+    """
+    return each_first(
+        (
+            match
+            for match in searched.matches
+            if match.similarity >= verdict.notify_threshold
+            and names_digest(name, match.name) not in verdict.silenced
+        ),
+        of=lambda match: match.name,
+    )
+
+
 def notification(
     image: UploadedImage,
     name: str,
@@ -56,15 +73,7 @@ def notification(
     execution_arn: str,
 ) -> Notification:
     """The notification for an image with a name above the threshold, listed or left out."""
-    passing = each_first(
-        (
-            match
-            for match in searched.matches
-            if match.similarity >= verdict.notify_threshold
-            and names_digest(name, match.name) not in verdict.silenced
-        ),
-        of=lambda match: match.name,
-    )
+    passing = passing_matches(name, searched, verdict)
     names = list(Counter(match.name for match in passing))
     document = {
         "schema_version": 1,
@@ -75,7 +84,7 @@ def notification(
         "best_similarity": verdict.best_open_similarity,
         "notify_threshold": verdict.notify_threshold,
         "image": image.to_payload(),
-        "pairs": [_pair(match) for match in passing[:PAIRS_LIMIT]],
+        "pairs": [_pair(match, verdict) for match in passing[:PAIRS_LIMIT]],
         "pairs_in_report": len(passing),
         "names_left_out": searched.names_left_out,
         "more_names_possible": searched.more_names_possible,
@@ -128,9 +137,12 @@ def _text(
         lines += [
             f"{percent(match.similarity):>7}  {printable(match.name)}",
             f"         s3://{image.bucket}/{printable(match.key)}",
+            *([f"         {SAME_FILE}"] if match.key in verdict.same_files else []),
         ]
     if len(passing) > PAIRS_LIMIT:
         lines.append(f"         and {len(passing) - PAIRS_LIMIT} more: see the report")
+    if verdict.same_files:
+        lines += ["", SAME_FILE_MEANS]
     if searched.lacking.any:
         lines += [
             *([""] if passing else []),
@@ -162,7 +174,7 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
-def _pair(match: Match) -> dict[str, Any]:
+def _pair(match: Match, verdict: Verdict) -> dict[str, Any]:
     return {
         "pair_id": pair_id(match.searched_face_id, match.face_id),
         "similarity": match.similarity,
@@ -170,6 +182,7 @@ def _pair(match: Match) -> dict[str, Any]:
         "other_name": match.name,
         "other_key": match.key,
         "other_face_id": match.face_id,
+        "same_file": match.key in verdict.same_files,
     }
 
 

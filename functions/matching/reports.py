@@ -48,6 +48,8 @@ class Verdict:
         Digests of the pairs of names that a decision silences; they name the decisions.
     reopened
         Pairs that are open again, the best `REOPENED_LIMIT`.
+    same_files
+        Keys of the photographs in the notification that are the same file as the image.
     report_key
         Of the report in the output bucket.
     """
@@ -62,6 +64,7 @@ class Verdict:
     report_key: str
     silenced: tuple[str, ...] = ()
     reopened: tuple[Reopened, ...] = ()
+    same_files: tuple[str, ...] = ()
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
@@ -75,6 +78,7 @@ class Verdict:
                 "above_threshold": is_above_threshold(payload),
                 "silenced": tuple(payload["silenced"]),
                 "reopened": tuple(Reopened.from_payload(pair) for pair in payload["reopened"]),
+                "same_files": tuple(payload.get("same_files", ())),
             }
         )
 

@@ -11,6 +11,7 @@ import random
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 
@@ -19,10 +20,9 @@ from facematch.operations.matches import is_evidence, paired
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
-from functions.matching.images import UploadedImage
 from functions.matching.reports import json_lines, report_key
 from functions.matching.schema import TABLES
-from tests.pile import Photograph, Pile, as_version_1, at
+from tests.pile import CONTENTS, Photograph, Pile, as_version_1
 from workflow.queries import queries
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facematch.operations.matches import NamePair
+    from functions.matching.images import UploadedImage
 
 
 class StandInS3:
@@ -382,7 +383,7 @@ def random_pile(chance: random.Random) -> RandomPile:
     minutes = iter(chance.sample(range(200), 60))
     keys = [f"images/{name}_{number}.jpg" for name in "ABCDE" for number in (1, 2)]
     versions = [
-        Photograph(key, minute, f"v{number}")
+        Photograph(key, minute, f"v{number}", etag=f"{crc32(f'{key}{number}'.encode()) % 2:032}")
         for key in keys
         for number, minute in enumerate(
             sorted(next(minutes) for _ in range(chance.choice((1, 1, 2, 3))))
@@ -452,17 +453,7 @@ def random_pile(chance: random.Random) -> RandomPile:
     return RandomPile(
         made,
         lines["matches"],
-        {
-            key: UploadedImage(
-                bucket="pile",
-                key=key,
-                version_id=version.version,
-                etag="",
-                size=0,
-                last_modified=at(version.minute),
-            )
-            for key, version in newest.items()
-        },
+        {key: version.image for key, version in newest.items()},
         {key: version.face_id for key, version in newest.items() if version in has_face},
         decisions,
     )
@@ -470,8 +461,9 @@ def random_pile(chance: random.Random) -> RandomPile:
 
 def rows_that_count(pile: RandomPile) -> list[dict[str, Any]]:
     """What the command line takes for evidence."""
+    now = pile.current
     return [
-        row
+        {**row, "same_file": now[row["key"]].is_same_file_as(now[row["matched_key"]])}
         for row in pile.rows
         if is_evidence(row, pile.current)
         # What the registers say: tests/unit/operations/test_matches.py.
@@ -498,13 +490,35 @@ def test_sql_sees_the_pairs_that_the_command_line_sees(
         told = pile.decisions[names].decision if names in pile.decisions else Standing.UNDECIDED
         return str(standings.get(names, told))
 
-    columns = ("name_a", "name_b", "similarity", "image_pairs", "standing")
+    columns = ("name_a", "name_b", "similarity", "image_pairs", "same_files", "standing")
     assert answer(athena, queries()["pairs"].sql, *columns) == [
         [*(str(getattr(pair, column)) for column in columns[:-1]), stands(pair)]
         for pair in expected
     ]
     assert expected
     assert {pair.standing for pair in expected} - {"UNDECIDED"}
+    assert {0} < {pair.same_files for pair in expected}
+
+
+@pytest.mark.parametrize(("one", "other", "same"), CONTENTS)
+def test_sql_knows_the_same_file_by_the_rule_of_the_command_line(
+    athena: Athena, s3: StandInS3, one: tuple[str, int], other: tuple[str, int], *, same: bool
+) -> None:
+    ann, bea = (
+        Photograph(f"images/{name}_1.jpg", etag=etag, size=size)
+        for name, (etag, size) in (("Ann", one), ("Bea", other))
+    )
+    made = Pile()
+    made.reported(ann, (bea, 99.99))
+    made.reported(bea, (ann, 99.99))
+    fill(s3, made)
+
+    assert ann.image.is_same_file_as(bea.image) is same
+    assert answer(athena, queries()["pairs"].sql, "image_pairs", "same_files") == [
+        ["1", str(int(same))]
+    ]
+    photographs = queries()["pair_photographs"].sql.replace("?", "'Ann'", 1).replace("?", "'Bea'")
+    assert answer(athena, photographs, "same_file") == [[str(same).lower()]]
 
 
 @pytest.mark.parametrize("minimum", [80.0, 98.9995, 99.0, 99.99])

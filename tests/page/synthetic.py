@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
+from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,6 +34,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "left_out": 0,
         "best_left_out": 0.0,
         "pairs_left_out": 0,
+        "same_file": {"says": SAME_FILE, "means": SAME_FILE_MEANS},
         "lacking": {"photographs": 0, "remedy": "Search again.", "worst": []},
         "counts": dict.fromkeys(
             (
@@ -81,6 +84,7 @@ def with_matches(
                     "name": name,
                     "uploaded": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "file": f"photographs/{digest}.jpg" if pictures else None,
+                    "content": None,
                     "width": 320,
                     "height": 240,
                 }

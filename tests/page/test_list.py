@@ -171,6 +171,36 @@ def test_a_long_list_comes_page_by_page_by_button_and_by_key(desk: Desk) -> None
     assert all(one < other for one, other in pairwise(shown))
 
 
+def test_a_pair_of_copies_is_called_that_with_what_the_other_photographs_say(desk: Desk) -> None:
+    data = with_matches(
+        [
+            ("Ann#1", "Bea#1", 99.99),
+            ("Ann#2", "Bea#1", 99.5),
+            ("Ann#2", "Cleo#1", 99.4),
+            ("Dora#1", "Eve#1", 99.3),
+        ]
+    )
+    content = {"images/Ann_0001.jpg": "a-1", "images/Bea_0001.jpg": "a-1"}
+    content |= {"images/Dora_0001.jpg": "b-1", "images/Eve_0001.jpg": "b-1"}
+    content |= {"images/Cleo_0001.jpg": "c-1"}
+    for photograph in data["photographs"]:
+        photograph["content"] = content.get(photograph["key"])
+    page = desk.open(data)
+
+    cards = page.locator(".card")
+    assert "The best match of two different files is 99.50 % similar" in cards.nth(0).inner_text()
+    assert "same file" not in cards.nth(1).inner_text()
+    assert "The pair has no match of two different files" in cards.nth(2).inner_text()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    details = page.locator("#details")
+    assert "The two photographs are the same file. One file" in details.inner_text()
+    assert details.locator("tbody tr").all_inner_texts() == [
+        "99.99 %\timages/Ann_0001.jpg\timages/Bea_0001.jpg\tthe same file",
+        "99.50 %\timages/Ann_0002.jpg\timages/Bea_0001.jpg\t",
+    ]
+
+
 def test_the_details_show_all_photographs_of_both_with_boxes_and_every_match(desk: Desk) -> None:
     data = with_matches(
         [

@@ -9,6 +9,7 @@
 -- column: name_b varchar   second
 -- column: similarity double   of the best pair of faces, %
 -- column: image_pairs bigint   pairs of photographs that support it
+-- column: same_files bigint   how many of these pairs are the same file twice, byte for byte
 -- column: photographs_a bigint   photographs of the first name that do
 -- column: photographs_b bigint   photographs of the second
 -- column: first_seen varchar   when the first of these matches was found; UTC, ISO 8601
@@ -21,6 +22,7 @@ WITH by_photographs AS (
     SELECT
         name_a, name_b, key_a, key_b, decision, decided_by, decided_at,
         max(similarity) AS similarity,
+        max(same_file) AS same_file,
         max(CASE WHEN similarity >= notify_threshold THEN new_evidence ELSE 0 END) AS reopened,
         min(searched_at) AS first_seen,
         max(searched_at) AS last_seen
@@ -32,6 +34,7 @@ by_names AS (
         name_a, name_b, decision, decided_by, decided_at,
         max(similarity) AS similarity,
         count(*) AS image_pairs,
+        CAST(sum(same_file) AS bigint) AS same_files,
         count(DISTINCT key_a) AS photographs_a,
         count(DISTINCT key_b) AS photographs_b,
         max(reopened) AS reopened,
@@ -41,7 +44,8 @@ by_names AS (
     GROUP BY name_a, name_b, decision, decided_by, decided_at
 )
 SELECT
-    name_a, name_b, similarity, image_pairs, photographs_a, photographs_b, first_seen, last_seen,
+    name_a, name_b, similarity, image_pairs, same_files, photographs_a, photographs_b, first_seen,
+    last_seen,
     CASE
         WHEN decision IS NULL THEN 'UNDECIDED'
         WHEN decision = 'DIFFERENT_PEOPLE' AND reopened = 1 THEN 'REOPENED'

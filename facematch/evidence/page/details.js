@@ -110,15 +110,21 @@ function matchesTable(data, pair, threshold) {
   const body = make("tbody");
   const keyOfFace = (face) =>
     make("code", {}, written(data.photographs[data.faces[face].photograph].key));
-  const row = ([one, other, similarity]) =>
-    make(
+  const row = (match) => {
+    const [one, other, similarity] = match;
+    const remarks = [
+      ...(isSameFile(data, match) ? ["the same file"] : []),
+      ...(similarity < threshold ? ["below the threshold"] : []),
+    ];
+    return make(
       "tr",
       { className: similarity < threshold ? "weak" : "" },
       make("th", { scope: "row", className: "figure" }, percent(similarity)),
       make("td", {}, keyOfFace(one)),
       make("td", {}, keyOfFace(other)),
-      make("td", {}, similarity < threshold ? "below the threshold" : ""),
+      make("td", {}, remarks.join(", ")),
     );
+  };
   const [, more] = growing(pair.matches, MATCHES_AT_ONCE, row, "matches", body);
   const head = ["Similarity", written(pair.names[0]), written(pair.names[1]), ""].map((name) =>
     make(name ? "th" : "td", name ? { scope: "col" } : {}, name),
@@ -213,6 +219,7 @@ function detailsDialog(data, decisions, actions) {
             " similar, the best of ",
             counted(pair.matches.length, "match", "matches"),
           ),
+          ...sameFile(data, pair),
           decided,
           buttons,
           make("label", { htmlFor: "note" }, "Note, kept with your decision"),

@@ -28,6 +28,14 @@ function pairsOf(data) {
   return [...pairs.values()];
 }
 
+/** Whether a match is of two photographs that are the same file, byte for byte. */
+function isSameFile(data, [one, other]) {
+  const [content, otherContent] = [one, other].map(
+    (face) => data.photographs[data.faces[face].photograph].content,
+  );
+  return content !== null && content === otherContent;
+}
+
 function photographsOf(data, pair, side) {
   const best = new Map();
   for (const match of pair.matches) {

@@ -102,6 +102,23 @@ function verdict(decisions, pair) {
   return lines;
 }
 
+/** What to know if the best match of a pair is of two photographs that are the same file. */
+function sameFile(data, pair) {
+  if (!isSameFile(data, pair.matches[0])) return [];
+  const next = pair.matches.find((match) => !isSameFile(data, match));
+  const others = next
+    ? `The best match of two different files is ${percent(next[2])} similar.`
+    : "The pair has no match of two different files.";
+  return [
+    make(
+      "p",
+      { className: "same-file" },
+      make("b", {}, data.same_file.says),
+      ` ${data.same_file.means} ${others}`,
+    ),
+  ];
+}
+
 /** The card of a pair, with `update(threshold)`. */
 function cardOf(data, decisions, pair, actions) {
   const [one, other] = pair.matches[0];
@@ -126,6 +143,7 @@ function cardOf(data, decisions, pair, actions) {
       "div",
       { className: "evidence" },
       make("p", { className: "similarity" }, make("b", {}, percent(pair.best)), " similar"),
+      ...sameFile(data, pair),
       supported,
       decided,
       buttons,

@@ -109,6 +109,18 @@ def page(empty: Page) -> Page:
 # --- What is in it ---
 
 
+def test_the_page_knows_which_photographs_are_the_same_file(empty: Page) -> None:
+    ann, bo, cy = (empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann", "Bo", "Cy"))
+    other = empty.album.add("Cy_2.jpg", PHOTOGRAPH + b"\0")
+    empty.album.report(ann, {bo: 99.99, cy: 99.99, other: 99.5})
+
+    empty.write()
+
+    content = {p["key"]: p["content"] for p in empty.document["photographs"]}
+    assert content[ann.key] == content[bo.key] == content[cy.key] != content[other.key]
+    assert None not in content.values()
+
+
 def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_names(
     empty: Page,
 ) -> None:

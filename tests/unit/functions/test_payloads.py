@@ -18,7 +18,7 @@ from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAli
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
 from functions.matching.matches import evidence_among
-from functions.matching.notifications import notification
+from functions.matching.notifications import PAIRS_LIMIT, notification
 from functions.matching.reports import Outcome, Verdict, report_key
 from tests.unit.functions.matching.test_images import IMAGE
 from tests.unit.strategies import NAME_PATTERN
@@ -101,6 +101,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         # As if each match were under a name of its own, and each of the names decided about.
         silenced=tuple(names_digest("Ann", str(n)) for n in range(len(searched.matches))),
         reopened=(reopened,) * REOPENED_LIMIT,
+        same_files=(other,) * PAIRS_LIMIT,
     )
     arn = f"arn:aws:states:eu-central-1:123456789012:execution:{'s' * 80}:{image.execution_name}"
     assert notification(image, "Ann", searched, verdict, execution_arn=arn).document

@@ -73,6 +73,7 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
         "notify_similarity": report["best_open_similarity"],
         "silenced": [],
         "reopened": [],
+        "same_files": [],
         "notify_threshold": float(threshold),
         "above_threshold": above,
         "report_bucket": OUTPUT,
@@ -405,3 +406,72 @@ def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
     verdict, report = run(cloud, event)
     assert (report["silenced_names"], verdict["silenced"]) == ([], [])
     assert verdict["above_threshold"] is True
+
+
+# --- The same file under two names ---
+
+
+def same_files(cloud: Cloud, content: bytes) -> Any:
+    """What the verdict on a photograph of Ann says, where Bo's and Cy's are the same file."""
+    for name, copy in (("Bo", photograph(0)), ("Cy", photograph(0)), ("Dee", photograph(1))):
+        cloud.index(cloud.upload(f"images/{name}_1.jpg", copy))
+    image = cloud.upload("images/Ann_1.jpg", content)
+    return cloud.run("report", cloud.report_event(image))["same_files"]
+
+
+def test_photographs_of_the_same_bytes_are_the_same_file(cloud: Cloud) -> None:
+    assert same_files(cloud, photograph(0)) == ["images/Bo_1.jpg", "images/Cy_1.jpg"]
+
+
+def test_another_photograph_of_the_same_face_is_not(cloud: Cloud) -> None:
+    assert same_files(cloud, photograph(0, blurred=1)) == []
+
+
+def heads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, image: UploadedImage) -> int:
+    """How often the report step asks S3 about an object, beside once about its own."""
+    event = cloud.report_event(image)
+    cloud.run("report", event)  # its client is made
+    asked: list[str] = []
+    answer = cloud.before_call
+
+    def heard(model: Any, params: dict[str, Any], **rest: Any) -> Any:
+        asked.append(model.name)
+        return answer(model, params, **rest)
+
+    monkeypatch.setattr(cloud, "before_call", heard)
+    cloud.run("report", event)
+    return asked.count("HeadObject") - 1
+
+
+def test_s3_is_asked_about_what_may_be_a_copy_and_notifies_only(
+    cloud: Cloud, image: UploadedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert heads(cloud, monkeypatch, image) == 0  # Bo, at 99.6 %, and Cy, below the threshold
+    copy = cloud.upload("images/Eve_1.jpg", photograph(5))
+    assert heads(cloud, monkeypatch, copy) == 1  # Bo
+
+
+@pytest.mark.usefixtures("image")
+@pytest.mark.parametrize("change", ["deleted", "overwritten", "denied"])
+def test_what_s3_does_not_tell_is_not_claimed(cloud: Cloud, change: str) -> None:
+    copy = cloud.upload("images/Eve_1.jpg", photograph(5))
+    event = cloud.report_event(copy)
+    if change == "deleted":
+        cloud.s3.delete_object(Bucket=copy.bucket, Key="images/Bo_1.jpg")
+    elif change == "overwritten":
+        cloud.upload("images/Bo_1.jpg", photograph(6))
+    else:
+        cloud.meanwhile("HeadObject", lambda: None)  # about the image itself
+        cloud.fail_next("HeadObject", "403", status=403)
+
+    assert cloud.run("report", event)["same_files"] == []
+
+
+@pytest.mark.usefixtures("image")
+def test_a_throttled_s3_is_asked_again(cloud: Cloud) -> None:
+    event = cloud.report_event(cloud.upload("images/Eve_1.jpg", photograph(5)))
+    cloud.meanwhile("HeadObject", lambda: None)
+    cloud.fail_next("HeadObject", "503", status=503)
+    with pytest.raises(Unavailable):
+        cloud.run("report", event)
+    assert cloud.run("report", event)["same_files"] == ["images/Bo_1.jpg"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from facematch.cli.main import app
 from facematch.cli.options import Where
 from facematch.operations.matches import matches, read_matches
+from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
 from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import ImageRejected
@@ -222,3 +225,52 @@ def test_two_uploads_while_versioning_is_suspended_are_two_photographs(cloud: Cl
     assert one.version_id is other.version_id is None
     assert one.digest != other.digest
     assert one.execution_name != other.execution_name
+
+
+# --- The same file under two names ---
+
+
+def test_a_pair_of_copies_is_the_same_file_and_a_pair_of_photographs_is_not(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    for name, content in (
+        ("Ann_1", photograph(0)),
+        ("Bea_1", photograph(0)),
+        ("Bea_2", photograph(2)),
+        ("Cy_1", photograph(3)),
+    ):
+        processed(cloud, cloud.upload(f"images/{name}.jpg", content))
+
+    found = {
+        (pair.name_a, pair.name_b): (pair.same_file, pair.same_files, pair.image_pairs)
+        for pair in matches(deployment, minimum=80)
+    }
+
+    assert found == {
+        ("Ann", "Bea"): (True, 1, 2),
+        ("Ann", "Cy"): (False, 0, 1),
+        ("Bea", "Cy"): (False, 0, 2),
+    }
+    shown = told(deployment).stdout
+    assert shown.count("The two photographs are the same file.") == 1
+    assert shown.count("proves that a photograph was copied") == 1
+    documents = json.loads(told(deployment, "--json").stdout)
+    assert [each["same_file"] for each in documents] == [True, False, False]
+
+
+def test_etags_of_objects_under_a_key_differ_so_copies_are_not_recognised(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    """As S3 has it, and moto has not; nothing is claimed then."""
+    for key in (ANN, BEA):
+        processed(cloud, cloud.upload(key, photograph(0)))
+    listed = Bucket.current
+
+    def under_a_key(bucket: Bucket, prefix: str) -> Any:
+        for image in listed(bucket, prefix):
+            yield replace(image, etag=hashlib.sha256(image.key.encode()).hexdigest()[:32])
+
+    with patch.object(Bucket, "current", under_a_key):
+        (pair,) = matches(deployment, minimum=80)
+
+    assert (pair.same_file, pair.same_files) == (False, 0)

@@ -32,6 +32,7 @@ def row(key: str, matched_key: str, similarity: float, **more: Any) -> dict[str,
         "similarity": similarity,
         "face_id": f"face of {key}",
         "matched_face_id": f"face of {matched_key}",
+        "same_file": False,
         **more,
     }
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 #: name and with the same meaning. Before one is added, look it up in both.
 IN_BOTH_ENGINES = {
     *("array_agg", "array_distinct", "cast", "coalesce", "contains", "count", "flatten", "floor"),
-    *("max", "min", "nullif", "row_number", "sum", "unnest"),
+    *("length", "max", "min", "nullif", "row_number", "sum", "unnest"),
 }
 #: What may stand before a bracket and is no function.
 KEYWORDS = {"and", "as", "case", "filter", "from", "in", "or", "over", "select", "t", "when"}

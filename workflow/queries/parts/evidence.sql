@@ -4,6 +4,8 @@
 -- that was rejected, and one that is on its way, whose own report will say the same. Of a key with
 -- several versions, the newest must have been searched itself by then: until it is indexed, it is an
 -- older one's face that is found.
+-- same_file: 1 if both photographs are the same file, byte for byte, as far as S3 tells contents apart;
+-- `UploadedImage.content_id` has the same rule, and why.
 -- uses: newest
 SELECT
     m.pair_id,
@@ -15,7 +17,11 @@ SELECT
     CASE WHEN m.name < m.matched_name THEN m.matched_face_id ELSE m.face_id END AS face_b,
     m.similarity,
     m.notify_threshold,
-    m.searched_at
+    m.searched_at,
+    CASE
+        WHEN length(own.etag) = 32 AND own.etag = other.etag AND own.size = other.size THEN 1
+        ELSE 0
+    END AS same_file
 FROM matches AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
 INNER JOIN newest AS other ON other.key = m.matched_key AND other.has_report = 1

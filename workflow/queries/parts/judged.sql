@@ -4,7 +4,7 @@
 -- which similarity on, whoever uses this says, since a weak look-alike is no reason to ask again.
 -- uses: evidence
 SELECT
-    e.name_a, e.name_b, e.key_a, e.key_b, e.similarity, e.notify_threshold, e.searched_at,
+    e.name_a, e.name_b, e.key_a, e.key_b, e.similarity, e.notify_threshold, e.searched_at, e.same_file,
     d.decision, d.decided_by, d.decided_at,
     CASE
         WHEN floor(e.similarity * 1e2 + 1e-9) > floor(d.similarity * 1e2 + 1e-9) THEN 1

@@ -2,7 +2,7 @@
 -- report wins over a failure, and for a moment both may be there: has_report says which is which).
 -- A report of schema version 1 counted no names that it left out: there may be some.
 SELECT
-    key, digest, version_id, uploaded_at, dt, name, status,
+    key, digest, version_id, etag, size, uploaded_at, dt, name, status,
     CAST(NULL AS varchar) AS reason,
     searched_at AS outcome_at,
     CAST(faces_in_image AS bigint) AS faces,
@@ -18,7 +18,7 @@ SELECT
 FROM reports
 UNION ALL
 SELECT
-    key, digest, version_id, uploaded_at, dt, name, status,
+    key, digest, version_id, etag, size, uploaded_at, dt, name, status,
     reason,
     failed_at AS outcome_at,
     CAST(NULL AS bigint) AS faces,

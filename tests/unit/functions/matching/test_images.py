@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.matching.images import UploadedImage, is_first_attempt
+from tests.pile import CONTENTS
 from tests.unit.strategies import images
 
 IMAGE = UploadedImage(
@@ -134,3 +135,16 @@ def test_whatever_may_have_been_there_before_is_not_a_first_attempt(
     arn = ARN + (name or image.execution_name)
 
     assert not is_first_attempt(image, arn, redrive_count, now=now)
+
+
+@pytest.mark.parametrize(("one", "other", "same"), CONTENTS)
+def test_only_equal_digests_and_sizes_show_that_two_photographs_are_the_same_file(
+    one: tuple[str, int], other: tuple[str, int], *, same: bool
+) -> None:
+    """Held against SQL by the same cases: tests/local/test_athena.py."""
+    ann, bea = (
+        replace(IMAGE, key=key, etag=etag, size=size)
+        for key, (etag, size) in (("images/Ann_1.jpg", one), ("images/Bea_1.jpg", other))
+    )
+
+    assert ann.is_same_file_as(bea) is bea.is_same_file_as(ann) is same

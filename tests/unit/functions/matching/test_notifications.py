@@ -63,6 +63,7 @@ def notify(
     names_left_out: int = 0,
     more_names_possible: bool = False,
     best_left_out: float = 0.0,
+    same_files: tuple[str, ...] = (),
 ) -> Notification:
     searched = SearchResult(
         matches=tuple(sorted(found, key=lambda m: -m.similarity)),
@@ -86,6 +87,7 @@ def notify(
         report_key=f"reports/dt={image.day}/{image.digest}.json",
         silenced=tuple(names_digest(name, other) for other in silenced),
         reopened=reopened,
+        same_files=same_files,
     )
     return notification(image, name, searched, verdict, execution_arn=ARN)
 
@@ -158,6 +160,28 @@ def test_many_photographs_under_one_name_do_not_push_another_name_out() -> None:
     assert [p["other_name"] for p in document["pairs"]] == ["Decoy", "Bo"] + ["Decoy"] * 18
     assert "images/Bo_1.jpg" in made.text
     assert "and 86 more: see the report" in made.text
+
+
+def test_a_copied_photograph_is_called_that_and_another_one_is_not() -> None:
+    made = notify(
+        match("Bo", 99.99), match("Cy", 99.95, face="third"), same_files=("images/Bo_1.jpg",)
+    )
+
+    assert (
+        "99.99 %  Bo\n"
+        "         s3://facematch-images/images/Bo_1.jpg\n"
+        "         The two photographs are the same file.\n"
+        "99.95 %  Cy\n"
+        "         s3://facematch-images/images/Cy_1.jpg\n"
+        "\n"
+        "One file under two names"
+    ) in made.text
+    pairs = json.loads(made.document)["pairs"]
+    assert [(pair["other_name"], pair["same_file"]) for pair in pairs] == [
+        ("Bo", True),
+        ("Cy", False),
+    ]
+    assert "same file" not in notify(match("Bo", 99.99)).text
 
 
 def test_names_that_the_report_leaves_out_are_told_with_what_to_do() -> None:
