@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -15,7 +15,7 @@ from functions.aws.parameters import NotifyThreshold
 from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
-from functions.matching.images import UploadedImage, is_first_attempt
+from functions.matching.images import COPY_SIMILARITY, UploadedImage, is_first_attempt
 from functions.matching.keys import name_in
 from functions.matching.notifications import PAIRS_LIMIT, passing_matches
 from functions.matching.reports import Outcome, Verdict, passes, report
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-#: %. The faces in two copies of one file are equal, but for rounding.
-COPY_SIMILARITY: Final = 99.99
 
 settings = from_environment(ReportSettings)
 s3 = client("s3")

@@ -92,12 +92,7 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
         parts.append(_steps_table(told))
     if told.report:
         parts += _told_report(deployment, told)
-    for row in told.seen_by_others:
-        parts.append(
-            Text(f"  seen from {percent(row['similarity'])} ").append(
-                safe(f"{row['name']}  {row['key']}")
-            )
-        )
+    parts += _told_others(told)
     for failure in (told.failure, told.delivery_failure):
         if failure:
             parts += _told_failure(failure)
@@ -106,6 +101,23 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
         waits = "no outcome yet: it waits in the queue, or its message was lost"
         parts.append(safe(f"never processed: {never}" if never else waits))
     return parts
+
+
+def _told_others(told: ImageHistory) -> list[Text]:
+    lines = [
+        Text(f"  seen from {percent(row['similarity'])} ").append(
+            _photograph(row["name"], row["key"], is_copy=row["same_file"])
+        )
+        for row in told.seen_by_others
+    ]
+    if told.not_asked:
+        why = f"  which photographs found this one is not known: {told.not_asked}"
+        lines.append(safe(why, "yellow"))
+    return lines
+
+
+def _photograph(name: str, key: str, *, is_copy: bool) -> Text:
+    return safe(f"{name}  {key}").append(", the same file" if is_copy else "")
 
 
 def _told_failure(failure: dict[str, Any]) -> list[Text]:
@@ -127,7 +139,7 @@ def _told_report(deployment: Deployment, told: ImageHistory) -> list[Text]:
         )
         lines += [
             Text(f"    matches {percent(match['similarity'])} ").append(
-                safe(f"{match['name']}  {match['key']}")
+                _photograph(match["name"], match["key"], is_copy=match["key"] in told.same_files)
             )
             for match in face["matches"]
         ]

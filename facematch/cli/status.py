@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from facematch.cli.terminal import TELL_SECONDS, duration, messages, output, pri
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
 from facematch.operations.status import ReadBefore, StackStatus, stack_status
+from facematch.stack.records import rest_after
 from functions.matching.reports import Outcome
 from functions.matching.settings import FACES_BY_DEFAULT
 
@@ -65,14 +67,12 @@ def status(
             }
         )
     elif watch and not output.is_terminal:
-        while True:
-            messages.say(_line(now()))
-            time.sleep(TELL_SECONDS)
+        for found in _looks(now, TELL_SECONDS):
+            messages.say(_line(found))
     elif watch:
-        with Live(_status_table(now(), why, letters), console=output, auto_refresh=False) as live:
-            while True:
-                time.sleep(_REFRESH_SECONDS)
-                live.update(_status_table(now(), why, letters), refresh=True)
+        with Live(console=output, auto_refresh=False) as live:
+            for found in _looks(now, _REFRESH_SECONDS):
+                live.update(_status_table(found, why, letters), refresh=True)
     else:
         found = now()
         output.print(_status_table(found, why, letters))
@@ -81,6 +81,14 @@ def status(
         for trouble in troubles:
             output.say(trouble, "red")
         show_links(deployment)
+
+
+def _looks(look: Callable[[], StackStatus], pause: float) -> Iterator[StackStatus]:
+    """Look again and again, after a pause that is longer when a look takes long."""
+    while True:
+        began = time.monotonic()
+        yield look()
+        time.sleep(max(pause, rest_after(time.monotonic() - began)))
 
 
 def _line(found: StackStatus) -> str:

@@ -141,13 +141,18 @@ class Present:
         with ThreadPoolExecutor(PARALLEL) as pool:
             self._faces.update(zip(unknown, pool.map(self._read, unknown), strict=True))
         for row in found:
-            faces = self._faces[row["matched_key"]]
+            faces = self.faces(row["matched_key"])
             if faces is None or row["matched_face_id"] in faces:
                 own, other = self.current[row["key"]], self.current[row["matched_key"]]
                 yield {**row, "same_file": own.is_same_file_as(other)}
 
+    def faces(self, key: str) -> frozenset[str] | None:
+        """Return the faces of the key's current version; None when its register has no version."""
+        if key not in self._faces:
+            self._faces[key] = self._read(key)
+        return self._faces[key]
+
     def _read(self, key: str) -> frozenset[str] | None:
-        """The faces of the key's current version; None when no register tells of any version."""
         image = self.current[key]
         entries = self._records.register(image).entries
         if not entries:

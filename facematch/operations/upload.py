@@ -25,7 +25,7 @@ from facematch.stack.deliveries import Deliveries
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
-from facematch.stack.records import Records, digest_of
+from facematch.stack.records import Records, digest_of, rest_after
 from facematch.text import visible
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
@@ -49,9 +49,6 @@ _LOOKUPS_AT_ONCE: Final = 50
 #: Between two looks at the bucket, seconds: a quarter of what is left, within these.
 _SHORTEST_WAIT: Final = 0.25
 _LONGEST_WAIT: Final = 10.0
-#: And at least so many times what a look takes, up to so many seconds.
-_REST: Final = 8
-_LONGEST_REST: Final = 300.0
 
 
 class NothingToUpload(Unusable):
@@ -318,8 +315,7 @@ def wait_for_outcomes(
         # Listing costs requests: the more there is to list, the more rarely; and towards the end,
         # at the speed so far, more often.
         left = pending * (now - began) / (before - pending) if pending < before else 0.0
-        rest = min(_LONGEST_REST, _REST * (now - started))
-        sleep(max(_SHORTEST_WAIT, min(_LONGEST_WAIT, left / 4), rest))
+        sleep(max(_SHORTEST_WAIT, min(_LONGEST_WAIT, left / 4), rest_after(now - started)))
 
 
 class _Waiting:

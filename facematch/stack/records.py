@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
     from functions.matching.places import Place
     from functions.matching.register import Register
+
+
+#: A wait for the next look at the records is this many times as long as a look, up to a limit in
+#: seconds.
+_REST: Final = 8
+_LONGEST_REST: Final = 300.0
 
 
 class Record(NamedTuple):
@@ -170,6 +176,15 @@ class Records:
                 "writes so. Restore an older version of it, or delete it and have the report "
                 f"written again: {self._deployment.command('audit', '--fix')}"
             ) from None
+
+
+def rest_after(look_seconds: float) -> float:
+    """Return how long to wait after a look at the records, seconds.
+
+    S3 lists 1,000 records in a request, and each request costs: the more there is to list, the more
+    rarely somebody who waits looks again.
+    """
+    return min(_LONGEST_REST, _REST * look_seconds)
 
 
 def digest_of(key: str) -> str:

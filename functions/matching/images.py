@@ -17,6 +17,8 @@ SAME_FILE_MEANS: Final = (
     "One file under two names, byte for byte, proves that a photograph was copied. It does not "
     "prove that two photographs show one person."
 )
+#: %. The faces in two copies of one file are equal, but for rounding: no less similar ones can be.
+COPY_SIMILARITY: Final = 99.99
 #: Characters of an MD5 digest. The ETag of an object of several parts is longer: ``<digest>-<n>``.
 _DIGEST_LENGTH: Final = 32
 #: A day less than the 90 days for which Step Functions keeps the name of an execution that ended

@@ -27,6 +27,7 @@ from functions.aws.start_slots import KEY_NAME
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, replay_name
 from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
+from tests.unit.fake_athena import FakeAthena
 from tests.unit.fake_rekognition import FakeRekognition
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class Cloud:
         self.ssm = own_client("ssm")
         self.stepfunctions = own_client("stepfunctions")
         self.rekognition = FakeRekognition(self.s3, own_client("rekognition"), {COLLECTION: {}})
+        self.athena = FakeAthena(self.s3, OUTPUT)
         for bucket in (IMAGES, OUTPUT):
             self.s3.create_bucket(
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -428,7 +430,9 @@ def deployment_of(
             "StateMachineArn": cloud.state_machine_arn,
             "RemovalStateMachineArn": cloud.removal_state_machine_arn,
             "NotifyThresholdParameter": THRESHOLD_PARAMETER,
+            "AnalyticsWorkgroup": "FaceMatching",
+            "AnalyticsDatabase": "facematching",
             **outputs,
         },
-        make_client=make_client,
+        make_client=lambda service: cloud.athena if service == "athena" else make_client(service),
     )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from facematch.cli.main import app
 from facematch.cli.options import Where
+from facematch.cli.status import _looks
 from facematch.cli.terminal import duration
 from facematch.operations.status import stack_status
 from facematch.stack.records import Records
@@ -224,20 +225,54 @@ def test_a_watch_that_no_terminal_shows_prints_a_line_now_and_then(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = deployed(cloud, "auto")
-    looks = iter(range(3))
+    looks = [1, 2, 3]
 
     def look(*given: Any, **options: Any) -> StackStatus:
-        next(looks)  # StopIteration ends the watch
+        looks.pop()  # IndexError ends the watch
         return stack_status(*given, **options)
 
     with (
         patch.object(Where, "deployment", lambda _: deployment),
         patch("facematch.cli.status.TELL_SECONDS", 0.01),
         patch("facematch.cli.status.stack_status", look),
-        pytest.raises(StopIteration),
+        pytest.raises(IndexError),
     ):
         app(["status", "--watch", "--local"], standalone_mode=False)
 
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("5 waiting, 0 running, 0 finished, 0 failed, 0 dead letters\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("look_seconds", "rest"), [(0.1, 2), (0.25, 2), (1, 8), (30, 240), (100, 300)]
+)
+def test_a_watch_looks_more_rarely_when_there_is_much_to_list(
+    look_seconds: float, rest: float
+) -> None:
+    clock = Clock()
+
+    def look() -> Any:
+        clock.now += look_seconds
+
+    with patch("facematch.cli.status.time", clock):
+        looks = _looks(look, 2)
+        for _ in range(3):
+            next(looks)
+
+    assert clock.slept == pytest.approx([rest, rest])
+
+
+class Clock:
+    """A clock that a sleep moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds

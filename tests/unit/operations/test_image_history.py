@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -14,9 +15,22 @@ from facematch.cli import main as cli
 from facematch.cli.options import Where
 from facematch.errors import Unusable
 from facematch.operations.image_history import image_history
+from facematch.operations.matches import Present
 from facematch.stack.executions import Executions
+from facematch.stack.objects import Bucket
+from facematch.stack.records import Records
+from functions.matching.places import Place
+from functions.matching.register import register_key
+from functions.matching.reports import (
+    delivery_failure_key,
+    failure_key,
+    matches_key,
+    report_key,
+)
+from tests.pile import NEW_IN_VERSION_2
 from tests.unit.album import Album
-from tests.unit.cloud import IMAGES, deployment_of, own_client
+from tests.unit.cloud import IMAGES, OUTPUT, deployment_of, own_client
+from tests.unit.fake_rekognition import photograph
 
 if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
@@ -129,6 +143,141 @@ def test_a_base_name_of_several_objects_is_refused_with_their_keys(cloud: Cloud)
         cloud.upload(f"images/{folder}/Ann_1.jpg", b"one")
     with pytest.raises(Unusable, match=r"images/a/Ann_1\.jpg, images/b/Ann_1\.jpg\. Name"):
         image_history(as_somebody(cloud), "Ann_1.jpg")
+
+
+# --- What others found, without reading every match row ---
+
+
+def by_reading_every_row(cloud: Cloud, image: UploadedImage) -> list[dict[str, Any]]:
+    """What others found, as it was told before Athena was asked."""
+    deployment = deployment_of(cloud)
+    records = Records(deployment)
+    found = records.read(list(records.keys(Place.MATCHES)))
+    rows = [row for row in found if row["matched_key"] == image.key]
+    return list(Present.listed(deployment).shown(rows))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_others_found_is_what_reading_every_row_finds(
+    cloud: Cloud, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photographs that were searched, overwritten and deleted in any order; some rows are older."""
+    monkeypatch.setattr("functions.matching.register._CLOCKS_APART", 0)
+    chance = random.Random(seed)
+    keys = [f"images/{name}_{number}.jpg" for name in ("Ann", "Bo", "Cy") for number in (1, 2)]
+    for _ in range(14):
+        key = chance.choice(keys)
+        image = cloud.upload(key, photograph(chance.choice((0, 3, 90))))
+        if chance.random() < 0.8:
+            cloud.run("report", cloud.report_event(image))
+        if chance.random() < 0.3:
+            (*rows,) = cloud.rows(image)
+            former = [{k: v for k, v in row.items() if k not in NEW_IN_VERSION_2} for row in rows]
+            cloud.write(matches_key(image), *former)
+        if chance.random() < 0.2:
+            cloud.s3.delete_object(Bucket=IMAGES, Key=chance.choice(keys))
+        if chance.random() < 0.2:
+            register = register_key(IMAGES, chance.choice(keys))
+            cloud.s3.delete_object(Bucket=OUTPUT, Key=register)
+
+    found = 0
+    for key in keys:
+        now = Bucket.images(deployment_of(cloud)).current_version(key)
+        if now is None:
+            continue
+        cloud.start(now)
+        told = image_history(as_somebody(cloud), now.execution_name)
+        assert told.seen_by_others == by_reading_every_row(cloud, now)
+        found += len(told.seen_by_others)
+    assert found
+
+
+def processed(cloud: Cloud, name: str, *angles: float) -> UploadedImage:
+    image = cloud.upload(f"images/{name}_1.jpg", photograph(*angles))
+    cloud.run("report", cloud.report_event(image))
+    return image
+
+
+def test_of_the_records_only_those_that_are_shown_are_read(cloud: Cloud) -> None:
+    bo = processed(cloud, "Bo", 0)
+    ann = processed(cloud, "Ann", 3)
+    for n in range(5):
+        processed(cloud, f"Cy{n}", 90 + n)
+    read: list[str] = []
+    body = Records.body
+
+    def heard(records: Records, key: str) -> Any:
+        read.append(key)
+        return body(records, key)
+
+    with patch.object(Records, "body", heard):
+        told = image_history(as_somebody(cloud), bo.key)
+
+    assert [row["key"] for row in told.seen_by_others] == [ann.key]
+    assert read == [
+        matches_key(ann),
+        report_key(bo),
+        failure_key(bo),
+        delivery_failure_key(bo),
+    ]
+
+
+def test_athena_hears_no_name(cloud: Cloud) -> None:
+    """It remembers a query with its parameters for 45 days."""
+    bo, _ = processed(cloud, "Bo", 0), processed(cloud, "Ann", 3)
+
+    assert image_history(as_somebody(cloud), bo.key).seen_by_others
+
+    assert len(cloud.athena.asked) == 1
+    assert "Bo" not in str(cloud.athena.asked)
+
+
+def test_athena_is_not_asked_about_what_nobody_can_have_found(cloud: Cloud) -> None:
+    empty, deleted = processed(cloud, "Bo"), processed(cloud, "Ann", 0)
+    cloud.s3.delete_object(Bucket=IMAGES, Key=deleted.key)
+    for image in (empty, deleted):
+        cloud.start(image)
+        assert image_history(as_somebody(cloud), image.execution_name).seen_by_others == []
+
+    assert cloud.athena.asked == []
+
+
+@pytest.mark.parametrize("why", ["denied", "no workgroup"])
+def test_without_athena_the_rest_is_shown_and_what_is_not_known_is_told(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    bo, ann = processed(cloud, "Bo", 0), processed(cloud, "Ann", 3)
+    deployment = as_somebody(cloud)
+    cloud.athena.denied = why == "denied"
+    if why == "no workgroup":
+        del deployment.outputs["AnalyticsWorkgroup"]
+    monkeypatch.setattr(Where, "deployment", lambda _: deployment)
+
+    shown = CliRunner().invoke(cli.app, ["show", ann.key])
+    told = image_history(deployment, bo.key)
+
+    assert shown.exit_code == 0
+    assert "matches 99.86 % Bo" in shown.stdout
+    assert "which photographs found this one is not known" in shown.stdout
+    assert told.seen_by_others == []
+    assert told.not_asked
+    assert ("docs/queries.md" if why == "denied" else "deploy it again") in told.not_asked
+
+
+def test_a_copy_is_called_that_from_either_side(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Where, "deployment", lambda _: as_somebody(cloud))
+    for name, angle in (("Bo", 0), ("Ann", 0), ("Cy", 3)):
+        processed(cloud, name, angle)
+
+    def shown(name: str) -> str:
+        return CliRunner().invoke(cli.app, ["show", f"images/{name}_1.jpg"]).stdout
+
+    assert "seen from 100.00 % Ann  images/Ann_1.jpg, the same file\n" in shown("Bo")
+    assert "matches 100.00 % Bo  images/Bo_1.jpg, the same file\n" in shown("Ann")
+    assert "seen from 99.86 % Cy  images/Cy_1.jpg\n" in shown("Ann")
+    assert "same file" not in shown("Cy")
 
 
 def test_days_between_a_failure_and_its_redrive_are_no_steps_time(cloud: Cloud) -> None:
