@@ -759,7 +759,8 @@ def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) ->
     assert workflow.report(stage.bea)["above_threshold"]
     stage.take_messages(yes=True)
 
-    image = workflow.upload("Cyd_Moe_0001.jpg", workflow.photograph("obama3.jpg"))
+    # A copy: the report step asks S3 about the photograph that it is a copy of.
+    image = workflow.upload("Cyd_Moe_0001.jpg", workflow.photograph("obama.jpg"))
 
     assert workflow.finished(image)["status"] == "SUCCEEDED"
     assert workflow.states(workflow.arn(image))[-1] == "NotifyMatch"
@@ -769,6 +770,8 @@ def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) ->
     assert {"Abe_Roe", "Bea_Roe"} <= {row["matched_name"] for row in rows}
     (message,) = eventually(lambda: notifications() or None)
     assert "Cyd_Moe looks like" in message["Subject"]
+    pairs = json.loads(message["Message"])["pairs"]
+    assert [pair["other_name"] for pair in pairs if pair["same_file"]] == ["Abe_Roe"]
 
 
 def test_an_image_is_rejected_and_a_removed_one_leaves_with_the_synthesised_roles(

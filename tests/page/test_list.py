@@ -190,7 +190,7 @@ def test_a_pair_of_copies_is_called_that_with_what_the_other_photographs_say(des
     cards = page.locator(".card")
     assert "The best match of two different files is 99.50 % similar" in cards.nth(0).inner_text()
     assert "same file" not in cards.nth(1).inner_text()
-    assert "The pair has no match of two different files" in cards.nth(2).inner_text()
+    assert "This page shows no match of two different files" in cards.nth(2).inner_text()
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     details = page.locator("#details")

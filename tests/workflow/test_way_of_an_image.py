@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from facematch.operations.image_history import image_history
+from facematch.operations.matches import matches
 from facematch.operations.upload import Uploader, wait_for_outcomes
 from tests.workflow.conftest import eventually
 
@@ -65,6 +67,32 @@ def test_a_match_above_the_threshold_is_reported_and_notified(workflow: Workflow
     assert message["Subject"].endswith("Bea_Roe looks like Ann_Lee")
     (pair,) = json.loads(message["Message"])["pairs"]
     assert pair["pair_id"] == row["pair_id"]
+
+
+def test_a_photograph_that_was_copied_under_another_name_is_called_that(
+    workflow: Workflow,
+) -> None:
+    for name, photograph in (("Ann_Lee", "obama.jpg"), ("Bea_Roe", "obama2.jpg")):
+        workflow.finished(workflow.upload(f"{name}_0001.jpg", workflow.photograph(photograph)))
+    notifications = workflow.subscribed("MatchesTopicArn")
+
+    copy = workflow.upload("Cyd_Moe_0001.jpg", workflow.photograph("obama.jpg"))
+    workflow.finished(copy)
+
+    (message,) = eventually(lambda: notifications() or None)
+    pairs = json.loads(message["Message"])["pairs"]
+    assert {pair["other_name"]: pair["same_file"] for pair in pairs} == {
+        "Ann_Lee": True,
+        "Bea_Roe": False,
+    }
+    shown = {
+        (pair.name_a, pair.name_b): pair.same_file
+        for pair in matches(workflow.deployment, minimum=80)
+    }
+    assert shown[("Ann_Lee", "Cyd_Moe")]
+    assert not shown[("Bea_Roe", "Cyd_Moe")]
+    told = image_history(workflow.deployment, "images/Ann_Lee_0001.jpg")
+    assert (copy.key, True) in [(row["key"], row["same_file"]) for row in told.seen_by_others]
 
 
 def test_a_match_below_the_threshold_is_reported_and_nobody_is_notified(

@@ -108,7 +108,7 @@ function sameFile(data, pair) {
   const next = pair.matches.find((match) => !isSameFile(data, match));
   const others = next
     ? `The best match of two different files is ${percent(next[2])} similar.`
-    : "The pair has no match of two different files.";
+    : "This page shows no match of two different files for them.";
   return [
     make(
       "p",
