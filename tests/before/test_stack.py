@@ -302,7 +302,8 @@ def test_forgetting_somebody_would_find_everything_about_them(old: Stack) -> Non
 
     # Two photographs without match rows of their own; reports and rows of three others.
     assert has(found, {"versions": 2, "faces": 2, "records": 2, "mentions": 4, "registers": 2})
-    assert has(found, {"decisions": 2, "results": 1, "dead_letters": 0, "dashboards": 1})
+    assert has(found, {"decisions": 2, "dead_letters": 0, "dashboards": 1})
+    assert found["results"] >= 1  # and one of each `show` before
 
 
 def test_the_evidence_page_shows_all_of_it_over_the_page_of_then(old: Stack) -> None:
