@@ -23,7 +23,7 @@ from facematch.local.state_folder import StateFolder
 from facematch.operations.audit import Auditor
 from facematch.stack.deployment import Deployment, on_this_machine
 from facematch.stack.executions import Executions
-from tests.before import kept
+from tests.before import kept, rights
 from tests.workflow.conftest import WAIT_SCALE, eventually
 from workflow.project import PROJECT
 
@@ -36,12 +36,29 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 180
 #: The commands that have been run, as words.
 RAN: set[str] = set()
+#: The one that runs in this process, or none.
+RUNNING: list[str] = []
 _GROUPS = ("local", "decisions", "collection")
 
 
-def note(arguments: tuple[str, ...]) -> None:
+def note(arguments: tuple[str, ...]) -> str:
     """Remember which command was run."""
-    RAN.add(" ".join(arguments[: 2 if arguments[0] in _GROUPS else 1]))
+    name = " ".join(arguments[: 2 if arguments[0] in _GROUPS else 1])
+    RAN.add(name)
+    return name
+
+
+@functools.cache
+def recording_client(*place: Any, **options: Any) -> Any:
+    """A client of the local cloud that notes which rights a command uses on AWS."""
+
+    def hear(model: Any, params: dict[str, Any], **_: Any) -> None:
+        if RUNNING:
+            rights.note(RUNNING[-1], model, params)
+
+    made = local_client(*place, **options)
+    made.meta.events.register("provide-client-params", hear)
+    return made
 
 
 class Stack:
@@ -99,8 +116,11 @@ class Stack:
 
 def run(*arguments: str, expect: int = 0, typed: str | None = None) -> typer.testing.Result:
     """Run a command, as a person would; FACEMATCH_HOME says on which local cloud."""
-    note(arguments)
-    result = typer.testing.CliRunner().invoke(app, arguments, input=typed)
+    RUNNING.append(note(arguments))
+    try:
+        result = typer.testing.CliRunner().invoke(app, arguments, input=typed)
+    finally:
+        RUNNING.pop()
     code = result.exit_code
     if isinstance(result.exception, Actionable):
         code = status_of(result.exception)
@@ -147,8 +167,7 @@ def stack(
     monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
     monkeypatch_module.setattr(EvidenceFolders.__init__, "__defaults__", (root,))
     # Clients, and the command line out of its signatures, are made once and not for each command.
-    cached = functools.cache(local_client)
-    monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", cached)
+    monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", recording_client)
     monkeypatch_module.setattr(
         typer.testing, "_get_command", functools.cache(typer.main.get_command)
     )

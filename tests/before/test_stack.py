@@ -20,7 +20,7 @@ from facematch.cli.main import FORMER, app
 from facematch.evidence.folders import EvidenceFolders
 from facematch.stack.records import Records
 from functions.matching.places import Place
-from tests.before import kept
+from tests.before import kept, rights
 from tests.before.conftest import RAN, facematch, run
 from tests.workflow.test_evidence_page import data
 from workflow.project import PROJECT
@@ -626,10 +626,27 @@ def commands(group: Any, *parents: str) -> set[str]:
     return found
 
 
-def test_every_command_has_run_here(request: pytest.FixtureRequest) -> None:
-    """A new command needs a test on the stack from before, or a reason why it has no use for it."""
+@pytest.fixture
+def whole_session(request: pytest.FixtureRequest) -> None:
+    """Every test of this file is run, and so every command."""
     here = {i.name.partition("[")[0] for i in request.session.items if i.path == request.path}
     if here != {name for name in globals() if name.startswith("test_")}:
         pytest.skip("Only a part of these tests is run, and so not every command.")
 
+
+@pytest.mark.usefixtures("whole_session")
+def test_every_command_has_run_here() -> None:
+    """A new command needs a test on the stack from before, or a reason why it has no use for it."""
     assert commands(typer.main.get_command(app)) - NO_STACK.keys() == RAN - FORMER.keys()
+
+
+@pytest.mark.usefixtures("whole_session")
+def test_the_readme_grants_each_command_what_it_uses_and_nothing_else() -> None:
+    granted = rights.granted()
+    used = {command: actions for command, actions in rights.USED.items() if actions}
+    unseen = {command: actions.keys() for command, actions in rights.UNSEEN.items()}
+
+    lacking = {c: actions - granted.get(c, set()) for c, actions in used.items()}
+    assert {command: actions for command, actions in lacking.items() if actions} == {}
+    needless = {c: actions - used.get(c, set()) for c, actions in granted.items()}
+    assert {command: actions for command, actions in needless.items() if actions} == unseen
