@@ -29,6 +29,7 @@ _BY_ATHENA: Final = dict.fromkeys(
     ),
     "Athena uses it with the caller's rights",
 )
+_STOPPED: Final = {"athena:StopQueryExecution": "of a query that somebody interrupts"}
 #: Granted actions that no command uses on the local cloud, and why.
 UNSEEN: Final[dict[str, dict[str, str]]] = {
     "status": {"cloudwatch:GetMetricStatistics": "the local cloud has no metrics"},
@@ -43,8 +44,8 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "sqs:DeleteMessage": "of a person's dead letters, of which there are none here",
         "sqs:SendMessage": "of photographs that have to be searched again, of which there are none",
     },
-    "query": _BY_ATHENA,
-    "show": _BY_ATHENA,
+    "query": _BY_ATHENA | _STOPPED,
+    "show": {a: why for a, why in _BY_ATHENA.items() if a != "s3:GetObject"} | _STOPPED,
     "replay": {
         "sqs:StartMessageMoveTask": "the emulator lacks it",
         "sqs:SendMessage": "StartMessageMoveTask uses it with the caller's rights",
