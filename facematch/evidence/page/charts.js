@@ -10,6 +10,7 @@ const OUTCOMES = {
 };
 const DAYS_DRAWN = 90;
 const REASONS_DRAWN = 8;
+const MOST_STEPS = 4; // between labels of similarities
 
 const LOOK = {
   background: null,
@@ -116,7 +117,9 @@ function drawHistogram(data) {
               scale: { domain: [begin, 100], nice: false, zero: false },
               axis: {
                 grid: false,
-                tickCount: 5,
+                values: ticks(begin),
+                format: "d",
+                labelOverlap: false,
                 labelFlush: true,
                 labelExpr: "datum.label + ' %'",
               },
@@ -138,6 +141,13 @@ function drawHistogram(data) {
     },
   );
   return async (threshold) => (await view).signal("threshold", threshold).runAsync();
+}
+
+/** Round numbers from 100 % down, so few that their labels keep apart in the narrowest plot. */
+function ticks(begin) {
+  const step = [1, 2, 5, 10, 20, 25].find((size) => (100 - begin) / size <= MOST_STEPS);
+  const count = Math.floor((100 - begin) / step) + 1;
+  return Array.from({ length: count }, (_, index) => 100 - index * step);
 }
 
 function drawDays(data) {
