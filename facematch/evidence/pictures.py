@@ -40,8 +40,8 @@ class Missing(StrEnum):
     DENIED = "not to be read with these rights (s3:GetObjectVersion, and kms:Decrypt of their key)"
     UNREADABLE = "broken, or neither JPEG nor PNG"
     TOO_LARGE = (
-        f"too large (decoded are at most {MAX_IMAGE_BYTES:,} bytes and {MAX_PIXELS:,} pixels, "
-        "and half as many pixels if they come in several scans)"
+        f"too large (decoded are at most {MAX_IMAGE_BYTES:,} bytes; of a PNG {MAX_PIXELS:,} "
+        "pixels, of a JPEG in several scans as many, or half as many with all colours)"
     )
     TOO_COSTLY = (
         f"too costly to decode (more than {MAX_SCANS} scans, or {DEADLINE_SECONDS:.0f} seconds "

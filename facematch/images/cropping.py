@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from PIL import ExifTags, Image
 
+from facematch.images import limits
 from facematch.images.limits import InvalidImageFormatError, admitted
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ FACE_SIDE: Final = 192
 #: Around a face, in parts of its longer side: hair, chin and ears help a person to judge.
 _MARGIN: Final = 0.3
 _QUALITY: Final = 80
+#: A JPEG is decoded at one of these parts of its width and height.
+_PARTS: Final = (1, 2, 4, 8)
 #: Pixels that are converted at a time.
 _STRIP: Final = 2**20
 
@@ -43,8 +45,8 @@ class Cropped:
 
 def cropper() -> Callable[[bytes, Sequence[Box]], Cropped]:
     """Prepare a process that does nothing but `cropped`."""
-    # Pillow warns of images that it thinks large; `admitted` has decided.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    # Pillow warns of images that it thinks large, and refuses larger ones; `admitted` has decided.
+    Image.MAX_IMAGE_PIXELS = None
     return cropped
 
 
@@ -70,11 +72,13 @@ def _decoded(photograph: Photograph, boxes: Sequence[Box]) -> _Source:
     width, height = photograph.width, photograph.height
     # Width and height may yet change places: with the shorter no face is thought too large.
     face = min((max(box.width, box.height) for box in boxes), default=1) * min(width, height)
-    scale = max(PHOTOGRAPH_SIDE / max(width, height), FACE_SIDE / max(1, face))
+    scale = min(1, max(PHOTOGRAPH_SIDE / max(width, height), FACE_SIDE / max(1, face)))
+    # A JPEG of more pixels than are kept is reduced, even when its faces lose details by that.
+    part = next(part for part in _PARTS if width * height <= limits.MAX_PIXELS * part**2)
+    least = [min(math.ceil(side * scale), side // part) for side in (width, height)]
     try:
         with Image.open(io.BytesIO(photograph.content), formats=("JPEG", "PNG")) as image:
-            if scale < 1:
-                image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
+            image.draft(None, (max(1, least[0]), max(1, least[1])))
             image.load()
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds on hostile files
         raise InvalidImageFormatError(f"It is broken: {type(error).__name__}.") from None

@@ -24,7 +24,9 @@ MIN_SIDE: Final = 80
 """Pixels. Rekognition's lower limit for the width and the height of an image whose faces it finds;
 a picture of a face may come from a smaller one."""
 MAX_PIXELS: Final = 100_000_000
-"""A larger image is refused. OpenCV keeps three bytes of each pixel, Pillow four."""
+"""A larger PNG is refused, and a larger JPEG in several scans. OpenCV keeps three bytes of each
+pixel, Pillow four. A JPEG in one scan is decoded at a reduced size, down to an eighth: the largest
+that there is, of 65,500 by 65,500 pixels, then has 67 million."""
 MAX_COEFFICIENT_BYTES: Final = 3 * MAX_PIXELS
 """libjpeg keeps two bytes for each sample of a JPEG that has more than one scan, so that such an
 image would take twice the memory and more. This many bytes are 100 megapixels with the usual
@@ -103,11 +105,9 @@ def admitted(content: bytes) -> Photograph:
     raise InvalidImageFormatError("The image is neither a JPEG nor a PNG file.")
 
 
-def _require_size(width: int, height: int) -> None:
+def _require_pixels(width: int, height: int) -> None:
     if not width or not height:
         raise InvalidImageFormatError("The image has no pixels.")
-    if width * height > MAX_PIXELS:
-        raise ImageTooLargeError(f"The image has {width}x{height} pixels: too many.")
 
 
 # --- JPEG -------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def _admitted_jpeg(content: bytes) -> Photograph:
             raise InvalidImageFormatError("The image is a JPEG of a kind that is not decoded.")
         if marker in _FRAMES and frame is None:
             frame = _frame(content[start:position], is_progressive=marker in _PROGRESSIVE)
-            _require_size(frame.width, frame.height)
+            _require_pixels(frame.width, frame.height)
         elif marker == _START_OF_SCAN:
             scans += 1
             if frame is None:
@@ -170,7 +170,10 @@ def _frame(segment: bytes, *, is_progressive: bool) -> _Frame:
 def _require_coefficients(frame: _Frame, scan: bytes) -> None:
     """Refuse an image that has further scans after its first one and is too large to be kept."""
     has_further_scans = frame.is_progressive or scan[:1] != bytes([frame.components])
-    if has_further_scans and 2 * frame.samples > MAX_COEFFICIENT_BYTES:
+    is_too_large = (
+        frame.width * frame.height > MAX_PIXELS or 2 * frame.samples > MAX_COEFFICIENT_BYTES
+    )
+    if has_further_scans and is_too_large:
         raise ImageTooLargeError(
             f"The image has {frame.width}x{frame.height} pixels in several scans: too many."
         )
@@ -193,7 +196,9 @@ def _admitted_png(content: bytes) -> Photograph:
     if kind != b"IHDR":
         raise InvalidImageFormatError("The image has no header.")
     width, height = _size(header)
-    _require_size(width, height)
+    _require_pixels(width, height)
+    if width * height > MAX_PIXELS:
+        raise ImageTooLargeError(f"The image has {width}x{height} pixels: too many.")
     kept: list[bytes | memoryview] = [_PNG, header]
     position = len(_PNG) + len(header)
     while kind != b"IEND":

@@ -151,10 +151,11 @@ DIFFERENCES: Final = (
         what="Images that are refused",
         on_aws=f"neither JPEG nor PNG, above {MAX_IMAGE_BYTES:,} bytes, or a side below "
         f"{MIN_SIDE} pixels",
-        here=f"also above {MAX_PIXELS:,} pixels (half as many if they come in several scans), "
-        f"above {MAX_SCANS} scans, or taking more than {DEADLINE_SECONDS:.0f} seconds of "
-        "processor time",
-        why="it is this machine that decodes them; AWS names no such limits",
+        here=f"also a PNG above {MAX_PIXELS:,} pixels, a JPEG in several scans above as many (half "
+        f"as many with all colours), above {MAX_SCANS} scans, or taking more than "
+        f"{DEADLINE_SECONDS:.0f} seconds of processor time",
+        why="it is this machine that decodes them, and only a JPEG in one scan can be decoded at a "
+        "reduced size; AWS names no such limits",
     ),
     Difference(
         what="Powertools",

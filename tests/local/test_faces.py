@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 import zlib
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from facematch.images.limits import ImageTooLargeError, InvalidImageFormatError, UnusableImageError
+from facematch.images.cropping import cropper
+from facematch.images.limits import (
+    DEADLINE_SECONDS,
+    ImageTooLargeError,
+    InvalidImageFormatError,
+    UnusableImageError,
+)
+from facematch.images.workers import Workers
 from facematch.local.rekognition import faces
 from facematch.local.rekognition.faces import (
     EMBEDDING_SIZE,
@@ -31,6 +39,7 @@ from facematch.local.rekognition.faces import (
     check_model_files,
     similarity,
 )
+from functions.matching import faces as domain
 from tests.crafted import STORED
 from tests.examples import examples
 
@@ -362,6 +371,29 @@ def test_a_well_lit_portrait_passes_every_filter(
         for name in ("obama.jpg", OTHER_MAN):
             analysed = engine.detect_and_embed(photographs[name], quality_filter=quality_filter)
             assert only_face(analysed).reasons == ()
+
+
+def test_a_jpeg_of_more_than_100_megapixels_shows_the_face_at_the_same_place(
+    engine: FaceEngine, portrait: Image.Image
+) -> None:
+    """It is decoded at an eighth of its size: by the engine, and for the page."""
+    small = Image.new("RGB", (2000, 1200), "grey")
+    small.paste(portrait.resize((600, 600)), (700, 300))
+    huge = encoded(small.resize((20_000, 12_000)), "JPEG", quality=50)
+    expected = only_face(engine.detect_and_embed(encoded(small, "JPEG", quality=95)))
+
+    face = only_face(engine.detect_and_embed(huge))
+
+    assert astuple(face.box) == pytest.approx(astuple(expected.box), abs=0.01)
+    assert percent(face, expected) > 99
+    workers = Workers(1, cropper, seconds=DEADLINE_SECONDS)
+    try:
+        made = workers.run(huge, [domain.Box(*astuple(face.box))])
+    finally:
+        workers.close()
+    assert made.size == (640, 384)
+    (crop,) = made.faces
+    assert len(engine.detect_and_embed(crop).faces) == 1
 
 
 def test_a_picture_without_a_face_has_none(engine: FaceEngine) -> None:

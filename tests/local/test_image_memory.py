@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from facematch.images import limits
-from facematch.images.cropping import cropped
+from facematch.images.cropping import cropper
 from facematch.local.rekognition.faces import FaceEngine
 from functions.matching.faces import Box
 
@@ -122,6 +122,7 @@ PNGS: dict[str, Callable[[], bytes]] = {
 JPEGS: dict[str, Callable[[], bytes]] = {
     "in one scan": lambda: jpeg("RGB", SIDE, subsampling=0),
     "CMYK in one scan": lambda: jpeg("CMYK", SIDE),
+    "in one scan, of more pixels than are kept": lambda: jpeg("L", 5 * SIDE),
 }
 JPEGS_IN_SCANS: dict[str, Callable[[], bytes]] = {
     "progressive": lambda: jpeg("RGB", SIDE, progressive=True),
@@ -165,7 +166,7 @@ def measure(content: bytes, decoder: str) -> int:
     decode: Callable[[bytes], object] = (
         FaceEngine().detect_and_embed
         if decoder == "engine"
-        else lambda content: cropped(content, BOXES)
+        else lambda content: cropper()(content, BOXES)
     )
     decode(jpeg("RGB", 1000))  # what is loaded once is loaded
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
