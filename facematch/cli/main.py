@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 #: The commands in the order of the help, each in the module of its name.
 _COMMANDS: Final = (
-    *("local", "decisions", "collection", "demo", "upload", "matches", "evidence", "status"),
-    *("executions", "show", "failures", "replay", "audit", "backfill", "query", "forget"),
+    *("local", "decisions", "collection", "demo", "upload", "matches", "evidence", "search"),
+    *("status", "executions", "show", "failures", "replay", "audit", "backfill", "query", "forget"),
     *("deploy", "destroy", "cost", "evaluate", "calibrate"),
 )
 #: Names that commands had before; they work, and the help does not show them.

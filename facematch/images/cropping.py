@@ -68,11 +68,23 @@ def cropped(content: bytes, boxes: Sequence[Box]) -> Cropped:
     return Cropped(_jpeg(whole), whole.size, faces)
 
 
-def _decoded(photograph: Photograph, boxes: Sequence[Box]) -> _Source:
+def scaled_down(content: bytes, side: int) -> bytes:
+    """Return the photograph as an upright JPEG whose longer side has at most `side` pixels.
+
+    Raises
+    ------
+    UnusableImageError
+        When it is beyond a limit, or cannot be decoded.
+    """
+    source = _decoded(admitted(content), [], side)
+    return _jpeg(source.cut((0, 0, source.width, source.height), source.size_within(side)))
+
+
+def _decoded(photograph: Photograph, boxes: Sequence[Box], side: int = PHOTOGRAPH_SIDE) -> _Source:
     width, height = photograph.width, photograph.height
     # Width and height may yet change places: with the shorter no face is thought too large.
     face = min((max(box.width, box.height) for box in boxes), default=1) * min(width, height)
-    scale = min(1, max(PHOTOGRAPH_SIDE / max(width, height), FACE_SIDE / max(1, face)))
+    scale = min(1, max(side / max(width, height), FACE_SIDE / max(1, face)))
     # A JPEG of more pixels than are kept is reduced, even when its faces lose details by that.
     part = next(part for part in _PARTS if width * height <= limits.MAX_PIXELS * part**2)
     least = [min(math.ceil(side * scale), side // part) for side in (width, height)]

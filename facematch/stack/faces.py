@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from facematch.errors import Actionable
-from functions.aws.collection import FaceCollection
+from botocore.exceptions import ClientError
+
+from facematch.errors import Actionable, Unusable
+from functions.aws.clients import error_code
+from functions.aws.collection import FaceCollection, box_of
 from functions.matching.errors import Unavailable
 from functions.matching.keys import key_of
 
@@ -15,9 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from facematch.stack.deployment import Deployment
+    from functions.matching.faces import Box
 
 #: In an answer of ListFaces, at most (Amazon Rekognition API Reference).
 _LISTED: Final = 4096
+#: Why Rekognition takes no photograph.
+_REFUSED: Final = frozenset(
+    {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
+)
 #: Before each further attempt.
 _WAITS_SECONDS: Final = (1, 2, 4, 8)
 
@@ -38,11 +47,95 @@ def listed_faces(deployment: Deployment) -> Iterator[ListedFace]:
     )
     for page in pages:
         for face in page["Faces"]:
-            try:
-                key = key_of(face.get("ExternalImageId", ""))
-            except ValueError:
-                key = None
-            yield ListedFace(face["FaceId"], key)
+            yield ListedFace(face["FaceId"], _key(face.get("ExternalImageId", "")))
+
+
+def _key(external_image_id: str) -> str | None:
+    try:
+        return key_of(external_image_id)
+    except ValueError:
+        return None
+
+
+class AlikeFace(NamedTuple):
+    """A face of the collection that is like another one.
+
+    Attributes
+    ----------
+    key
+        Of the image that it was found in; None for somebody else's face.
+    similarity
+        In %.
+    """
+
+    key: str | None
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhotographSearch:
+    """What the collection holds that is like a photograph.
+
+    Attributes
+    ----------
+    boxes
+        Of all faces that the photograph shows, the largest first.
+    searched
+        The face that was searched for, one of them; None if none was.
+    """
+
+    boxes: list[Box]
+    searched: Box | None
+    alike: list[AlikeFace]
+
+
+def search_photograph(
+    deployment: Deployment, content: bytes, *, minimum: float
+) -> PhotographSearch:
+    """Search the collection for the largest face of a photograph. Nothing is stored.
+
+    Parameters
+    ----------
+    content
+        A JPEG or PNG file of at most 5 MB.
+    minimum
+        Lowest similarity, %.
+
+    Raises
+    ------
+    Unusable
+        If Rekognition refuses the photograph.
+    """
+    rekognition = deployment.make_client("rekognition")
+    try:
+        detected = rekognition.detect_faces(Image={"Bytes": content})["FaceDetails"]
+    except ClientError as error:
+        if error_code(error) not in _REFUSED:
+            raise
+        raise Unusable(
+            f"Rekognition refused the photograph ({error_code(error)}). Give a JPEG or PNG file of "
+            "at least 80 by 80 pixels."
+        ) from None
+    boxes = sorted(
+        (box_of(face["BoundingBox"]) for face in detected),
+        key=lambda box: -box.width * box.height,
+    )
+    if not boxes:
+        return PhotographSearch([], None, [])
+    try:
+        found = rekognition.search_faces_by_image(
+            CollectionId=deployment.collection_id,
+            Image={"Bytes": content},
+            FaceMatchThreshold=minimum,
+            MaxFaces=_LISTED,
+        )
+    except rekognition.exceptions.InvalidParameterException:
+        return PhotographSearch(boxes, None, [])  # a face that DetectFaces sees, and it does not
+    alike = [
+        AlikeFace(_key(match["Face"].get("ExternalImageId", "")), match["Similarity"])
+        for match in found["FaceMatches"]
+    ]
+    return PhotographSearch(boxes, box_of(found["SearchedFaceBoundingBox"]), alike)
 
 
 def face_count(deployment: Deployment) -> int:

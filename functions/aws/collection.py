@@ -82,7 +82,7 @@ class FaceCollection:
             faces=tuple(
                 Face(
                     face_id=record["Face"]["FaceId"],
-                    box=_box(record["Face"]["BoundingBox"]),
+                    box=box_of(record["Face"]["BoundingBox"]),
                     confidence=record["Face"]["Confidence"],
                     brightness=record["FaceDetail"]["Quality"]["Brightness"],
                     sharpness=record["FaceDetail"]["Quality"]["Sharpness"],
@@ -90,7 +90,7 @@ class FaceCollection:
                 for record in answer["FaceRecords"]
             ),
             unindexed=tuple(
-                UnindexedFace(tuple(face["Reasons"]), _box(face["FaceDetail"]["BoundingBox"]))
+                UnindexedFace(tuple(face["Reasons"]), box_of(face["FaceDetail"]["BoundingBox"]))
                 for face in answer.get("UnindexedFaces", [])
             ),
             face_model_version=answer["FaceModelVersion"],
@@ -154,14 +154,15 @@ class FaceCollection:
                 face_id=match["Face"]["FaceId"],
                 external_image_id=match["Face"].get("ExternalImageId"),
                 similarity=match["Similarity"],
-                box=_box(match["Face"]["BoundingBox"]),
+                box=box_of(match["Face"]["BoundingBox"]),
             )
             for match in answer["FaceMatches"]
         )
         return LookAlikes(faces=faces, may_lack_some=len(faces) >= _MOST_LOOK_ALIKES)
 
 
-def _box(box: BoundingBoxTypeDef) -> Box:
+def box_of(box: BoundingBoxTypeDef) -> Box:
+    """Return the box that Rekognition gives."""
     return Box(
         left=box["Left"],
         top=box["Top"],

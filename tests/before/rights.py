@@ -38,6 +38,7 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "s3:GetObjectVersion": "objects encrypted under a key, whose eTag is not of their bytes",
         "states:DescribeExecution": "asked of what is slow to end",
     },
+    "search": {"s3:ListBucketVersions": "of a search that finds nobody"},
     "audit": {"sqs:SendMessage": "the session finds nothing to send when it fixes"},
     "backfill": {"s3:GetObject": "reads the manifest of an inventory"},
     "forget": {

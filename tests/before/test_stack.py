@@ -198,6 +198,24 @@ def test_a_photograph_is_shown_with_its_steps_and_its_matches_from_both_sides(ol
     assert by_execution["report"] == told["report"]
 
 
+def test_a_photograph_of_somebody_is_searched_for_and_not_stored(
+    old: Stack, tmp_path: Path
+) -> None:
+    (images,) = (old.home.folder / "state" / "s3" / "000000000000").glob("*images*/images")
+    photograph = tmp_path / "unknown.jpg"
+    photograph.write_bytes((images / "Archiv 1" / f"{JUERGEN}_0007.jpg").read_bytes())
+    faces = old.json("status")["faces"]
+
+    found = old.json("search", str(photograph), "--min", "80")
+
+    assert found["faces"] == 1
+    assert found["box"] is not None
+    names = [each["name"] for each in found["lookalikes"]]
+    assert (names[0], found["lookalikes"][0]["similarity"] > 99.9) == (JUERGEN, True)
+    assert {ALOYSIUS, ZOE} <= set(names)
+    assert old.json("status")["faces"] == faces
+
+
 @pytest.mark.parametrize(
     ("name", "status", "above"),
     [

@@ -201,10 +201,15 @@ def test_without_the_setting_there_is_nothing_of_quicksight(template: Template) 
     assert "QuickSight" not in json.dumps(template.document)
 
 
-def test_the_setting_changes_nothing_in_the_workflow(template: Template, assembly: Path) -> None:
-    workflow = json.loads((assembly / "FaceMatching.template.json").read_text())
+def test_the_setting_changes_nothing_in_the_workflow_but_the_record_of_it(
+    template: Template, assembly: Path
+) -> None:
+    with_it = json.loads((assembly / "FaceMatching.template.json").read_text())
+    without = json.loads(json.dumps(template.document))
+    records = [json.loads(each["Outputs"].pop("Settings")["Value"]) for each in (with_it, without)]
 
-    assert workflow == template.document
+    assert with_it == without
+    assert records[0] == {**records[1], "quicksight_principal_arn": MANAGERS}
 
 
 def test_whoever_asks_for_the_one_template_gets_it_without_quicksight() -> None:

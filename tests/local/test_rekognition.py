@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from botocore.model import Shape
     from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import IndexFacesResponseTypeDef
+    from mypy_boto3_rekognition.type_defs import ImageTypeDef, IndexFacesResponseTypeDef
 
 BUCKET = "photographs"
 SAME_MAN = ("obama.jpg", "obama2.jpg", "obama3.jpg")
@@ -315,6 +315,85 @@ def test_a_search_keeps_to_threshold_and_maximum(
         CollectionId=collection, FaceId=first, FaceMatchThreshold=0, MaxFaces=1
     )["FaceMatches"]
     assert best == everything[:1]
+
+
+def two_people(photographs: dict[str, bytes]) -> ImageTypeDef:
+    """A man, and another one beside him in half the size."""
+    with (
+        Image.open(io.BytesIO(photographs["obama.jpg"])) as large,
+        Image.open(io.BytesIO(photographs[OTHER_MAN])) as other,
+    ):
+        small = other.resize((other.width * large.height // (2 * other.height), large.height // 2))
+        both = Image.new("RGB", (large.width + small.width, large.height), "grey")
+        both.paste(large, (0, 0))
+        both.paste(small, (large.width, 0))
+    written = io.BytesIO()
+    both.save(written, "JPEG", quality=90)
+    return {"Bytes": written.getvalue()}
+
+
+def test_the_largest_face_of_a_photograph_is_searched_for_and_nothing_is_kept(
+    rekognition: RekognitionClient, collection: str, photographs: dict[str, bytes]
+) -> None:
+    for name in (*SAME_MAN, OTHER_MAN):
+        index_one(rekognition, collection, name)
+
+    both = rekognition.search_faces_by_image(CollectionId=collection, Image=two_people(photographs))
+    assert {m["Face"]["ExternalImageId"] for m in both["FaceMatches"]} == set(SAME_MAN)
+    assert both["SearchedFaceBoundingBox"]["Left"] < 0.5
+    other = rekognition.search_faces_by_image(
+        CollectionId=collection,
+        Image={"S3Object": {"Bucket": BUCKET, "Name": OTHER_MAN}},
+        FaceMatchThreshold=0,
+        MaxFaces=2,
+    )
+    first, second = other["FaceMatches"]
+    assert first["Face"]["ExternalImageId"] == OTHER_MAN
+    assert first["Similarity"] > 99.9 > second["Similarity"]
+    assert rekognition.describe_collection(CollectionId=collection)["FaceCount"] == 4
+
+
+def test_all_faces_of_a_photograph_are_detected_the_largest_first(
+    rekognition: RekognitionClient, photographs: dict[str, bytes]
+) -> None:
+    both = rekognition.detect_faces(Image=two_people(photographs))["FaceDetails"]
+    assert len(both) == 2
+    assert both[0]["BoundingBox"]["Width"] > both[1]["BoundingBox"]["Width"]
+    assert {"Confidence", "Landmarks", "Pose", "Quality"} <= both[0].keys()
+    assert rekognition.detect_faces(Image={"Bytes": jpeg((200, 200))})["FaceDetails"] == []
+
+
+def test_faces_of_two_photographs_are_compared(
+    rekognition: RekognitionClient, photographs: dict[str, bytes]
+) -> None:
+    source: ImageTypeDef = {"Bytes": photographs["obama2.jpg"]}
+    target = two_people(photographs)
+    answer = rekognition.compare_faces(SourceImage=source, TargetImage=target)
+    (match,) = answer["FaceMatches"]
+    assert match["Similarity"] > 99
+    assert match["Face"]["BoundingBox"]["Left"] < 0.5
+    (unmatched,) = answer["UnmatchedFaces"]
+    assert unmatched["BoundingBox"]["Left"] > 0.5
+    everything = rekognition.compare_faces(
+        SourceImage=source, TargetImage=target, SimilarityThreshold=0
+    )
+    similarities = [match["Similarity"] for match in everything["FaceMatches"]]
+    assert len(similarities) == 2
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_a_photograph_without_a_face_cannot_be_searched_for_or_compared(
+    rekognition: RekognitionClient, collection: str, photographs: dict[str, bytes]
+) -> None:
+    nobody: ImageTypeDef = {"Bytes": jpeg((200, 200))}
+    with refused("InvalidParameterException", message="There are no faces in the image"):
+        rekognition.search_faces_by_image(CollectionId=collection, Image=nobody)
+    with refused("InvalidParameterException"):
+        rekognition.compare_faces(
+            SourceImage=nobody, TargetImage={"Bytes": photographs["obama.jpg"]}
+        )
+    with refused("ResourceNotFoundException"):
+        rekognition.search_faces_by_image(CollectionId="unknown", Image=nobody)
 
 
 def test_the_same_image_under_the_same_id_is_one_face_and_under_another_id_another(
@@ -826,6 +905,10 @@ def test_every_answer_keeps_to_the_model(endpoint: Running, collection: str) -> 
     )
     face = first["FaceRecords"][0]["Face"]["FaceId"]
     assert len(call("SearchFaces", FaceId=face)["FaceMatches"]) == 2
+    image = {"S3Object": {"Bucket": BUCKET, "Name": SAME_MAN[0]}}
+    assert len(call("SearchFacesByImage", Image=image)["FaceMatches"]) == 3
+    assert len(call("DetectFaces", Image=image)["FaceDetails"]) == 1
+    assert len(call("CompareFaces", SourceImage=image, TargetImage=image)["FaceMatches"]) == 1
     assert "NextToken" in call("ListFaces", MaxResults=1)
     call("ListCollections", MaxResults=1)
     call("DescribeCollection")

@@ -127,19 +127,30 @@ class FakeRekognition:
         searched = collection.get(request["FaceId"])
         if searched is None:
             raise self._error("SearchFaces", "InvalidParameterException")
-        found: list[dict[str, Any]] = [
-            {"Face": other.face, "Similarity": _similarity(searched.angle, other.angle)}
-            for face_id, other in collection.items()
-            if face_id != request["FaceId"]
-        ]
-        found.sort(key=lambda match: -match["Similarity"])
-        threshold = request.get("FaceMatchThreshold", 80)
-        alike = [match for match in found if match["Similarity"] >= threshold]
+        others = {each: face for each, face in collection.items() if each != request["FaceId"]}
         return {
             "SearchedFaceId": request["FaceId"],
-            "FaceMatches": alike[: request.get("MaxFaces", 80)],
+            "FaceMatches": _alike(searched.angle, others, request),
             "FaceModelVersion": "7.0",
         }
+
+    def search_faces_by_image(self, **request: Any) -> dict[str, Any]:
+        collection = self._collection("SearchFacesByImage", request)
+        angles = self._decoded(request["Image"]["Bytes"])["faces"]
+        if not angles:
+            raise self._error("SearchFacesByImage", "InvalidParameterException")
+        return {
+            "SearchedFaceBoundingBox": _box(0),
+            "SearchedFaceConfidence": 99.9,
+            "FaceMatches": _alike(angles[0], collection, request),
+            "FaceModelVersion": "7.0",
+        }
+
+    def detect_faces(self, **request: Any) -> dict[str, Any]:
+        self._check("DetectFaces", request)
+        picture = self._decoded(request["Image"]["Bytes"])
+        count = len(picture["faces"]) + picture["blurred"]
+        return {"FaceDetails": [{"BoundingBox": _box(position)} for position in range(count)]}
 
     def list_faces(self, **request: Any) -> dict[str, Any]:
         collection = self._collection("ListFaces", request)
@@ -169,14 +180,17 @@ class FakeRekognition:
         }
 
     def _collection(self, operation: str, request: dict[str, Any]) -> dict[str, _Stored]:
+        self._check(operation, request)
+        if request["CollectionId"] not in self.collections:
+            raise self._error(operation, "ResourceNotFoundException")
+        return self.collections[request["CollectionId"]]
+
+    def _check(self, operation: str, request: dict[str, Any]) -> None:
         shape = self._model.operation_model(operation).input_shape
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
         if self._failures:
             raise self._error(operation, *self._failures.popleft())
-        if request["CollectionId"] not in self.collections:
-            raise self._error(operation, "ResourceNotFoundException")
-        return self.collections[request["CollectionId"]]
 
     def _photograph(self, source: dict[str, str]) -> bytes:
         version = {"VersionId": source["Version"]} if "Version" in source else {}
@@ -214,6 +228,18 @@ def _box(position: int) -> dict[str, float]:
         "Width": 0.0959,
         "Height": 0.1278,
     }
+
+
+def _alike(
+    angle: float, faces: dict[str, _Stored], request: dict[str, Any]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"Face": face.face, "Similarity": _similarity(angle, face.angle)} for face in faces.values()
+    ]
+    found.sort(key=lambda match: -match["Similarity"])
+    threshold = request.get("FaceMatchThreshold", 80)
+    alike = [match for match in found if match["Similarity"] >= threshold]
+    return alike[: request.get("MaxFaces", 80)]
 
 
 def _similarity(angle: float, other: float) -> float:

@@ -404,19 +404,45 @@ class CollectionStore:
             gallery = self._gallery(collection_id)
             if searched_id not in gallery.rows:
                 raise FaceNotFoundError(searched_id)
-            gallery.show(self._clock())
-            found = {
-                near_id: percent
-                for near_id, cosine in gallery.nearest(
-                    searched_id, limit, at_least=_cosine_at(min_similarity)
-                )
-                if (percent := similarity(cosine)) >= min_similarity
-            }
-            rows = self._database.execute(
-                f"SELECT {_FACE_COLUMNS} FROM faces "  # noqa: S608 - constants and "?"
-                f"WHERE collection_id = ? AND face_id IN ({_placeholders(found)})",
-                (collection_id, *found),
-            ).fetchall()
+            vector = gallery.vector(searched_id)
+            return self._nearest(
+                collection_id, vector, limit=limit, min_similarity=min_similarity, but=searched_id
+            )
+
+    def search_vector(
+        self, collection_id: str, vector: Floats, *, limit: int, min_similarity: float
+    ) -> list[Match]:
+        """The faces most like one that is in no collection, best first.
+
+        Raises
+        ------
+        CollectionNotFoundError
+        """
+        with self._lock:
+            return self._nearest(collection_id, vector, limit=limit, min_similarity=min_similarity)
+
+    def _nearest(
+        self,
+        collection_id: str,
+        vector: Floats,
+        *,
+        limit: int,
+        min_similarity: float,
+        but: str | None = None,
+    ) -> list[Match]:
+        gallery = self._gallery(collection_id)
+        gallery.show(self._clock())
+        near = gallery.nearest(vector, limit, at_least=_cosine_at(min_similarity), but=but)
+        found = {
+            near_id: percent
+            for near_id, cosine in near
+            if (percent := similarity(cosine)) >= min_similarity
+        }
+        rows = self._database.execute(
+            f"SELECT {_FACE_COLUMNS} FROM faces "  # noqa: S608 - constants and "?"
+            f"WHERE collection_id = ? AND face_id IN ({_placeholders(found)})",
+            (collection_id, *found),
+        ).fetchall()
         faces = {face.face_id: face for face in map(_face, rows)}
         return [Match(faces[near_id], percent) for near_id, percent in found.items()]
 
@@ -465,18 +491,27 @@ class _Gallery:
         """Let those be found that have been hidden long enough."""
         self.hidden_until = {old: at for old, at in self.hidden_until.items() if at > now}
 
-    def nearest(self, searched_id: str, limit: int, *, at_least: float) -> list[tuple[str, float]]:
-        """Ids and cosines of the `limit` other faces with the largest cosines, best first.
+    def vector(self, face_id: str) -> Floats:
+        """The vector of a face."""
+        vector: Floats = self._matrix[self.rows[face_id]]
+        return vector
+
+    def nearest(
+        self, vector: Floats, limit: int, *, at_least: float, but: str | None = None
+    ) -> list[tuple[str, float]]:
+        """Ids and cosines of the `limit` faces with the largest cosines, best first.
 
         Parameters
         ----------
         at_least
             A cosine; some faces slightly below it are found, too. Few faces of a large collection
             are above it, and only those are sorted.
+        but
+            Id of a face that is not to be found.
         """
-        row = self.rows[searched_id]
-        cosines = _product(self._matrix[: len(self.face_ids)], self._matrix[row])
-        cosines[[row, *(self.rows[hidden] for hidden in self.hidden_until)]] = -np.inf
+        cosines = _product(self._matrix[: len(self.face_ids)], vector)
+        left_out = [*self.hidden_until, *([but] if but else [])]
+        cosines[[self.rows[each] for each in left_out]] = -np.inf
         near = np.flatnonzero(cosines >= np.float32(at_least - _ROUNDING))
         if len(near) > limit:
             near = near[np.argpartition(-cosines[near], limit - 1)[:limit]]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from facematch.local.rekognition.protocol import Call, RekognitionError, _arn
+from facematch.local.rekognition.protocol import IMAGES, Call, RekognitionError, _arn
 from facematch.local.rekognition.rate_limits import TokenBucket
 from facematch.local.rekognition.workers import _S3_TROUBLE
 
@@ -75,10 +75,11 @@ class CallersRights:
         )
         if refused:
             raise RekognitionError(refused.code, refused.message)
-        s3_object = call.parameters.get("Image", {}).get("S3Object", {})
-        if {"Bucket", "Name"} <= s3_object.keys() and self._permissions.refusal(
-            authorization,
-            "s3:GetObjectVersion" if "Version" in s3_object else "s3:GetObject",
-            f"arn:aws:s3:::{s3_object['Bucket']}/{s3_object['Name']}",
-        ):
-            raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE)
+        for image in IMAGES:
+            s3_object = call.parameters.get(image, {}).get("S3Object", {})
+            if {"Bucket", "Name"} <= s3_object.keys() and self._permissions.refusal(
+                authorization,
+                "s3:GetObjectVersion" if "Version" in s3_object else "s3:GetObject",
+                f"arn:aws:s3:::{s3_object['Bucket']}/{s3_object['Name']}",
+            ):
+                raise RekognitionError("InvalidS3ObjectException", _S3_TROUBLE)

@@ -25,7 +25,12 @@ OPERATIONS = (
     "SearchFaces",
     "ListFaces",
     "DeleteFaces",
+    "SearchFacesByImage",
+    "DetectFaces",
+    "CompareFaces",
 )
+#: Parameters that are images.
+IMAGES = ("Image", "SourceImage", "TargetImage")
 _REGION, _ACCOUNT = "us-east-1", "000000000000"
 _SHOWN_VIOLATIONS = 10
 Parameters = dict[str, Any]

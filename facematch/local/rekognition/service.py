@@ -30,6 +30,7 @@ from facematch.local.rekognition.faces import (
     Face,
     ImageTooSmallError,
     QualityFilter,
+    similarity,
 )
 from facematch.local.rekognition.protocol import (
     Call,
@@ -81,6 +82,9 @@ class Rekognition:
             "SearchFaces": self._search_faces,
             "ListFaces": self._list_faces,
             "DeleteFaces": self._delete_faces,
+            "SearchFacesByImage": self._search_faces_by_image,
+            "DetectFaces": self._detect_faces,
+            "CompareFaces": self._compare_faces,
         }
 
     def perform(self, call: Call) -> Parameters:
@@ -241,6 +245,70 @@ class Rekognition:
                 for match in matches
             ],
             "FaceModelVersion": FACE_MODEL_VERSION,
+        }
+
+    def _search_faces_by_image(self, parameters: Parameters) -> Parameters:
+        """Search with the largest face of an image, as Rekognition does."""
+        collection_id = parameters["CollectionId"]
+        self._store.describe(collection_id)  # an unknown collection costs no face work
+        face = self._largest_face(parameters["Image"], parameters)
+        if face is None or face.embedding is None:
+            raise _invalid_parameter("There are no faces in the image. Should be at least 1.")
+        matches = self._store.search_vector(
+            collection_id,
+            face.embedding,
+            limit=parameters.get("MaxFaces", _DEFAULT_MATCHES),
+            min_similarity=parameters.get("FaceMatchThreshold", _DEFAULT_THRESHOLD),
+        )
+        with self._counters_lock:
+            self._counters.searches += 1
+        return {
+            "SearchedFaceBoundingBox": _box_json(face.box),
+            "SearchedFaceConfidence": face.confidence,
+            "FaceMatches": [
+                {"Similarity": match.similarity, "Face": _face_json(match.face)}
+                for match in matches
+            ],
+            "FaceModelVersion": FACE_MODEL_VERSION,
+        }
+
+    def _largest_face(self, image: Parameters, parameters: Parameters) -> Face | None:
+        quality = QualityFilter(parameters.get("QualityFilter", "NONE"))
+        analysed = self._analysed(self._image(image), 1, quality)
+        return next((face for face in analysed.faces if face.embedding is not None), None)
+
+    def _detect_faces(self, parameters: Parameters) -> Parameters:
+        # No face is described by a vector, which is most of the work.
+        analysed = self._analysed(self._image(parameters["Image"]), 0, QualityFilter.NONE)
+        return {"FaceDetails": [_detail_json(face) for face in analysed.faces[:MAX_FACES]]}
+
+    def _compare_faces(self, parameters: Parameters) -> Parameters:
+        source = self._largest_face(parameters["SourceImage"], parameters)
+        if source is None or source.embedding is None:
+            raise _invalid_parameter()
+        quality = QualityFilter(parameters.get("QualityFilter", "NONE"))
+        target = self._analysed(self._image(parameters["TargetImage"]), MAX_FACES, quality)
+        least = parameters.get("SimilarityThreshold", _DEFAULT_THRESHOLD)
+        alike: list[tuple[float, Face]] = []
+        others: list[Face] = []
+        for face in target.faces:
+            if face.embedding is None:
+                continue
+            percent = similarity(float(source.embedding @ face.embedding))
+            if percent >= least:
+                alike.append((percent, face))
+            else:
+                others.append(face)
+        alike.sort(key=lambda each: -each[0])
+        return {
+            "SourceImageFace": {
+                "BoundingBox": _box_json(source.box),
+                "Confidence": source.confidence,
+            },
+            "FaceMatches": [
+                {"Similarity": percent, "Face": _detail_json(face)} for percent, face in alike
+            ],
+            "UnmatchedFaces": [_detail_json(face) for face in others],
         }
 
     def _list_faces(self, parameters: Parameters) -> Parameters:
