@@ -56,6 +56,12 @@ def normalised(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
+def forget_names() -> None:
+    """Empty the caches, so that the next names are parsed anew."""
+    for cached in (_parsed, _alike, *sounds.CACHED):
+        cached.cache_clear()
+
+
 def _invisible(letter: str) -> bool:
     return unicodedata.category(letter) in ("Cc", "Cf") or bool(_SELECTORS.match(letter))
 
@@ -425,10 +431,10 @@ def _compared(a: _Name, b: _Name) -> Relation:
     matches = first.matches
     solid = sum(match >= _Match.NAME for match in matches)
     shared = any(match != _Match.INITIAL for match in matches)
-    typo = _typo(first, given=(short[0], long[0]))
-    if not first.left_short or typo:
+    explained = _typo(first, given=(short[0], long[0])) or _initials_of(first)
+    if not first.left_short or explained:
         whole = len(short) == len(long) == 1 and solid
-        together = solid and len(matches) + typo > 1
+        together = solid and len(matches) + explained > 1
         if (whole or together) and not cut:
             return Relation.VARIANT
     return Relation.SHARED_PART if shared else Relation.UNRELATED
@@ -489,6 +495,12 @@ def _merged(
                 continue
         found.append(part)
     return tuple(found)
+
+
+def _initials_of(pairing: _Pairing) -> bool:
+    """Return whether all that differs are initials in one word, as in "JRR Tolkien"."""
+    initials = "".join(part.latin[:1] for part in pairing.left_long)
+    return len(initials) > 1 and [part.latin for part in pairing.left_short] == [initials]
 
 
 def _typo(pairing: _Pairing, given: tuple[_Part, _Part]) -> bool:

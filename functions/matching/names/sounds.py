@@ -377,3 +377,7 @@ def one_apart(a: str, b: str) -> bool:
         return True
     exchanged = short[start + 1 : start + 2] + short[start] + short[start + 2 :]
     return exchanged == long[start:]
+
+
+#: What this module remembers of words.
+CACHED: Final = (keys, arabic_key, skeletons, abjad_forms)

@@ -33,7 +33,11 @@ VARIANTS = {
         ("Nadia al-Khatib", "Nadia Alkhatib"),
     ],
     "middle names": [("John Fitzgerald Kennedy", "John Kennedy")],
-    "initials": [("J. R. Tolkien", "John Ronald Tolkien"), ("Rowling, J.", "Joanne Rowling")],
+    "initials": [
+        ("CS Lewis", "Clive Staples Lewis"),
+        ("J. R. Tolkien", "John Ronald Tolkien"),
+        ("Rowling, J.", "Joanne Rowling"),
+    ],
     "married names": [("Hillary Clinton", "Hillary Rodham-Clinton")],
     "patronymics": [("Lev Nikolayevich Tolstoy", "Lev Tolstoy")],
     "nicknames": [
