@@ -179,6 +179,9 @@ _MARKED: Final = ("Indic", "Thai", "Kana")
 
 def _split(word: str) -> Iterable[_Part]:
     """Return the runs of one script within a word."""
+    if word.isascii():
+        yield _Part(word.lower(), "Latin", word.lower())
+        return
     run, script = "", ""
     for letter in word:
         found = _script(letter)
@@ -206,7 +209,8 @@ def _named(parts: list[_Part]) -> list[_Part]:
     while len(kept) > _FAMILY_AND_GIVEN and kept[0].latin in tables.LEADING_TITLES:
         kept = kept[1:]
     if len(kept) > _FAMILY_AND_GIVEN:
-        kept = [part for part in kept if not _particle(part)]
+        ends = (0, len(kept) - 1)
+        kept = [part for i, part in enumerate(kept) if not _particle(part, at_an_end=i in ends)]
     joined: list[_Part] = []
     for part in kept or parts:
         before = joined[-1] if joined else None
@@ -218,7 +222,10 @@ def _named(parts: list[_Part]) -> list[_Part]:
     return joined
 
 
-def _particle(part: _Part) -> bool:
+def _particle(part: _Part, *, at_an_end: bool) -> bool:
+    """Return whether a part is a particle; Ben and Van may be given names at an end of the name."""
+    if at_an_end and part.latin in tables.GIVEN_NAMES_TOO:
+        return False
     return part.latin in tables.PARTICLES or part.written in _PARTICLES_ELSEWHERE
 
 
@@ -356,7 +363,7 @@ def _alike(a: str, b: str) -> bool:
         return False
     if han.one_syllable(a) and han.one_syllable(b):
         return a == b
-    if not sounds.family_keys(a).isdisjoint(sounds.family_keys(b)):
+    if sounds.may_start_alike(a, b) and sounds.family_keys(a) & sounds.family_keys(b):
         return True
     if _SPELLINGS.get(a, _NONE) & _SPELLINGS.get(b, _NONE) and not _close_and_short(a, b):
         return True

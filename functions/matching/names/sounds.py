@@ -197,6 +197,8 @@ _KUNREI: Final = [
 _LONG: Final = 5
 
 
+#: Words that may be Japanese.
+_OPEN_SYLLABLES: Final = re.compile("(?:[^aeiou]{0,3}[aeiou])+[nh]?")
 _U: Final = re.compile("ou|oo")
 _HARD_C: Final = re.compile("c(?![hk])")
 _OV: Final = re.compile("i?[eo]v(a?)$")
@@ -214,10 +216,12 @@ def keys(word: str) -> frozenset[str]:
         text = pattern.sub(to, text)
     base = _DOUBLED.sub(r"\1", text)
     plain = _U.sub("u", base)
-    japanese = base
-    for pattern, to in _KUNREI:
-        japanese = pattern.sub(to, japanese)
-    found = {plain, japanese}
+    found = {plain}
+    if _OPEN_SYLLABLES.fullmatch(base):
+        japanese = base
+        for pattern, to in _KUNREI:
+            japanese = pattern.sub(to, japanese)
+        found.add(japanese)
     if len(word) >= _LONG:
         found |= _slavic(base, word)
         found.add(_GIA.sub("i", base.replace("ch", "h").replace("mb", "mp")))
@@ -241,6 +245,16 @@ def _slavic(base: str, word: str) -> set[str]:
     return found
 
 
+#: Letters that some school of spelling takes for each other at the start of a word.
+_OWN_LETTERS: Final = str.maketrans("cdghijkqstxyzfwu", "c" * 13 + "pvo")
+
+
+def may_start_alike(a: str, b: str) -> bool:
+    """Return whether two words may have a key in common, by their first letters."""
+    return a[:1].translate(_OWN_LETTERS) == b[:1].translate(_OWN_LETTERS)
+
+
+@lru_cache(maxsize=16_384)
 def family_keys(word: str) -> frozenset[str]:
     """Return the keys of a family name as a man bears it: Ivanov for Ivanova."""
     found = keys(word)
@@ -380,4 +394,4 @@ def one_apart(a: str, b: str) -> bool:
 
 
 #: What this module remembers of words.
-CACHED: Final = (keys, arabic_key, skeletons, abjad_forms)
+CACHED: Final = (keys, family_keys, arabic_key, skeletons, abjad_forms)

@@ -24,7 +24,7 @@ TITLES: Final = frozenset(
 
 #: Titles that are also words of names: they count as titles in front of two other words.
 LEADING_TITLES: Final = frozenset(
-    "don pan pani fra bay dom king lord duke count earl prince baron bishop pope abbe mayor judge "
+    "pan pani fra bay dom king lord duke count prince baron bishop pope abbe mayor judge "
     "justice major general lady sister brother senator ing mag lic sri chief st".split()
 )
 
@@ -35,6 +35,9 @@ PARTICLES: Final = frozenset(
     as abu of the und and
     """.split()
 )
+
+#: Particles that are also given names.
+GIVEN_NAMES_TOO: Final = frozenset({"al", "ben", "bin", "van"})
 
 #: Articles that Arabic names carry with a hyphen.
 ARTICLES: Final = r"\b(?:al|el|ul|ad|an|ar|as|at|az|ash|adh|ath|ed|en|er|es|ez|et)-(?=\w)"

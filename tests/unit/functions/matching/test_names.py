@@ -91,6 +91,8 @@ SHARED = {
         ("Viktor Braun", "Viktoria Braun"),
         ("Marina Braun", "Martina Braun"),
         ("Dina Lu", "Nina Lu"),
+        ("Ben Blake Moore", "Tom Blake Moore"),
+        ("Don Blake-Moore", "Tom Blake-Moore"),
     ],
     "women's family names": [("Ivan Petrov", "Olga Petrova"), ("Jan Dvořák", "Eva Dvořáková")],
     "other initials": [("J. Tolkien", "C. Tolkien")],
