@@ -17,7 +17,7 @@ from PIL import Image
 
 from facematch.cli import evidence as evidence_page
 from facematch.cli.local import next_settings
-from facematch.cli.matches import pairs_table
+from facematch.cli.matches import by_relation, pairs_table
 from facematch.cli.terminal import (
     messages,
     output,
@@ -236,7 +236,7 @@ def show(result: DemoResult, home: StateFolder) -> None:
         output.print()
         output.print(
             pairs_table(
-                result.pairs[:_ROWS],
+                by_relation(result.pairs)[:_ROWS],
                 title=f"Pairs of names from {result.threshold:g} % up: candidates for a "
                 "person's judgement",
             )

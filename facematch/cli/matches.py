@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -17,9 +18,18 @@ from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
 from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
+from functions.matching.names import Relation
 from functions.matching.notifications import percent
 
 _SHOWN: Final = 20
+#: How two names relate, in words; in the order in which a person should look at the pairs.
+_RELATIONS: Final = {
+    Relation.UNRELATED: "unrelated",
+    Relation.SAME_NAME: "the same",
+    Relation.SHARED_PART: "alike in part",
+    Relation.UNKNOWN: "not comparable",
+    Relation.VARIANT: "one in two spellings",
+}
 
 
 @on_stack
@@ -49,7 +59,7 @@ def matches(
     if as_json:
         print_json([asdict(pair) for pair in pairs], indent=2)
     elif pairs:
-        waiting = [pair for pair in pairs if pair.is_open]
+        waiting = by_relation(pair for pair in pairs if pair.is_open)
         decided = [pair for pair in pairs if not pair.is_open]
         if waiting:
             output.print(pairs_table(waiting))
@@ -57,6 +67,8 @@ def matches(
             f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of names from "
             f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
         )
+        if waiting:
+            output.print(f"The two names are {_counts(waiting)}.")
         if decided:
             output.print()
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
@@ -86,6 +98,21 @@ def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> N
     messages.say(f"  {again}")
 
 
+def by_relation(pairs: Iterable[NamePair]) -> list[NamePair]:
+    """Sort pairs by how their names relate: unrelated ones first, spellings of one name last."""
+    ranks = list(_RELATIONS)
+    return sorted(pairs, key=lambda pair: ranks.index(pair.relation))
+
+
+def _counts(pairs: Sequence[NamePair]) -> str:
+    counted = Counter(pair.relation for pair in pairs)
+    return ", ".join(
+        f"{words} in {counted[relation]}"
+        for relation, words in _RELATIONS.items()
+        if counted[relation]
+    )
+
+
 def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
     """Who matches whom: two lines a pair, each a name and the photograph of the best pair.
 
@@ -94,6 +121,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
     table = Table(title=title, title_justify="left")
     table.add_column("Similarity", justify="right", no_wrap=True)
     table.add_column("Names", overflow="fold")
+    table.add_column("They are", overflow="fold")
     table.add_column("Best pair of photographs", overflow="fold", style="dim")
     table.add_column("Pairs", justify="right", no_wrap=True)
     decided = any(pair.decided_by for pair in pairs)
@@ -103,6 +131,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
         table.add_row(
             percent(pair.similarity),
             Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
+            _RELATIONS[pair.relation],
             Text("\n").join(
                 [
                     safe(pair.key_a),

@@ -13,6 +13,7 @@ from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
 from functions.matching.decisions import NewEvidence, Standing, standing
 from functions.matching.images import timestamp
+from functions.matching.names import Relation, relation
 from functions.matching.places import Place
 from functions.matching.reports import names_left_out
 
@@ -39,6 +40,8 @@ class NamePair:
         Whether the two photographs of the best pair are the same file, byte for byte.
     same_files
         In how many of the pairs of photographs both are the same file.
+    relation
+        How the two names relate. It ranks pairs, and decides nothing.
     standing, why
         What people decided, and why it is open again if it is.
     decided_by, decided_at, note
@@ -53,6 +56,7 @@ class NamePair:
     key_b: str
     same_file: bool = False
     same_files: int = 0
+    relation: Relation = Relation.UNKNOWN
     standing: Standing = Standing.UNDECIDED
     why: tuple[NewEvidence, ...] = ()
     decided_by: str | None = None
@@ -207,6 +211,7 @@ def paired(
             image_pairs=len(image_pairs[names]),
             key_a=keys[0],
             key_b=keys[1],
+            relation=relation(*names),
             same_file=row["same_file"],
             same_files=sum(image_pairs[names].values()),
         )

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facematch.cli.matches import by_relation
 from facematch.operations.matches import NamePair, matches, paired
 from functions.matching.images import timestamp
+from functions.matching.names import Relation
 from tests.unit.cloud import IMAGES, deployment_of
 from tests.unit.fake_rekognition import photograph
 
@@ -82,10 +84,28 @@ def test_each_pair_of_names_comes_once_whichever_side_reported_it(
 
 def test_names_stand_in_their_order_with_their_own_photograph() -> None:
     expected = NamePair(
-        name_a="Ann", name_b="Bo", similarity=99.0, image_pairs=1, key_a="Ann_1", key_b="Bo_1"
+        name_a="Ann",
+        name_b="Bo",
+        similarity=99.0,
+        image_pairs=1,
+        key_a="Ann_1",
+        key_b="Bo_1",
+        relation=Relation.UNRELATED,
     )
     assert paired([row("Bo_1", "Ann_1", 99.0)]) == [expected]
     assert paired([row("Ann_1", "Bo_1", 99.0)]) == [expected]
+
+
+def test_a_pair_says_how_its_names_relate() -> None:
+    found = paired([row("Ann Lee_1", "Bruce Lee_1", 99.0), row("Ann Lee_1", "LEE, Ann_1", 99.5)])
+    assert {pair.name_b: pair.relation for pair in found} == {
+        "Bruce Lee": Relation.SHARED_PART,
+        "LEE, Ann": Relation.VARIANT,
+    }
+    assert [pair.relation for pair in by_relation(found)] == [
+        Relation.SHARED_PART,
+        Relation.VARIANT,
+    ]
 
 
 def test_without_rows_there_is_no_pair() -> None:
