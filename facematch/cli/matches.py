@@ -14,22 +14,13 @@ from rich.text import Text
 from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
-from facematch.operations.matches import SEARCH_AGAIN, NamePair, read_matches
+from facematch.operations.matches import RELATIONS, SEARCH_AGAIN, NamePair, read_matches
 from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
-from functions.matching.names import Relation
 from functions.matching.notifications import percent
 
 _SHOWN: Final = 20
-#: How two names relate, in words; in the order in which a person should look at the pairs.
-_RELATIONS: Final = {
-    Relation.UNRELATED: "unrelated",
-    Relation.SAME_NAME: "the same",
-    Relation.SHARED_PART: "alike in part",
-    Relation.UNKNOWN: "not comparable",
-    Relation.VARIANT: "one in two spellings",
-}
 
 
 @on_stack
@@ -100,7 +91,7 @@ def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> N
 
 def by_relation(pairs: Iterable[NamePair]) -> list[NamePair]:
     """Sort pairs by how their names relate: unrelated ones first, spellings of one name last."""
-    ranks = list(_RELATIONS)
+    ranks = list(RELATIONS)
     return sorted(pairs, key=lambda pair: ranks.index(pair.relation))
 
 
@@ -108,7 +99,7 @@ def _counts(pairs: Sequence[NamePair]) -> str:
     counted = Counter(pair.relation for pair in pairs)
     return ", ".join(
         f"{words} in {counted[relation]}"
-        for relation, words in _RELATIONS.items()
+        for relation, words in RELATIONS.items()
         if counted[relation]
     )
 
@@ -131,7 +122,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
         table.add_row(
             percent(pair.similarity),
             Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
-            _RELATIONS[pair.relation],
+            RELATIONS[pair.relation],
             Text("\n").join(
                 [
                     safe(pair.key_a),

@@ -11,8 +11,9 @@ from facematch.evidence.collect import collect
 from facematch.evidence.folders import INDEX, EvidenceFolders
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
-from facematch.operations.matches import SEARCH_AGAIN
+from facematch.operations.matches import RELATIONS, SEARCH_AGAIN
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS, timestamp
+from functions.matching.names import relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,5 +158,14 @@ def _shown(
             for number, face in enumerate(evidence.faces)
         ],
         "matches": evidence.matches,
+        "relations": _relations(evidence),
+        "relation_words": RELATIONS,
         "decisions": evidence.decisions,
     }
+
+
+def _relations(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return how the names of each pair relate: the two names as in its matches, and the label."""
+    name = [evidence.photographs[face.photograph].name for face in evidence.faces]
+    pairs = dict.fromkeys((name[one], name[other]) for one, other, _ in evidence.matches)
+    return [(one, other, relation(one, other)) for one, other in pairs]

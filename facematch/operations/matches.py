@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
+#: How two names relate, in words; in the order in which a person should look at the pairs.
+RELATIONS: Final = {
+    Relation.UNRELATED: "unrelated",
+    Relation.SAME_NAME: "the same",
+    Relation.SHARED_PART: "alike in part",
+    Relation.UNKNOWN: "not comparable",
+    Relation.VARIANT: "one in two spellings",
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamePair:
     """Two names whose photographs show the same face.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
+from facematch.operations.matches import RELATIONS
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
+from functions.matching.names import relation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,8 @@ def document(**changes: Any) -> dict[str, Any]:
         "photographs": [],
         "faces": [],
         "matches": [],
+        "relations": [],
+        "relation_words": RELATIONS,
         "decisions": [],
     }
     return empty | changes
@@ -99,18 +103,25 @@ def with_matches(
             )
         return index[photograph]
 
-    rows = []
+    rows: list[tuple[int, int, float]] = []
     for one, other, similarity in sorted(matches, key=lambda match: -match[2]):
         low, high = sorted((one, other), key=lambda photograph: photograph.partition("#")[0])
-        rows.append([face(low), face(high), similarity])
+        rows.append((face(low), face(high), similarity))
     counts = document()["counts"] | {
         "images": len(photographs),
         "faces": len(faces),
         "MATCHED": len(photographs),
     }
-    return document(
-        **{"counts": counts, "photographs": photographs, "faces": faces, "matches": rows} | changes
-    )
+    names = [photographs[each["photograph"]]["name"] for each in faces]
+    pairs = dict.fromkeys((names[one], names[other]) for one, other, _ in rows)
+    found = {
+        "counts": counts,
+        "photographs": photographs,
+        "faces": faces,
+        "matches": rows,
+        "relations": [(one, other, relation(one, other)) for one, other in pairs],
+    }
+    return document(**found | changes)
 
 
 def large(

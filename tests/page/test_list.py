@@ -149,6 +149,23 @@ def test_order_and_photographs_that_support_a_pair_follow_the_threshold(desk: De
     assert names_shown(page) == [("Ann", "Bea"), ("Ann", "Zoe"), ("Cleo", "Dan")]
 
 
+def test_each_pair_says_how_its_names_relate_and_can_be_ordered_by_that(desk: Desk) -> None:
+    page = desk.open(
+        with_matches(
+            [
+                ("Ann Lee#1", "LEE, Ann#1", 99.9),
+                ("Ann Lee#1", "Bruce Lee#1", 99.8),
+                ("Ann Lee#1", "Max Planck#1", 99.7),
+            ]
+        )
+    )
+
+    said = [f"The two names are {words}." for words in ("one in two spellings", "alike in part")]
+    expect(page.locator("#list .relation")).to_have_text([*said, "The two names are unrelated."])
+    page.select_option("#sort", "relation")
+    assert [names[1] for names in names_shown(page)] == ["Max Planck", "Bruce Lee", "LEE, Ann"]
+
+
 def test_a_long_list_comes_page_by_page_by_button_and_by_key(desk: Desk) -> None:
     page = desk.open(
         with_matches(

@@ -5,17 +5,21 @@
  *
  * A pair: `names`, `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%),
  * `sides` (for each name its photographs, best first, as {photograph, similarity}), `faceIds`,
- * `search` (its names, folded).
+ * `relation` (of the two names), `search` (its names, folded).
  */
 function pairsOf(data) {
   const nameOf = (face) => data.photographs[data.faces[face].photograph].name;
+  const relations = new Map(
+    data.relations.map(([one, other, relation]) => [JSON.stringify([one, other]), relation]),
+  );
   const pairs = new Map();
   for (const match of data.matches) {
     const names = [nameOf(match[0]), nameOf(match[1])];
     const key = JSON.stringify(names);
     let pair = pairs.get(key);
     if (!pair) {
-      pair = { key, names, matches: [], best: match[2], search: names.map(folded) };
+      const relation = relations.get(key) ?? "UNKNOWN";
+      pair = { key, names, relation, matches: [], best: match[2], search: names.map(folded) };
       pairs.set(key, pair);
     }
     pair.matches.push(match);
@@ -92,7 +96,9 @@ function sorted(data, ranks, pairs, order, threshold) {
   const bySimilarity = (one, other) => other.best - one.best;
   if (order === "similarity") return pairs; // as they come
   const worth = new Map();
+  const relations = Object.keys(data.relation_words);
   const rank = {
+    relation: (pair) => relations.indexOf(pair.relation),
     photographs: (pair) => support(pair, threshold).reduce((sum, count) => sum + count),
     newest: (pair) => newest(data, pair, threshold),
     name: (pair) => ranks.get(pair.names[0]) * ranks.size + ranks.get(pair.names[1]),
@@ -103,6 +109,7 @@ function sorted(data, ranks, pairs, order, threshold) {
     newest: (one, other) =>
       (worth.get(other) > worth.get(one)) - (worth.get(other) < worth.get(one)),
     name: (one, other) => worth.get(one) - worth.get(other),
+    relation: (one, other) => worth.get(one) - worth.get(other),
   }[order];
   return [...pairs].sort((one, other) => compare(one, other) || bySimilarity(one, other));
 }

@@ -144,6 +144,11 @@ function cardOf(data, decisions, pair, actions) {
       { className: "evidence" },
       make("p", { className: "similarity" }, make("b", {}, percent(pair.best)), " similar"),
       ...sameFile(data, pair),
+      make(
+        "p",
+        { className: "relation" },
+        `The two names are ${data.relation_words[pair.relation]}.`,
+      ),
       supported,
       decided,
       buttons,

@@ -121,6 +121,21 @@ def test_the_page_knows_which_photographs_are_the_same_file(empty: Page) -> None
     assert None not in content.values()
 
 
+def test_the_page_knows_how_the_names_of_each_pair_relate(empty: Page) -> None:
+    ann, bea, ann_again = (
+        empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann Lee", "Bea Lee", "LEE, Ann")
+    )
+    empty.album.report(ann, {bea: 99.9, ann_again: 99.5})
+
+    empty.write()
+
+    assert sorted(empty.document["relations"]) == [
+        ["Ann Lee", "Bea Lee", "SHARED_PART"],
+        ["Ann Lee", "LEE, Ann", "VARIANT"],
+    ]
+    assert next(iter(empty.document["relation_words"])) == "UNRELATED"
+
+
 def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_names(
     empty: Page,
 ) -> None:
