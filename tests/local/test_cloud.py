@@ -93,7 +93,16 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     (pair,) = json.loads(found.stdout)
     assert set(pair) == {
         *("name_a", "name_b", "similarity", "image_pairs", "key_a", "key_b"),
-        *("same_file", "same_files", "standing", "why", "decided_by", "decided_at", "note"),
+        *(
+            "relation",
+            "same_file",
+            "same_files",
+            "standing",
+            "why",
+            "decided_by",
+            "decided_at",
+            "note",
+        ),
     }
     assert (pair["name_a"], pair["name_b"], pair["image_pairs"]) == ("Ann_Lee", "Bea_Roe", 1)
     assert (pair["key_a"], pair["key_b"]) == ("images/Ann_Lee_0001.jpg", "images/Bea_Roe_0001.jpg")

@@ -906,6 +906,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "SearchFaces": {"CollectionId": COLLECTION, "FaceId": FACE},
     "ListFaces": {"CollectionId": COLLECTION},
     "DeleteFaces": {"CollectionId": COLLECTION, "FaceIds": [FACE]},
+    "SearchFacesByImage": {"CollectionId": COLLECTION, "Image": {"Bytes": b"-"}},
+    "DetectFaces": {"Image": {"Bytes": b"-"}},
+    "CompareFaces": {"SourceImage": {"Bytes": b"-"}, "TargetImage": {"Bytes": b"-"}},
 }
 
 

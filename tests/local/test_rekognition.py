@@ -767,7 +767,7 @@ def test_members_that_the_model_does_not_know_are_ignored(
 
 @pytest.mark.parametrize(
     "target",
-    [None, "", "IndexFaces", "RekognitionService.DetectFaces", "Other.IndexFaces", "x" * 5000],
+    [None, "", "IndexFaces", "RekognitionService.DetectLabels", "Other.IndexFaces", "x" * 5000],
 )
 def test_an_unknown_operation_is_refused(endpoint: Running, target: str | None) -> None:
     status, answer = endpoint.post(b"{}", target)
