@@ -100,6 +100,17 @@ class Workers(Generic[P, R]):
             worker.close()
 
 
+#: Each start of a process asks for the ends of all others (multiprocessing.process). The end of a
+#: fork is read from a pipe, once: of two threads that read, the second takes it for another end.
+_children: Final = threading.Lock()
+
+
+def process_ids() -> list[int]:
+    """Return the ids of the workers of this process that run."""
+    with _children:
+        return [child.pid for child in multiprocessing.active_children() if child.pid]
+
+
 class Worker(Generic[P, R]):
     """One worker process, which is replaced when it ends. Used by one thread at a time."""
 
@@ -112,8 +123,9 @@ class Worker(Generic[P, R]):
 
     def start(self) -> None:
         """Start the process, unless it runs."""
-        if self._started and not self._started.process.is_alive():
-            self._started = None  # it ended while it was idle
+        with _children:
+            if self._started and not self._started.process.is_alive():
+                self._started = None  # it ended while it was idle
         if self._started or self._is_closed:
             return
         context = _context(self._prepare)
@@ -122,7 +134,8 @@ class Worker(Generic[P, R]):
         process = context.Process(
             target=_serve, args=(work, answers, self._prepare, self._seconds), daemon=True
         )
-        process.start()
+        with _children:
+            process.start()
         for end in (work, answers):
             end.close()  # Otherwise the end of the process could not be seen at the other ends.
         self._started, self._is_ready = _Started(process, to_worker, from_worker), False
@@ -160,8 +173,9 @@ class Worker(Generic[P, R]):
         """End the process for good."""
         self._is_closed = True
         if started := self._started:
-            started.process.terminate()
-            started.process.join()
+            with _children:
+                started.process.terminate()
+                started.process.join()
 
     def _ready(self) -> _Started:
         if not self._started:
@@ -175,8 +189,10 @@ class Worker(Generic[P, R]):
         started, self._started = self._started, None
         if not started:
             return WorkerDiedError()
-        started.process.join()
-        return DeadlineError() if started.process.exitcode == -signal.SIGPROF else WorkerDiedError()
+        with _children:
+            started.process.join()
+            code = started.process.exitcode
+        return DeadlineError() if code == -signal.SIGPROF else WorkerDiedError()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import multiprocessing
 import sqlite3
 import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from facematch.images.limits import ImageTooLargeError, InvalidImageFormatError, TooCostlyError
-from facematch.images.workers import WorkerDiedError
+from facematch.images.workers import WorkerDiedError, process_ids
 from facematch.local.rekognition.collections import (
     CollectionExistsError,
     CollectionFace,
@@ -115,12 +114,11 @@ class Rekognition:
         """Counters, and the worker processes' ids, for whoever supervises this process."""
         with self._counters_lock:
             counters = asdict(self._counters)
-        workers = [process.pid for process in multiprocessing.active_children()]
         return {
             "status": "ok",
             **counters,
             "faces": self._store.count_faces(),
-            "worker_process_ids": workers,
+            "worker_process_ids": process_ids(),
         }
 
     def _create_collection(self, parameters: Parameters) -> Parameters:

@@ -108,6 +108,15 @@ def test_other_work_goes_on_while_some_is_ended() -> None:
         assert len([done.result() for done in waiting]) == 20
 
 
+def test_workers_that_end_at_the_same_time_each_end_for_the_deadline() -> None:
+    """A process that starts asks for the ends of all others, and an end can be read once only."""
+    with workers(4, 0.1) as made, ThreadPoolExecutor(4) as threads:
+        made.wait_until_ready()
+        hanging = [threads.submit(made.run, "hang", 0) for _ in range(24)]
+        ends = {type(done.exception()) for done in hanging}
+    assert ends == {DeadlineError}
+
+
 def test_time_in_which_a_process_only_waits_does_not_count() -> None:
     with workers(1, 0.5) as made:
         assert made.run("sleep", 1)
