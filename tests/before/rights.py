@@ -20,7 +20,7 @@ _ACTIONS: Final = {
     "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
-#: Whoever uses a command may do this, or needs no right for it.
+#: Actions that every command needs, or that need no right.
 _ALWAYS: Final = {"cloudformation:DescribeStacks", "sts:GetCallerIdentity"}
 _BY_ATHENA: Final = dict.fromkeys(
     (
@@ -38,7 +38,6 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "s3:GetObjectVersion": "objects encrypted under a key, whose eTag is not of their bytes",
         "states:DescribeExecution": "asked of what is slow to end",
     },
-    "search": {"s3:ListBucketVersions": "of a search that finds nobody"},
     "audit": {"sqs:SendMessage": "the session finds nothing to send when it fixes"},
     "backfill": {"s3:GetObject": "reads the manifest of an inventory"},
     "forget": {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from botocore.exceptions import ClientError
 
 from facematch.operations.no_photographs import no_photographs
 from tests.unit.cloud import IMAGES, deployment_of
@@ -37,6 +39,14 @@ def test_a_local_cloud_without_photographs_is_named_by_its_folder(cloud: Cloud) 
 def test_nothing_is_said_of_a_bucket_that_holds_one(cloud: Cloud) -> None:
     cloud.s3.put_object(Bucket=IMAGES, Key="images/Ann.jpg", Body=b"x")
     assert no_photographs(deployment_of(cloud)) is None
+
+
+def test_without_the_right_to_list_nothing_is_said_and_nothing_fails(cloud: Cloud) -> None:
+    class Denied:
+        def get_paginator(self, _operation: str) -> NoReturn:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectVersions")
+
+    assert no_photographs(deployment_of(cloud, make_client=lambda _: Denied())) is None
 
 
 def test_what_was_deleted_does_not_count(cloud: Cloud) -> None:
