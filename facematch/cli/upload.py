@@ -75,7 +75,7 @@ def upload(
         )
     outcomes = None
     with progress() as bars:
-        task = bars.add_task("photographs uploaded", total=len(plan.new))
+        task = bars.add_task("photographs uploaded", total=len(plan.new), visible=bool(plan.new))
         versions, errors = uploader.upload(plan.new, done=lambda _: bars.advance(task))
         if wait:
             versions += plan.unchanged
