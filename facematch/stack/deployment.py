@@ -297,14 +297,22 @@ def running_here() -> tuple[Running, AccessKey]:
     return running, AccessKeys.read(home.keys).user
 
 
-def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client
+def described(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:  # noqa: ANN401 - a client
+    """Describe the stack; None if there is none of that name."""
     try:
-        return Outputs(cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])
+        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        raise DeploymentNotFound(
-            f"There is no stack {stack_name!r} in the region {cloudformation.meta.region_name} of "
-            "the account that these credentials belong to. Deploy it (make deploy), or name it "
-            "with --stack, --profile and --region; for the local cloud add --local."
-        ) from None
+        return None
+    return stack
+
+
+def _outputs(cloudformation: Any, stack_name: str) -> Outputs:  # noqa: ANN401 - a client
+    if stack := described(cloudformation, stack_name):
+        return Outputs(stack)
+    raise DeploymentNotFound(
+        f"There is no stack {stack_name!r} in the region {cloudformation.meta.region_name} of "
+        "the account that these credentials belong to. Deploy it (make deploy), or name it "
+        "with --stack, --profile and --region; for the local cloud add --local."
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from botocore.exceptions import ClientError, WaiterError
 
 from facematch.errors import Actionable
-from facematch.stack.deployment import Outputs, clients_on_aws
+from facematch.stack.deployment import Outputs, clients_on_aws, described
 from facematch.stack.faces import delete_collection
 from facematch.stack.objects import Bucket
 from functions.aws.clients import error_code
@@ -69,13 +69,10 @@ class Formation:
 
     def outputs(self) -> dict[str, str] | None:
         """Return the outputs of the stack; None if there is no stack that was ever made."""
-        try:
-            (stack,) = self._cloudformation.describe_stacks(StackName=self._stack_name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
+        stack = described(self._cloudformation, self._stack_name)
+        if stack is None or stack["StackStatus"] in _NEVER_MADE:
             return None
-        return None if stack["StackStatus"] in _NEVER_MADE else {**Outputs(stack)}
+        return {**Outputs(stack)}
 
     def stack_ids(self) -> list[str]:
         """The stack's id, and those of deleted stacks of its name that CloudFormation remembers.
