@@ -22,7 +22,7 @@ def shown(text: str) -> str:
 
 
 def command(*words: str, local: bool = False) -> str:
-    """Return a command of this program that runs as it is printed, from the same folder.
+    """Return a command of this program that runs as it is printed, from any folder.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def _program() -> list[str]:
     started = Path(sys.argv[0])
     if started.name == "__main__.py" and started.parent.name == "facematch":
         return [sys.executable, "-m", "facematch"]
-    if started.name != "facematch":
+    if started.name != "facematch" or not started.exists():
         return ["facematch"]
     found = shutil.which("facematch")
-    is_found = found is not None and started.exists() and Path(found).samefile(started)
-    return ["facematch" if is_found else str(started)]
+    is_found = found is not None and Path(found).samefile(started)
+    return ["facematch" if is_found else str(started.absolute())]

@@ -71,6 +71,10 @@ def test_a_command_names_the_program_as_the_shell_finds_it(
     monkeypatch.setenv("PATH", "/nowhere")
     assert command("status") == f"'{program}' status"
 
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["my bin/facematch", "upload"])
+    assert command("status") == f"'{program}' status"
+
     monkeypatch.setenv("PATH", str(program.parent))
     assert command("status") == "facematch status"
 
