@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -38,7 +39,8 @@ def browser() -> Iterator[Browser]:
         yield launched
 
 
-_TOLD_MS = 250
+_TOLD_SECONDS = 10
+_KEPT = "JSON.stringify(Object.entries(localStorage).sort())"
 
 
 class Desk:
@@ -72,9 +74,7 @@ class Desk:
         if pictures:
             draw_pictures(data, self.folder)
         for earlier in self.context.pages[-1:]:
-            # A tab tells the browser a moment later what it keeps; one that is opened within that
-            # moment, by no person, would not see it.
-            earlier.wait_for_timeout(_TOLD_MS)
+            self._wait_until_kept(earlier.evaluate(_KEPT))
         page = self.context.new_page()
         page.on("console", lambda message: self._note(message.type, message.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))
@@ -85,6 +85,23 @@ class Desk:
             for chart in ("histogram", "days", "failures"):
                 page.wait_for_selector(f"#{chart} svg, #{chart} .empty")
         return page
+
+    def _wait_until_kept(self, kept: str) -> None:
+        """Wait until a new tab sees what an earlier one has kept.
+
+        A tab tells the browser a moment later. One that is opened within that moment, by no person,
+        would not see it.
+        """
+        empty = self.folder / "empty.html"
+        empty.touch()
+        deadline = time.monotonic() + _TOLD_SECONDS
+        found = None
+        while found != kept and time.monotonic() < deadline:
+            tab = self.context.new_page()
+            tab.goto(empty.as_uri())
+            found = tab.evaluate(_KEPT)
+            tab.close()
+        assert found == kept, "a new tab does not see what an earlier one has kept"
 
     def _note(self, kind: str, text: str) -> None:
         self.problems.append(f"{kind}: {text}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -151,8 +153,14 @@ class Meanwhile:
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     made = Meanwhile()
-    monkeypatch.setattr("time.sleep", made)
+    instead_of_sleeping(monkeypatch, made)
     return made
+
+
+def instead_of_sleeping(monkeypatch: pytest.MonkeyPatch, call: Callable[[float], None]) -> None:
+    """Let the command call this instead of sleeping; other threads of this process sleep."""
+    clock = SimpleNamespace(sleep=call, monotonic=time.monotonic)
+    monkeypatch.setattr(forget, "time", clock)
 
 
 def test_a_folder_that_is_a_page_no_more_neither_stops_nor_counts(machine: Machine) -> None:
@@ -342,7 +350,7 @@ def test_a_message_that_waits_is_said_and_the_repeated_command_finishes(
         Album(machine.cloud).fail(machine.ann, FailureStatus.REJECTED, reason=Reason.GONE)
         machine.cloud.end(execution["executionArn"], "FAILED")
 
-    monkeypatch.setattr("time.sleep", end_gone)
+    instead_of_sleeping(monkeypatch, end_gone)
     last = machine.forget("--json")
 
     assert last.exit_code == 0, last.output

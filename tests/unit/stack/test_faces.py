@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,7 +44,7 @@ def deployment(refusals: int) -> Deployment:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds, which nobody waits here."""
     made: list[float] = []
-    monkeypatch.setattr("facematch.stack.faces.time.sleep", made.append)
+    monkeypatch.setattr("facematch.stack.faces.time", SimpleNamespace(sleep=made.append))
     return made
 
 
