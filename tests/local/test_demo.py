@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from facematch.cli import demonstration
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
 from tests.local.conftest import with_own_ports
@@ -74,6 +75,21 @@ def test_names_that_would_be_read_by_another_rule_are_not_mixed(home: Path, fold
     assert "Nothing was changed" in stopped.stderr
     assert "local reset --yes" in stopped.stderr
     assert StateFolder(home).holds_local_cloud()
+
+
+def test_the_demos_own_photographs_are_written_again_beside_what_lies_there(tmp_path: Path) -> None:
+    """The same bytes, so that a second demo uploads nothing."""
+    demonstration.lay_out(tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "mine.jpg").write_text("three years of work")
+
+    demonstration.lay_out(tmp_path)
+
+    mine = (tmp_path / "mine.jpg").read_text()
+    (tmp_path / "mine.jpg").unlink()
+    assert mine == "three years of work"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert len(first) == 8
 
 
 def test_an_empty_folder_changes_nothing(home: Path, tmp_path: Path) -> None:

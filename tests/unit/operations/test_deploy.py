@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,14 +120,23 @@ def test_a_forgotten_key_is_not_taken_away(
 
 
 def test_an_expression_in_the_hint_survives_make_and_the_shell(
-    aws: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    pattern = synthesis.settings_with({}).name_pattern
-    aws.holds(outputs_of(settings(name_pattern="(?P<name>.+)$")))
+    pattern = "(?P<name>[^/ ']+)$"
+    context = {**synthesis._cdk_json()["context"], "name_pattern": pattern}
+    monkeypatch.setattr(synthesis, "_cdk_json", lambda: {"context": context})
+    aws.holds(outputs_of(settings()))
     assert deploy("", monkeypatch) == 2
-    (_, _, context) = shlex.split(capsys.readouterr().err.strip().splitlines()[-1])
-    named = shlex.split(context.removeprefix("CONTEXT=").replace("$$", "$"))
-    assert named == ["-c", f"name_pattern={pattern}"]
+    hint = capsys.readouterr().err.strip().splitlines()[-1]
+
+    (tmp_path / "Makefile").write_text("deploy:\n\t@printf '%s\\n' $(CONTEXT)\n")
+    printed = subprocess.run(
+        ["sh", "-c", hint], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.splitlines() == ["-c", f"name_pattern={pattern}"]
 
 
 def test_the_named_value_is_deployed_although_cdk_json_says_another(
