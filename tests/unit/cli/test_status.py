@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from typer.testing import Result
+
     from facematch.operations.status import ReadBefore, StackStatus
     from facematch.stack.deployment import Deployment
     from facematch.stack.records import Body
@@ -83,10 +85,19 @@ def deployed(cloud: Cloud, starts_per_second: str, **others: Any) -> Deployment:
 
 
 def run(deployment: Deployment, *words: str) -> str:
+    return _ran(deployment, *words).stdout
+
+
+def run_all(deployment: Deployment, *words: str) -> str:
+    """What is printed, and what is said apart from it."""
+    return _ran(deployment, *words).output
+
+
+def _ran(deployment: Deployment, *words: str) -> Result:
     with patch.object(Where, "deployment", lambda _: deployment):
         result = CliRunner().invoke(app, [*words, "--local"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return result
 
 
 def test_the_queue_takes_as_long_as_its_pace_says(cloud: Cloud) -> None:
@@ -148,6 +159,17 @@ def test_images_without_a_searched_face_are_counted_by_reason(cloud: Cloud) -> N
     text = run(deployment, "status")
     assert "LOW_SHARPNESS" in text
     assert "no face seen" in text
+
+
+def test_a_status_of_nothing_says_if_no_photograph_was_uploaded(cloud: Cloud) -> None:
+    deployment = deployed(cloud, "1")
+    assert run_all(deployment, "status").count("holds no photograph") == 0  # messages wait
+
+    cloud.sqs.purge_queue(QueueUrl=deployment.queue_url)
+    assert run_all(deployment, "status").count("holds no photograph") == 1
+
+    reported(cloud, "images/Landscape_1.jpg", photograph())
+    assert run_all(deployment, "status").count("holds no photograph") == 0
 
 
 def test_an_address_that_has_not_confirmed_is_named_with_what_it_misses(cloud: Cloud) -> None:

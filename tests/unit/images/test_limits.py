@@ -310,6 +310,19 @@ EVERYTHING = (
 )
 
 
+def test_a_png_has_no_more_pixels_than_fit_into_the_memory() -> None:
+    def of(side: int) -> bytes:
+        return png(
+            chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
+            PIXELS,
+            chunk(b"IEND"),
+        )
+
+    assert admitted(of(WHOLE)).width == WHOLE
+    with pytest.raises(ImageTooLargeError):
+        admitted(of(WHOLE + 1))
+
+
 def test_of_a_png_only_what_the_pixels_need_is_decoded() -> None:
     assert chunks_of(admitted(EVERYTHING).content) == [b"IHDR", b"IDAT", b"IEND"]
 
