@@ -90,8 +90,8 @@ def search(deployment: Deployment, photograph: Path, *, minimum: float, most: in
             best[face.key] = max(face.similarity, best.get(face.key, 0.0))
     keys = sorted(best, key=lambda key: (-best[key], key))
     return Searched(
-        faces=len(found.boxes),
-        box=found.searched,
+        faces=found.faces,
+        box=found.box,
         scaled_down=smaller,
         lookalikes=[
             Lookalike(key, name_in(key, deployment.name_pattern), best[key]) for key in keys[:most]

@@ -78,14 +78,14 @@ class PhotographSearch:
 
     Attributes
     ----------
-    boxes
-        Of all faces that the photograph shows, the largest first.
-    searched
-        The face that was searched for, one of them; None if none was.
+    faces
+        How many the photograph shows.
+    box
+        Of the face that was searched for; None if none was.
     """
 
-    boxes: list[Box]
-    searched: Box | None
+    faces: int
+    box: Box | None
     alike: list[AlikeFace]
 
 
@@ -108,7 +108,7 @@ def search_photograph(
     """
     rekognition = deployment.make_client("rekognition")
     try:
-        detected = rekognition.detect_faces(Image={"Bytes": content})["FaceDetails"]
+        faces = len(rekognition.detect_faces(Image={"Bytes": content})["FaceDetails"])
     except ClientError as error:
         if error_code(error) not in _REFUSED:
             raise
@@ -116,12 +116,8 @@ def search_photograph(
             f"Rekognition refused the photograph ({error_code(error)}). Give a JPEG or PNG file of "
             "at least 80 by 80 pixels."
         ) from None
-    boxes = sorted(
-        (box_of(face["BoundingBox"]) for face in detected),
-        key=lambda box: -box.width * box.height,
-    )
-    if not boxes:
-        return PhotographSearch([], None, [])
+    if not faces:
+        return PhotographSearch(0, None, [])
     try:
         found = rekognition.search_faces_by_image(
             CollectionId=deployment.collection_id,
@@ -130,12 +126,12 @@ def search_photograph(
             MaxFaces=_LISTED,
         )
     except rekognition.exceptions.InvalidParameterException:
-        return PhotographSearch(boxes, None, [])  # a face that DetectFaces sees, and it does not
+        return PhotographSearch(faces, None, [])  # a face that DetectFaces sees, and it does not
     alike = [
         AlikeFace(_key(match["Face"].get("ExternalImageId", "")), match["Similarity"])
         for match in found["FaceMatches"]
     ]
-    return PhotographSearch(boxes, box_of(found["SearchedFaceBoundingBox"]), alike)
+    return PhotographSearch(faces, box_of(found["SearchedFaceBoundingBox"]), alike)
 
 
 def face_count(deployment: Deployment) -> int:

@@ -92,11 +92,15 @@ def test_the_demos_own_photographs_are_written_again_beside_what_lies_there(tmp_
     assert len(first) == 8
 
 
-def test_an_empty_folder_changes_nothing(home: Path, tmp_path: Path) -> None:
-    done = facematch(home, "demo", "--photos", str(tmp_path))
+def test_an_empty_folder_is_told_of_before_anything_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+
+    done = facematch(tmp_path / "home", "demo", "--photos", str(folder))
+
     assert done.returncode == 2
-    assert f"no photograph (JPEG, PNG) to upload in or below {tmp_path}" in done.stderr
-    assert StateFolder(home).holds_local_cloud()
+    assert f"no photograph (JPEG, PNG) to upload in or below {folder}" in done.stderr
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_settings_of_a_start_hold_for_the_next_and_what_is_empty_says_so(

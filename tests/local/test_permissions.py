@@ -944,6 +944,24 @@ def test_an_image_is_read_with_the_callers_right_to_that_version(
     assert code_of(client.index_faces, **index, Image=version) == "InvalidS3ObjectException"
 
 
+@pytest.mark.parametrize("denied", ["SourceImage", "TargetImage"])
+def test_each_of_two_images_is_read_with_the_callers_right_to_it(
+    stage: Stage, user: Callable[..., Any], denied: str
+) -> None:
+    image = stage.ann
+    client = user(
+        ("rekognition:CompareFaces", "*"), ("s3:GetObject", f"arn:aws:s3:::{image.bucket}/*")
+    )
+    current = {"S3Object": {"Bucket": image.bucket, "Name": image.key}}
+    version = {"S3Object": {**current["S3Object"], "Version": image.version_id}}
+    images = {"SourceImage": current, "TargetImage": current}
+
+    assert client.compare_faces(**images)["FaceMatches"]
+    assert code_of(client.compare_faces, **{**images, denied: version}) == (
+        "InvalidS3ObjectException"
+    )
+
+
 def test_the_functions_key_by_itself_is_nobodys(stage: Stage) -> None:
     """It opens the front to the keys that begin with it; it must not be the account's root."""
     cloud = stage.workflow.cloud

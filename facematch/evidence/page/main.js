@@ -478,25 +478,6 @@ function setUpDialogs() {
   get("keys-close").addEventListener("click", () => get("keys").close());
 }
 
-// --- Links -----------------------------------------------------------------------------------
-
-const FRAMES_TO_LAND = 10;
-
-/** Go to a part of the page, and again while the cards above it take their true height. */
-function landOn(hash, frames = FRAMES_TO_LAND) {
-  const part = hash && get(hash.slice(1));
-  if (!part || !frames) return;
-  part.scrollIntoView();
-  requestAnimationFrame(() => landOn(hash, frames - 1));
-}
-
-function setUpLinks() {
-  for (const link of document.querySelectorAll("a[href^='#']")) {
-    link.addEventListener("click", () => requestAnimationFrame(() => landOn(link.hash)));
-  }
-  addEventListener("load", () => landOn(location.hash));
-}
-
 // --- Keys ------------------------------------------------------------------------------------
 
 /** Where there is no pair, the tabs take the focus. */
@@ -688,7 +669,6 @@ function showElsewhere() {
 showNumbers();
 setUpControls();
 setUpDialogs();
-setUpLinks();
 setThreshold(state.threshold, "start");
 showDecisions();
 showLacking();

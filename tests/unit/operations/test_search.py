@@ -35,6 +35,9 @@ def people(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     ):
         external_id = external_image_id(key) or ""
         cloud.rekognition.copy_faces(COLLECTION, external_id, angle=angle, count=2)
+    # A second face of the first photograph, less alike.
+    first = external_image_id("images/Ann_Lee_0001.jpg") or ""
+    cloud.rekognition.copy_faces(COLLECTION, first, angle=25, count=1)
     deployment = deployment_of(
         cloud,
         make_client=lambda service: cloud.rekognition if service == "rekognition" else cloud.s3,
@@ -65,6 +68,7 @@ def test_each_photograph_is_listed_once_with_its_best_face(people: Cloud, tmp_pa
         ("images/Ann_Lee_0002.jpg", "Ann_Lee"),
         ("images/Bea_0001.jpg", "Bea"),
     ]
+    assert document["lookalikes"][0]["similarity"] == 100
     assert len(people.rekognition.collections[COLLECTION]) == held
 
 
