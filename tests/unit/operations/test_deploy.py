@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -133,8 +134,16 @@ def test_an_expression_in_the_hint_survives_make_and_the_shell(
     hint = capsys.readouterr().err.strip().splitlines()[-1]
 
     (tmp_path / "Makefile").write_text("deploy:\n\t@printf '%s\\n' $(CONTEXT)\n")
+    # The tests may themselves run under make, which would tell the inner make to say
+    # which folder it enters.
+    outside_make = {name: text for name, text in os.environ.items() if "MAKE" not in name}
     printed = subprocess.run(
-        ["sh", "-c", hint], cwd=tmp_path, capture_output=True, text=True, check=True
+        ["sh", "-c", hint],
+        cwd=tmp_path,
+        env=outside_make,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert printed.stdout.splitlines() == ["-c", f"name_pattern={pattern}"]
 
