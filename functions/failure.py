@@ -63,7 +63,7 @@ def record_rejected(event: dict[str, Any]) -> dict[str, Any]:
         execution_arn=event["execution_arn"],
         failed_at=datetime.now(UTC),
     )
-    written = failure_record(image, failure, name_pattern=settings.name_pattern)
+    written = failure_record(image, failure, names_from=settings.names_from)
     return told(failure, written, stands=output.write_failure(image, written))
 
 
@@ -80,9 +80,7 @@ def record_ended(ended: ExecutionEnded) -> dict[str, Any]:
             output.delete_failure(recorded[0], recorded[2])
         if found:
             image, failure, lacks = found
-            written = failure_record(
-                image, failure, name_pattern=settings.name_pattern, lacking=lacks
-            )
+            written = failure_record(image, failure, names_from=settings.names_from, lacking=lacks)
             output.put_failure(image, written, lacks)
         recorded = found
     if recorded is None:

@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
     try:
-        require_usable(image, settings.name_pattern)
+        require_usable(image, settings.names_from)
         images.require_current(image)
         began = time.time()
         indexed = collection.index(

@@ -12,8 +12,8 @@ from functions.aws.environment import from_environment
 from functions.aws.topics import MatchesTopic
 from functions.matching.faces import SearchResult
 from functions.matching.failures import Lacking
+from functions.matching.identity import Identity, identity_in
 from functions.matching.images import UploadedImage
-from functions.matching.keys import name_in
 from functions.matching.notifications import notification
 from functions.matching.reports import Verdict
 from functions.matching.settings import NotifySettings
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     message_id = topic.publish(
         notification(
             image,
-            name_in(image.key, settings.name_pattern) or "",
+            identity_in(image.key, settings.names_from) or Identity(""),
             SearchResult.from_payload(event["search"]),
             Verdict.from_payload(event["report"]),
             execution_arn=event["execution_arn"],

@@ -12,11 +12,11 @@ from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.environment import from_environment
 from functions.aws.parameters import NotifyThreshold
-from functions.matching.decisions import REOPENED_LIMIT, judgement, names_digest
+from functions.matching.decisions import REOPENED_LIMIT, judgement, records_digest
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
+from functions.matching.identity import Identity, identity_in
 from functions.matching.images import COPY_SIMILARITY, UploadedImage, is_first_attempt
-from functions.matching.keys import name_in
 from functions.matching.notifications import PAIRS_LIMIT, passing_matches
 from functions.matching.reports import Outcome, Verdict, passes, report
 from functions.matching.settings import ReportSettings
@@ -44,16 +44,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Write the report and its match rows; return what the Choice needs."""
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
-    name = name_in(image.key, settings.name_pattern) or ""
+    # The index step has rejected keys without a name.
+    own = identity_in(image.key, settings.names_from) or Identity("")
     searched = SearchResult.from_payload(event["search"])
     notify_threshold = threshold.value()
     notifying = [m for m in searched.matches if passes(m.similarity, notify_threshold)]
-    judged = judgement(notifying, output.decisions(name, {match.name for match in notifying}))
+    others = dict.fromkeys(match.identity for match in notifying)
+    judged = judgement(notifying, output.decisions(own, others))
     written = report(
         image,
         IndexedFaces.from_payload(event["index"]),
         searched,
-        name=name,
+        own=own,
         search_threshold=settings.search_threshold,
         notify_threshold=notify_threshold,
         execution_arn=event["execution_arn"],
@@ -73,37 +75,37 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         above_threshold=written["above_threshold"],
         report_bucket=output.name,
         report_key=key,
-        silenced=tuple(names_digest(name, other) for other in judged.quiet_names),
+        silenced=tuple(records_digest(own.record, other) for other in judged.quiet),
         reopened=judged.reopened[:REOPENED_LIMIT],
     )
     if verdict.above_threshold:
-        verdict = replace(verdict, same_files=same_files(image, name, searched, verdict))
+        verdict = replace(verdict, same_files=same_files(image, own, searched, verdict))
     metrics.add_metric(f"Outcome{verdict.status.title().replace('_', '')}", MetricUnit.Count, 1)
-    if judged.silenced_names:
-        metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced_names))
-    if judged.known_names:
-        metrics.add_metric("PairsKnown", MetricUnit.Count, len(judged.known_names))
+    if judged.silenced:
+        metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced))
+    if judged.known:
+        metrics.add_metric("PairsKnown", MetricUnit.Count, len(judged.known))
     if judged.reopened:
         metrics.add_metric("PairsReopened", MetricUnit.Count, len(judged.reopened))
     logger.info(
         "reported",
         status=verdict.status,
         above_threshold=verdict.above_threshold,
-        silenced=len(judged.silenced_names),
-        known=len(judged.known_names),
+        silenced=len(judged.silenced),
+        known=len(judged.known),
         reopened=len(judged.reopened),
     )
     return verdict.to_payload()
 
 
 def same_files(
-    image: UploadedImage, name: str, searched: SearchResult, verdict: Verdict
+    image: UploadedImage, own: Identity, searched: SearchResult, verdict: Verdict
 ) -> tuple[str, ...]:
     """Return the keys of the photographs in the notification that are the same file as the image.
 
     S3 is asked about a photograph only if its face is as similar as that of a copy.
     """
-    listed = passing_matches(name, searched, verdict)[:PAIRS_LIMIT]
+    listed = passing_matches(own, searched, verdict)[:PAIRS_LIMIT]
     keys = {match.key for match in listed if match.similarity >= COPY_SIMILARITY}
     return tuple(sorted(key for key in keys if images.is_same_file(image, key)))
 

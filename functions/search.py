@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     searched = evidence_among(
         look_alikes(image, indexed),
         own_key=image.key,
-        name_pattern=settings.name_pattern,
+        names_from=settings.names_from,
         max_matches=settings.max_matches,
         searched_at=timestamp(datetime.now(UTC)),
     )

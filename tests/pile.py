@@ -11,8 +11,8 @@ from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult, UnindexedFace
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record
+from functions.matching.identity import FROM_FILE, Identity, compiled_names_from, name_in
 from functions.matching.images import UploadedImage, timestamp
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import (
     Outcome,
     delivery_failure_key,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MORNING = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
-NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+NAMES_FROM = compiled_names_from(FROM_FILE)
 BOX = Box(0.25, 0.125, 0.5, 0.5)
 
 
@@ -48,7 +48,7 @@ class Photograph:
 
     @property
     def name(self) -> str | None:
-        return name_in(self.key, NAME_PATTERN)
+        return name_in(self.key, NAMES_FROM)
 
     @property
     def face_id(self) -> str:
@@ -83,6 +83,7 @@ CONTENTS = (
 NEW_IN_VERSION_2 = (
     *("notify_similarity", "names_left_out", "more_names_possible", "best_left_out_similarity"),
 )
+NEW_IN_VERSION_3 = ("record", "relation", "known", "silenced", "reopened")
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Pile:
                 unattributed=0,
                 searched_at=timestamp(at(minute)),
             ),
-            name=photograph.name or "",
+            own=Identity(photograph.name or ""),
             search_threshold=80.0,
             notify_threshold=notify_threshold,
             execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
@@ -163,7 +164,7 @@ class Pile:
             execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
             failed_at=at(photograph.minute + 2),
         )
-        record = failure_record(image, failure, name_pattern=NAME_PATTERN)
+        record = failure_record(image, failure, names_from=NAMES_FROM)
         self.objects[failure_key(image)] = json_lines([record])
 
     def undelivered(self, photograph: Photograph, error: str | None = "NotFoundException") -> None:
@@ -177,7 +178,7 @@ class Pile:
             execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
             failed_at=at(photograph.minute + 2),
         )
-        record = failure_record(image, failure, name_pattern=NAME_PATTERN, lacking=Lacking.DELIVERY)
+        record = failure_record(image, failure, names_from=NAMES_FROM, lacking=Lacking.DELIVERY)
         self.objects[delivery_failure_key(image)] = json_lines([record])
 
     def decided(
@@ -203,13 +204,25 @@ class Pile:
             }
         )
         record = made.to_record(imported_at=at(600))
-        self.objects[decision_key(name, other)] = json_lines([record])
+        self.objects[decision_key(*made.records)] = json_lines([record])
 
 
 def as_version_1(made: dict[str, Any]) -> dict[str, Any]:
     """The report as schema version 1 wrote it."""
     renamed = {("notified" if k == "above_threshold" else k): v for k, v in made.items()}
-    former = {k: v for k, v in renamed.items() if k not in (*NEW_IN_VERSION_2, "known_names")}
+    former = {k: v for k, v in renamed.items() if k not in (*NEW_IN_VERSION_2, *NEW_IN_VERSION_3)}
+    former["faces"] = [
+        {
+            **face,
+            "matches": [
+                {k: v for k, v in match.items() if k not in NEW_IN_VERSION_3}
+                for match in face["matches"]
+            ],
+        }
+        for face in made["faces"]
+    ]
+    for column in ("silenced", "reopened"):
+        former[f"{column}_names"] = [one.removeprefix("name:") for one in made[column]]
     # What it left out decided nothing.
     unique = made["status"] == Outcome.MATCHED and not made["other_name_matches"]
     return former | {

@@ -11,8 +11,8 @@ import pytest
 from functions.matching.decisions import Decided, Decision
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.identity import FROM_FILE, Identity, compiled_names_from
 from functions.matching.images import UploadedImage
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from functions.matching.reports import match_rows, report
 from workflow.project import PROJECT
 from workflow.settings import SETTINGS
@@ -40,7 +40,7 @@ def example_report() -> dict[str, Any]:
         IMAGE,
         IndexedFaces(faces=(face,), unindexed=(), face_model_version="7.0"),
         SearchResult(matches=(match,), left_out=0, same_name=0, unattributed=0, searched_at="now"),
-        name="Ann_Lee",
+        own=Identity("Ann_Lee"),
         search_threshold=80,
         notify_threshold=99,
         execution_arn="arn",
@@ -56,12 +56,14 @@ def example_failure() -> dict[str, Any]:
         execution_arn="arn",
         failed_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
-    return failure_record(IMAGE, failure, name_pattern=compiled_name_pattern(DEFAULT_NAME_PATTERN))
+    return failure_record(IMAGE, failure, names_from=compiled_names_from(FROM_FILE))
 
 
 def example_decision() -> dict[str, Any]:
     decided_at = datetime(2026, 1, 2, tzinfo=UTC)
     decision = Decision(
+        record_a="name:Ann",
+        record_b="name:Bea",
         name_a="Ann",
         name_b="Bea",
         decision=Decided.UNSURE,

@@ -32,8 +32,8 @@ from facematch.evidence import folders
 from facematch.stack.errors import explained
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.images import UploadedImage
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
 from workflow.project import PROJECT
 from workflow.settings import SETTINGS, SettingError, Settings
 
@@ -414,7 +414,7 @@ def recorded(status: FailureStatus, error: str | None, cause: str | None = None)
         execution_arn="arn",
         failed_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
-    return failure_record(IMAGE, failure, name_pattern=compiled_name_pattern(DEFAULT_NAME_PATTERN))
+    return failure_record(IMAGE, failure, names_from=compiled_names_from(FROM_FILE))
 
 
 RECORDS: Final = {
@@ -579,7 +579,7 @@ OUTPUTS: Final = {
     "StateMachineArn": MACHINE,
     "RemovalStateMachineArn": f"{MACHINE}-removal",
     "BackfillStateMachineArn": f"{MACHINE}-backfill",
-    "NamePattern": DEFAULT_NAME_PATTERN.replace("<", "&lt;").replace(">", "&gt;"),
+    "NamesFrom": FROM_FILE.replace("<", "&lt;").replace(">", "&gt;"),
     "StartsPerSecond": "auto",
     "MaxFaces": "1",
     "NotifyThresholdParameter": "/FaceMatching/notify-threshold",
@@ -785,7 +785,7 @@ def test_a_command_that_is_denied_says_what_it_asked_for(
         ("evidence --delete --to .", 2, "not an evidence page.* --to"),
         ("evidence --delete --to /", 2, "/ is the root of the file system.* --to"),
         ("evaluate .", 2, "holds no photograph .* Name another folder"),
-        ("evaluate . --name-pattern (", 2, "--name-pattern: .* no? ?.*regular expression"),
+        ("evaluate . --names-from (", 2, "--names-from: .* no? ?.*regular expression"),
         ("calibrate --faces 0 --new-per-month 1 --wrong-per-month 1", 2, "Give more faces"),
     ],
 )

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow.outputs import Output
+from workflow.settings import FORMER_NAMES, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 #: deletes data. So a person must name the setting.
 PROTECTED: Final = frozenset(
     {
-        *("encryption_key", "image_prefix", "name_pattern", "max_faces", "retain_data"),
+        *("encryption_key", "image_prefix", "names_from", "max_faces", "retain_data"),
         *("image_expiration_days", "report_expiration_days", "failure_expiration_days"),
     }
 )
@@ -31,9 +32,11 @@ _NOT_COMPARED: Final = "stack_name"
 #: These have outputs of their own.
 _OWN_OUTPUTS: Final = {
     "image_prefix": Output.IMAGE_PREFIX,
-    "name_pattern": Output.NAME_PATTERN,
+    "names_from": Output.NAMES_FROM,
     "max_faces": Output.MAX_FACES,
 }
+#: The output of an earlier version.
+_FORMER_NAMES_FROM: Final = "NamePattern"
 #: Outputs can be read by everybody who may describe the stack.
 _CONFIDENTIAL: Final = frozenset({"notification_email", "alarm_email"})
 #: CloudFormation allows 1,024 bytes for the value of an output (AWS CloudFormation quotas), which
@@ -99,12 +102,23 @@ def recorded_in(outputs: Mapping[str, str]) -> dict[str, Any]:
     values = json.loads(outputs.get(Output.SETTINGS, "{}"))
     if not isinstance(values, dict):
         raise ValueError(f"{Output.SETTINGS} is no JSON object")  # noqa: TRY004 - one kind to catch
-    return {
-        **values,
-        "image_prefix": outputs[Output.IMAGE_PREFIX].removeprefix("/"),
-        "name_pattern": outputs[Output.NAME_PATTERN],
-        "max_faces": int(outputs[Output.MAX_FACES]),
-    }
+    return renamed(
+        {
+            **values,
+            "image_prefix": outputs[Output.IMAGE_PREFIX].removeprefix("/"),
+            "names_from": outputs.get(_FORMER_NAMES_FROM) or outputs[Output.NAMES_FROM],
+            "max_faces": int(outputs[Output.MAX_FACES]),
+        }
+    )
+
+
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of any version under the names that they have now."""
+    now = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
+    if "names_from" in now:
+        # Where a word is a setting now, an earlier version recorded its regular expression.
+        now["names_from"] = SETTINGS["names_from"].read(now["names_from"])
+    return now
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

@@ -10,7 +10,7 @@ class Output(StrEnum):
 
     IMAGES_BUCKET = "ImagesBucket"
     IMAGE_PREFIX = "ImagePrefix"
-    NAME_PATTERN = "NamePattern"
+    NAMES_FROM = "NamesFrom"
     MAX_FACES = "MaxFaces"
     STARTS_PER_SECOND = "StartsPerSecond"
     OUTPUT_BUCKET = "OutputBucket"

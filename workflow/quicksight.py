@@ -287,7 +287,7 @@ def _overview() -> Shape:
             _number("images", "Images with an outcome", _sum("images", "daily", "images")),
             _number("faces", "Faces seen", _sum("faces", "daily", "faces")),
             _number("matches", "Matches in reports", _sum("matches", "daily", "matches")),
-            _number("pairs", "Pairs of names", _count("pairs", "pairs", "name_a")),
+            _number("pairs", "Pairs of records", _count("pairs", "pairs", "name_a")),
             _number("rejected", "Images rejected", _sum("rejected", "daily", "rejected")),
             _number("failed", "Images failed", _sum("failed", "daily", "failed")),
             _outcomes_by_day(),
@@ -368,7 +368,7 @@ def _similarity_histogram() -> Shape:
 
 
 def _top_pairs() -> Shape:
-    """Pairs of names, best first. Four decimals: two would round 99.996 up to 100.00."""
+    """Pairs of records, best first. Four decimals: two would round 99.996 up to 100.00."""
     visual = "top-pairs"
     labels = {
         "name_a": "Name",
@@ -401,7 +401,7 @@ def _top_pairs() -> Shape:
     return _visual(
         "tableVisual",
         visual,
-        "Pairs of names, best first",
+        "Pairs of records, best first",
         chart,
         "Candidates for a person's judgement. A similarity is not a proof.",
     )

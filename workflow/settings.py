@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from functions.matching.identity import FROM_FILE, FROM_FOLDER, compiled_names_from
+from functions.matching.names import Relation
 from functions.matching.settings import LOWEST_SIMILARITY, MOST_SIMILAR, similarity
 
 if TYPE_CHECKING:
@@ -104,11 +105,25 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
     return _text("|".join(allowed), "one of " + ", ".join(allowed))
 
 
-def _name_pattern(value: Any) -> str:  # noqa: ANN401
+def _names_from(value: Any) -> str:  # noqa: ANN401
     try:
-        return compiled_name_pattern(value).pattern
+        compiled = compiled_names_from(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"a regular expression with a group 'name' ({error})") from None
+        raise ValueError(
+            f"{FROM_FILE}, {FROM_FOLDER}, or a regular expression with a group 'name' ({error})"
+        ) from None
+    # A stack of an earlier version records the expression of each word.
+    words = (w for w in (FROM_FILE, FROM_FOLDER) if compiled_names_from(w) == compiled)
+    return next(words, str(value))
+
+
+def _relations(value: Any) -> str:  # noqa: ANN401
+    words = value if isinstance(value, list) else str(value).replace(" ", "").split(",")
+    if words == [EVERY_RELATION]:
+        return EVERY_RELATION
+    if not words or not set(words) <= set(Relation):
+        raise ValueError(f"{EVERY_RELATION}, or some of {','.join(Relation)} separated by commas")
+    return ",".join(relation for relation in Relation if relation in words)
 
 
 def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -137,6 +152,9 @@ _ENCRYPTION_KEY: Final = _text(
 )
 
 _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
+
+#: Value of `notify_relations` that leaves out nothing.
+EVERY_RELATION: Final = "all"
 
 #: The CDK's own keys look like ``@aws-cdk/core:...``, ``aws:cdk:...``, ``availability-zones:...``.
 _CDK_KEY: Final = re.compile(r"[@:/]")
@@ -189,10 +207,11 @@ class Settings:
         default="images/",
         meaning="Only keys below it start the workflow",
     )
-    name_pattern: str = _setting(
-        read=_name_pattern,
-        default=DEFAULT_NAME_PATTERN,
-        meaning="Regular expression that finds the person's name in a key, as its group 'name'",
+    names_from: str = _setting(
+        read=_names_from,
+        default=FROM_FILE,
+        meaning="Where the key carries the person's name: file, folder, or a regular expression "
+        "with the group 'name' and, where there are record ids, the group 'id'",
     )
     max_faces: int = _setting(
         read=_whole(1, 100),
@@ -238,6 +257,12 @@ class Settings:
     )
     notification_email: str | None = _setting(
         read=_or_none(_EMAIL), default=None, meaning="Subscribed to the matches"
+    )
+    notify_relations: str = _setting(
+        read=_relations,
+        default=EVERY_RELATION,
+        meaning="Matches that notification_email is told of, by how the two names relate: all, or "
+        f"some of {','.join(Relation)}",
     )
     alarm_email: str | None = _setting(
         read=_or_none(_EMAIL),
@@ -293,6 +318,20 @@ class Settings:
     )
 
     @property
+    def names_pattern(self) -> str:
+        """`names_from` as the regular expression that the functions use."""
+        return compiled_names_from(self.names_from, image_prefix=self.image_prefix).pattern
+
+    @property
+    def mailed_relations(self) -> tuple[str, ...]:
+        """`notify_relations`; none if everything is mailed."""
+        return (
+            ()
+            if self.notify_relations == EVERY_RELATION
+            else tuple(self.notify_relations.split(","))
+        )
+
+    @property
     def encrypted_by_given_key(self) -> bool:
         """Whether `encryption_key` is a key that somebody else made."""
         return self.encryption_key not in {ENCRYPTED_BY_AWS, ENCRYPTED_BY_STACK}
@@ -330,8 +369,14 @@ SETTINGS: Final[dict[str, Setting]] = {
     each.name: each.metadata["setting"] for each in fields(Settings)
 }
 
+#: What settings were called in earlier versions, and are called now.
+FORMER_NAMES: Final = {"name_pattern": "names_from"}
+
 
 def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - of the setting's type
+    if name in FORMER_NAMES:
+        now = FORMER_NAMES[name]
+        raise SettingError(f"{name!r} is now called {now!r}. Give its value as {now}={value}")
     if name not in SETTINGS:
         raise SettingError(f"{name!r} is not a setting. Use one of {', '.join(SETTINGS)}.")
     try:

@@ -66,6 +66,7 @@ class FaceMatchingStack(cdk.Stack):
             "Topics",
             key=self._key,
             notification_email=settings.notification_email,
+            mailed_relations=settings.mailed_relations,
             alarm_email=settings.alarm_email,
         )
         self.intake = Intake(self, "Intake", code=self._code, settings=settings, key=self._key)
@@ -185,7 +186,7 @@ class FaceMatchingStack(cdk.Stack):
         outputs = {
             Output.IMAGES_BUCKET: self.intake.images.bucket_name,
             Output.IMAGE_PREFIX: self._settings.image_prefix or "/",
-            Output.NAME_PATTERN: self._settings.name_pattern,
+            Output.NAMES_FROM: self._settings.names_from,
             Output.MAX_FACES: str(self._settings.max_faces),
             Output.STARTS_PER_SECOND: f"{self._settings.starts_per_second or 'auto'}",
             Output.OUTPUT_BUCKET: self.output.bucket_name,

@@ -57,7 +57,7 @@ class Steps:
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "MAX_FACES": str(self.settings.max_faces),
                 "QUALITY_FILTER": self.settings.quality_filter,
-                "NAME_PATTERN": self.settings.name_pattern,
+                "NAMES_FROM": self.settings.names_pattern,
             },
         )
         # Rekognition reads the image with the rights of whoever calls IndexFaces.
@@ -79,7 +79,7 @@ class Steps:
                 "COLLECTION_ID": self.collection.collection_id,
                 "SEARCH_THRESHOLD": exactly(self.settings.search_threshold),
                 "MAX_MATCHES": str(self.settings.max_matches),
-                "NAME_PATTERN": self.settings.name_pattern,
+                "NAMES_FROM": self.settings.names_pattern,
             },
         )
         search.allow("rekognition:SearchFaces", on=[self.collection.attr_arn])
@@ -97,7 +97,7 @@ class Steps:
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "SEARCH_THRESHOLD": exactly(self.settings.search_threshold),
                 "NOTIFY_THRESHOLD_PARAMETER": self.threshold.parameter_name,
-                "NAME_PATTERN": self.settings.name_pattern,
+                "NAMES_FROM": self.settings.names_pattern,
             },
         )
         allow_records(self.output, report, "s3:PutObject", Place.REPORTS, Place.MATCHES)
@@ -126,7 +126,7 @@ class Steps:
             {
                 "MATCHES_TOPIC_ARN": self.topics.matches.topic_arn,
                 "OUTPUT_BUCKET": self.output.bucket_name,
-                "NAME_PATTERN": self.settings.name_pattern,
+                "NAMES_FROM": self.settings.names_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )
@@ -171,7 +171,7 @@ class Steps:
             "Records a version that lacks its outcome, or the notification of its match",
             {
                 "OUTPUT_BUCKET": self.output.bucket_name,
-                "NAME_PATTERN": self.settings.name_pattern,
+                "NAMES_FROM": self.settings.names_pattern,
             },
             memory=_MEMORY_WHEN_COLD,
         )

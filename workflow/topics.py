@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from functions.matching.notifications import LEFT_OUT
 from workflow.encryption import Place, publishing_services
 
 
@@ -25,11 +28,12 @@ class Topics(Construct):
         *,
         key: kms.IKey | None,
         notification_email: str | None,
+        mailed_relations: Collection[str],
         alarm_email: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.key = key or self._key()
-        self.matches = self._topic("Matches", notification_email)
+        self.matches = self._topic("Matches", notification_email, relations=mailed_relations)
         # A message for each failed execution: nobody wants a thousand of them as e-mail.
         self.failures = self._topic("Failures", None)
         self.alarms = self._topic("Alarms", alarm_email)
@@ -47,8 +51,16 @@ class Topics(Construct):
             key.add_to_resource_policy(statement)
         return key
 
-    def _topic(self, construct_id: str, email: str | None) -> sns.Topic:
+    def _topic(
+        self, construct_id: str, email: str | None, *, relations: Collection[str] = ()
+    ) -> sns.Topic:
         topic = sns.Topic(self, construct_id, master_key=self.key, enforce_ssl=True)
         if email:
-            topic.add_subscription(subscriptions.EmailSubscription(email))
+            # Records that a report leaves out may relate in any way, so nobody may miss them.
+            only = sns.SubscriptionFilter.string_filter(allowlist=[*relations, LEFT_OUT])
+            topic.add_subscription(
+                subscriptions.EmailSubscription(
+                    email, filter_policy={"relation": only} if relations else None
+                )
+            )
         return topic

@@ -1,4 +1,4 @@
-"""facematch decisions: what people decided about pairs of names."""
+"""facematch decisions: what people decided about pairs of records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from facematch.cli.terminal import messages, output, print_json, progress, table
 from facematch.operations.decisions import decisions_in, import_decisions, read_decisions
 from functions.matching.notifications import percent
 
-decisions_app = typer.Typer(help="What people decided about pairs of names.", no_args_is_help=True)
+decisions_app = typer.Typer(
+    help="What people decided about pairs of records.", no_args_is_help=True
+)
 
 
 @decisions_app.command("import")
@@ -28,7 +30,7 @@ def import_command(
 ) -> None:
     """Import decisions that were made on the evidence page (JSON or CSV).
 
-    They are written into `decisions/` of the output bucket, one for each pair of names. A pair
+    They are written into `decisions/` of the output bucket, one for each pair of records. A pair
     that was decided to be different people notifies nobody any more, until there is stronger
     evidence. Safe to repeat; a newer decision that is there already stays.
     """
@@ -63,7 +65,7 @@ def list_command(*, as_json: AsJson = False, where: Where) -> None:
     head = ("Names", "Decision", "By", "Note", "At similarity")
     rows = [
         (
-            f"{decision.name_a} / {decision.name_b}",
+            " / ".join(map(str, decision.identities)),
             decision.decision.replace("_", " ").lower(),
             f"{decision.decided_by}, {decision.decided_at:%Y-%m-%d}",
             decision.note,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from facematch.errors import Unusable
-from functions.matching.keys import compiled_name_pattern
+from functions.matching.identity import compiled_names_from
 
 
 def demo(
@@ -23,7 +23,7 @@ def demo(
     names: Annotated[
         str | None,
         typer.Option(
-            "--names", help="Where names are: file, folder, or a regular expression (name_pattern)."
+            "--names", help="Where names are: file, folder, or a regular expression (names_from)."
         ),
     ] = None,
 ) -> None:
@@ -38,6 +38,6 @@ def demo(
 
 def _checked(names: str) -> str:
     try:
-        return compiled_name_pattern(names).pattern
+        return compiled_names_from(names).pattern
     except ValueError as error:
         raise Unusable(f"--names: {error}. Give file, folder or such an expression.") from None

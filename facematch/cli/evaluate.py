@@ -29,7 +29,7 @@ from facematch.errors import Unusable
 from facematch.evaluation.labels import Labelled
 from facematch.operations.names import names_read
 from facematch.planning.prices import cost_of_calls
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.notifications import percent
 from workflow.project import STATE_ROOT, private_folder
 
@@ -55,9 +55,9 @@ class Quality(StrEnum):
 def evaluate(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     *,
-    name_pattern: Annotated[
+    names_from: Annotated[
         str, typer.Option(help="file, folder, or a regular expression with a group `name`.")
-    ] = DEFAULT_NAME_PATTERN,
+    ] = FROM_FILE,
     same: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="CSV name_a,name_b: one person's names."),
@@ -113,14 +113,14 @@ def evaluate(
     from facematch.evaluation.labels import Persons, labelled_photographs, read_groups, read_persons  # noqa: PLC0415
     from facematch.evaluation.measure import Asked, conditions, measured, published  # noqa: PLC0415
 
-    labelled = labelled_photographs(folder, _pattern(name_pattern))
+    labelled = labelled_photographs(folder, _pattern(names_from))
     show_left_out(labelled.left_out)
     show_names(
         names_read(
             [*(each.key for each in labelled.photographs), *labelled.unnamed],
-            _pattern(name_pattern),
+            _pattern(names_from),
         ),
-        "If each person has a folder, add:\n  --name-pattern folder\n"
+        "If each person has a folder, add:\n  --names-from folder\n"
         "Otherwise rename the photographs, or give a regular expression.",
     )
     persons = read_persons(same) if same else Persons()
@@ -160,7 +160,7 @@ def evaluate(
                 command=_command(
                     {"--same": same, "--groups": groups},
                     {
-                        "--name-pattern": name_pattern,
+                        "--names-from": names_from,
                         "--data-set": data_set,
                         "--max-faces": max_faces,
                         "--quality-filter": quality_filter,
@@ -169,7 +169,7 @@ def evaluate(
                 ),
                 max_faces=max_faces,
                 quality_filter=str(quality_filter),
-                name_pattern=name_pattern,
+                names_from=names_from,
             ),
         )
         index = write_folder(page_folder, document, labelled, found)
@@ -188,9 +188,9 @@ def evaluate(
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
-        return compiled_name_pattern(text)
+        return compiled_names_from(text)
     except ValueError as error:
-        raise Unusable(f"--name-pattern: {error}. Give one as (?P<name>...) in it.") from None
+        raise Unusable(f"--names-from: {error}. Give one as (?P<name>...) in it.") from None
 
 
 def _here(labelled: Labelled, *, max_faces: int, quality_filter: Quality, processes: int) -> Faces:
@@ -247,7 +247,7 @@ def _on_aws(
 def _command(files: Mapping[str, Path | None], options: Mapping[str, object], *, aws: bool) -> str:
     """The command as anybody can repeat it, without the paths of this machine."""
     usual = {
-        "--name-pattern": DEFAULT_NAME_PATTERN,
+        "--names-from": FROM_FILE,
         "--max-faces": 1,
         "--quality-filter": Quality.AUTO,
         "--data-set": None,

@@ -51,7 +51,7 @@ def evidence(
 ) -> None:
     """Write the evidence page: a folder with an index.html that opens from disk, offline.
 
-    It shows pairs of names with their faces side by side, and takes decisions. It holds biometric
+    It shows pairs of records with their faces side by side, and takes decisions. It holds biometric
     data: only you can read the folder. `--delete` deletes it, without asking AWS: without `--to`
     every page of stacks of that name that lies in its default folder.
     """
@@ -131,7 +131,7 @@ def show(written: Written) -> None:
             else ""
         )
         + (
-            f", and with them {evidence.pairs_left_out:,} pairs of names"
+            f", and with them {evidence.pairs_left_out:,} pairs of records"
             if evidence.pairs_left_out
             else ""
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Final
 
 import typer
@@ -18,6 +19,7 @@ from facematch.operations import forget as operation
 from facematch.operations.forget import KINDS, Forgetting, Found, Person
 from facematch.stack.deployment import Deployment
 from functions.matching.images import UploadedImage
+from functions.matching.notifications import printable
 
 _ROUNDS: Final = 3
 #: Things of one kind that a dry run lists on a terminal.
@@ -30,6 +32,9 @@ def forget(
     *,
     name: Annotated[
         str | None, typer.Option("--name", help="Of the person, as the keys carry it.")
+    ] = None,
+    record_id: Annotated[
+        str | None, typer.Option("--id", help="Record id of the person, as the keys carry it.")
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Of one photograph.")] = None,
     dry_run: Annotated[
@@ -45,10 +50,8 @@ def forget(
     failure records, decisions, dead letters, results of queries, evidence pages on this machine.
     Says what AWS keeps and for how long. Safe to interrupt and to repeat.
     """
-    if (name is None) == (key is None):
-        raise Unusable("Say who is to be forgotten: --name NAME, or --key KEY for one photograph.")
+    person = _person(name, record_id, key)
     deployment = where.deployment()
-    person = Person.named(name) if name is not None else Person(None, key)
     forgetting = Forgetting(deployment, person, folders.EvidenceFolders())
     with messages.status("looking for everything about them"):
         found = forgetting.find()
@@ -69,7 +72,14 @@ def forget(
     else:
         if as_json:
             _show(found.counts(), _WOULD, waiting, again=0, as_json=True)
-        raise _not_finished(deployment, waiting) if waiting else _nowhere(person)
+        raise (
+            _not_finished(deployment, waiting)
+            if waiting
+            else _nowhere(person, forgetting.namesakes)
+        )
+    if forgetting.namesakes and not as_json:
+        for line in _namesakes(forgetting.namesakes).splitlines():
+            messages.say(line)
     if dry_run:
         if not as_json:
             _list(found)
@@ -77,6 +87,17 @@ def forget(
     if not (yes or as_json):
         typer.confirm("Delete all of it, for ever?", abort=True)
     _delete_all(deployment, forgetting, found, as_json=as_json)
+
+
+def _person(name: str | None, record_id: str | None, key: str | None) -> Person:
+    if sum(given is not None for given in (name, record_id, key)) != 1:
+        raise Unusable(
+            "Say who is to be forgotten: --name NAME, --id ID for a record with a record id, or "
+            "--key KEY for one photograph."
+        )
+    if name is not None:
+        return Person.named(name)
+    return Person(None, key) if record_id is None else Person.with_id(record_id)
 
 
 def _looked_again(forgetting: Forgetting, images: Iterable[UploadedImage]) -> tuple[Found, int]:
@@ -135,13 +156,26 @@ def _not_finished(deployment: Deployment, waiting: int) -> Actionable:
     )
 
 
-def _nowhere(person: Person) -> Actionable:
-    """Say that nothing is about the person, which a wrong spelling explains as well."""
-    what, where = (
-        (f"the name {person.name!r}", "as the key of a photograph carries it")
-        if person.name is not None
-        else (f"the key {person.key!r}", "whole, with its prefix")
+def _namesakes(ids: Iterable[str]) -> str:
+    """Tell how to forget records with a record id, of which each may be another person."""
+    options = [f"--id {shlex.quote(printable(one))}" for one in sorted(ids)]
+    more = [f"and {len(options) - _LISTED:,} more"] if len(options) > _LISTED else []
+    return (
+        "Records with a record id have that name, too, and each may be another person. To forget "
+        "one of them, run the command again with its id:\n  "
+        + "\n  ".join(options[:_LISTED] + more)
     )
+
+
+def _nowhere(person: Person, namesakes: Collection[str]) -> Actionable:
+    """Say that nothing is about the person, which a wrong spelling explains as well."""
+    if namesakes:
+        return Actionable(f"Nothing was deleted. {_namesakes(namesakes)}")
+    what, where = {
+        "name": (f"the name {person.value!r}", "as the key of a photograph carries it"),
+        "id": (f"the record id {person.value!r}", "as the key of a photograph carries it"),
+        "key": (f"the key {person.value!r}", "whole, with its prefix"),
+    }[person.kind]
     return Actionable(
         f"No photograph, face, record, decision or dead letter has {what}, so nothing was deleted. "
         f"Either everything about it was deleted before, or it is spelled differently: give it "

@@ -14,11 +14,12 @@ from rich.text import Text
 from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
-from facematch.operations.matches import RELATIONS, SEARCH_AGAIN, NamePair, read_matches
+from facematch.operations.matches import SEARCH_AGAIN, RecordPair, read_matches
 from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.notifications import percent
+from functions.matching.relations import RELATIONS
 
 _SHOWN: Final = 20
 
@@ -38,7 +39,7 @@ def matches(
     as_json: AsJson = False,
     where: Where,
 ) -> None:
-    """Show who matches whom: each pair of names once, with its best pair of photographs.
+    """Show who matches whom: each pair of records once, with its best pair of photographs.
 
     Pairs that people have decided about are shown apart.
     """
@@ -59,7 +60,7 @@ def matches(
             f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
         )
         if waiting:
-            output.print(f"The two names are {_counts(waiting)}.")
+            output.print(f"They have {_counts(waiting)}.")
         if decided:
             output.print()
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
@@ -67,7 +68,7 @@ def matches(
             output.print()
             output.print(SAME_FILE_MEANS)
     else:
-        output.print(f"No pair of names from {threshold:g} % up.")
+        output.print(f"No pair of records from {threshold:g} % up.")
         show_if_no_photographs(deployment)
     _show_lacking(deployment, found.lacking)
 
@@ -89,22 +90,22 @@ def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> N
     messages.say(f"  {again}")
 
 
-def by_relation(pairs: Iterable[NamePair]) -> list[NamePair]:
+def by_relation(pairs: Iterable[RecordPair]) -> list[RecordPair]:
     """Sort pairs by how their names relate: unrelated ones first, spellings of one name last."""
     ranks = list(RELATIONS)
     return sorted(pairs, key=lambda pair: ranks.index(pair.relation))
 
 
-def _counts(pairs: Sequence[NamePair]) -> str:
+def _counts(pairs: Sequence[RecordPair]) -> str:
     counted = Counter(pair.relation for pair in pairs)
     return ", ".join(
-        f"{words} in {counted[relation]}"
+        f"{words} ({counted[relation]})"
         for relation, words in RELATIONS.items()
         if counted[relation]
     )
 
 
-def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table:
+def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Table:
     """Who matches whom: two lines a pair, each a name and the photograph of the best pair.
 
     A third line says that the two photographs are the same file.
@@ -121,7 +122,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
     for pair in pairs:
         table.add_row(
             percent(pair.similarity),
-            Text("\n").join([safe(pair.name_a), safe(pair.name_b)]),
+            Text("\n").join([safe(str(pair.identity_a)), safe(str(pair.identity_b))]),
             RELATIONS[pair.relation],
             Text("\n").join(
                 [
@@ -137,7 +138,7 @@ def pairs_table(pairs: Sequence[NamePair], *, title: str | None = None) -> Table
     return table
 
 
-def _decided(pair: NamePair) -> Text:
+def _decided(pair: RecordPair) -> Text:
     if not pair.decided_by:
         return Text()
     words = [pair.standing, *pair.why]

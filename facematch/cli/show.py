@@ -20,7 +20,7 @@ from facematch.operations.matches import SEARCH_AGAIN
 from facematch.stack.deployment import Deployment
 from facematch.stack.executions import Described
 from functions.matching.failures import Replay, error_message
-from functions.matching.keys import name_in
+from functions.matching.identity import name_in
 from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
 
@@ -80,7 +80,7 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
                 f"version {image.version_id}, digest {image.digest}"
             )
         )
-    name = _name(told, deployment.name_pattern)
+    name = _name(told, deployment.names_from)
     parts.append(Text("name ").append(safe(name or "none: the key carries no name", "bold")))
     for execution in told.executions:
         line = Text("execution ").append(safe(execution.name)).append(" ")

@@ -53,7 +53,7 @@ def upload(
     with messages.status("comparing the folder with the bucket"):
         plan = uploader.plan(folder)
     show_left_out(plan.left_out)
-    names = names_read(plan.keys, deployment.name_pattern)
+    names = names_read(plan.keys, deployment.names_from)
     show_names(names, _remedy(deployment))
     if dry_run:
         if as_json:
@@ -100,13 +100,13 @@ def upload(
 def _remedy(deployment: deployments.Deployment) -> str:
     """Tell how to read other names, with a command to paste."""
     command = (
-        f"{local_command('stop')} && {local_command('start', '-c', 'name_pattern=folder')}"
+        f"{local_command('stop')} && {local_command('start', '-c', 'names_from=folder')}"
         if deployment.local
-        else 'make deploy CONTEXT="-c name_pattern=folder"'
+        else 'make deploy CONTEXT="-c names_from=folder"'
     )
     return (
         f"If each person has a folder, set that the folder is the name:\n  {command}\n"
-        "Otherwise rename the photographs, or set name_pattern to a regular expression."
+        "Otherwise rename the photographs, or set names_from to a regular expression."
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from facematch.errors import Unusable
 from facematch.files.photographs import left_out_words, listed
 from facematch.text import visible
-from functions.matching.keys import name_in
+from functions.matching.identity import name_in
 
 if TYPE_CHECKING:
     import re
@@ -82,7 +82,7 @@ def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
         raise LabelError(
             f"{folder} holds no photograph (JPEG, PNG) with a name that {pattern.pattern!r} finds. "
             f"{''.join(f'Left out: {words}. ' for words in left_out_words(left_out))}"
-            "Name another folder, or another pattern with --name-pattern."
+            "Name another folder, or another pattern with --names-from."
         )
     return Labelled(tuple(photographs), tuple(unnamed), left_out)
 

@@ -16,7 +16,13 @@ from functions.matching.failures import FailureStatus
 from functions.matching.images import timestamp
 from functions.matching.matches import each_first
 from functions.matching.places import Place
-from functions.matching.reports import Outcome, match_rows, names_left_out
+from functions.matching.reports import (
+    Outcome,
+    match_rows,
+    names_left_out,
+    record_matched,
+    record_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +52,7 @@ class Photograph:
 
     key: str
     name: str
+    record: str
     version_id: str
     uploaded: str
     content: str | None
@@ -67,14 +74,14 @@ class Evidence:
     Attributes
     ----------
     matches
-        Each pair of faces once, best first: indexes into `faces`, the face of the first name in
+        Each pair of faces once, best first: indexes into `faces`, the face of the first record in
         order first, and their similarity, %.
     left_out, best_left_out
         How many more matches there are beyond the limit, and the best similarity of one, %. The
-        best match of each pair of names comes first, so that many photographs of one pair leave
+        best match of each pair of records comes first, so that many photographs of one pair leave
         out no other.
     pairs_left_out
-        How many pairs of names there are of which no match is shown.
+        How many pairs of records there are of which no match is shown.
     lacking
         Photographs whose reports leave names out, by key: pairs of these may be missing.
     counts
@@ -84,7 +91,7 @@ class Evidence:
     failures
         The same by reason, the most frequent first.
     decisions
-        What people have decided, on names without a match, too.
+        What people have decided, on records without a match, too.
     """
 
     photographs: list[Photograph] = field(default_factory=list)
@@ -101,6 +108,7 @@ class Evidence:
 
 
 class _Side(NamedTuple):
+    record: str
     name: str
     key: str
     face_id: str
@@ -114,8 +122,8 @@ class _Match(NamedTuple):
     other: _Side
 
     @property
-    def names(self) -> tuple[str, str]:
-        return self.one.name, self.other.name
+    def records(self) -> tuple[str, str]:
+        return self.one.record, self.other.record
 
 
 class _Ending(NamedTuple):
@@ -138,7 +146,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     minimum
         Lowest similarity of a match, %.
     limit
-        The most matches that are kept: the best of each pair of names, then the best of the rest.
+        The most matches that are kept: the best of each pair of records, then the best of the rest.
     """
     present = Present.listed(deployment)
     current = present.current
@@ -190,7 +198,7 @@ class _Best:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._seen: set[str] = set()
-        self._names: set[tuple[str, str]] = set()
+        self._records: set[tuple[str, str]] = set()
         self._kept: dict[str, _Match] = {}
         self.best_left_out = 0.0
 
@@ -200,12 +208,14 @@ class _Best:
 
     @property
     def pairs_left_out(self) -> int:
-        return max(0, len(self._names) - self._limit)
+        return max(0, len(self._records) - self._limit)
 
     def add(self, row: dict[str, Any]) -> None:
-        pair, one, other = row["pair_id"], row["name"], row["matched_name"]
+        pair, one, other = row["pair_id"], record_of(row), record_matched(row)
+        if one == other:  # a row of an earlier version may be about two spellings of one record
+            return
         self._seen.add(pair)
-        self._names.add((one, other) if one <= other else (other, one))
+        self._records.add((one, other) if one <= other else (other, one))
         if pair not in self._kept or row["similarity"] > self._kept[pair].similarity:
             self._kept[pair] = _match(row)
         if len(self._kept) > 2 * self._limit:
@@ -217,7 +227,7 @@ class _Best:
 
     def _drop(self) -> None:
         ordered = each_first(
-            sorted(self._kept.values(), key=_best_first), of=lambda match: match.names
+            sorted(self._kept.values(), key=_best_first), of=lambda match: match.records
         )
         dropped = [match.similarity for match in ordered[self._limit :]]
         self.best_left_out = max([self.best_left_out, *dropped])
@@ -227,15 +237,16 @@ class _Best:
 def _match(row: dict[str, Any]) -> _Match:
     one, other = sorted(
         (
-            _Side(row["name"], row["key"], row["face_id"], _box(row, "face_")),
+            _Side(record_of(row), row["name"], row["key"], row["face_id"], _box(row, "face_")),
             _Side(
+                record_matched(row),
                 row["matched_name"],
                 row["matched_key"],
                 row["matched_face_id"],
                 _box(row, "matched_"),
             ),
         ),
-        key=lambda side: side.name,
+        key=lambda side: side.record,
     )
     return _Match(row["similarity"], row["pair_id"], one, other)
 
@@ -271,18 +282,18 @@ def _index(
     evidence: Evidence, matches: Iterable[_Match], current: Mapping[str, UploadedImage]
 ) -> None:
     """Give each photograph and each face a number, in the order in which the matches need them."""
-    # By the name too: after a change of name_pattern rows read another name from the same key.
-    photographs: dict[tuple[str, str], int] = {}
+    # By the name too: after a change of names_from rows read another name from the same key.
+    photographs: dict[tuple[str, str, str], int] = {}
     faces: dict[tuple[str, int], int] = {}
 
     def number(side: _Side) -> int:
-        photograph = photographs.setdefault((side.key, side.name), len(photographs))
+        photograph = photographs.setdefault((side.key, side.name, side.record), len(photographs))
         if photograph == len(evidence.photographs):
             now = current[side.key]
             uploaded = timestamp(now.last_modified)
             version_id = now.version_id or "null"
             evidence.photographs.append(
-                Photograph(side.key, side.name, version_id, uploaded, now.content_id)
+                Photograph(side.key, side.name, side.record, version_id, uploaded, now.content_id)
             )
         face = faces.setdefault((side.face_id, photograph), len(faces))
         if face == len(evidence.faces):

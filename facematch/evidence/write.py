@@ -11,9 +11,11 @@ from facematch.evidence.collect import collect
 from facematch.evidence.folders import INDEX, EvidenceFolders
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
-from facematch.operations.matches import RELATIONS, SEARCH_AGAIN
+from facematch.operations.matches import SEARCH_AGAIN, spellings
+from functions.matching.identity import Identity, id_in
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS, timestamp
 from functions.matching.names import relation
+from functions.matching.relations import RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from facematch.evidence.collect import Evidence
     from facematch.evidence.pictures import Pictures
     from facematch.stack.deployment import Deployment
+    from functions.matching.names import Relation
 
 
 _SCHEMA: Final = 1
@@ -140,6 +143,7 @@ def _shown(
             {
                 "key": photograph.key,
                 "name": photograph.name,
+                "record": photograph.record,
                 "uploaded": photograph.uploaded,
                 "content": photograph.content,
                 "file": made.file,
@@ -158,14 +162,32 @@ def _shown(
             for number, face in enumerate(evidence.faces)
         ],
         "matches": evidence.matches,
+        "records": _labels(evidence),
         "relations": _relations(evidence),
         "relation_words": RELATIONS,
         "decisions": evidence.decisions,
     }
 
 
+def _labels(evidence: Evidence) -> dict[str, str]:
+    """Return what each record is called on the page, by its key."""
+    names: dict[str, set[str]] = {}
+    for photograph in evidence.photographs:
+        names.setdefault(photograph.record, set()).add(photograph.name)
+    return {
+        record: str(Identity(spellings(written), id_in(record)))
+        for record, written in names.items()
+    }
+
+
 def _relations(evidence: Evidence) -> list[tuple[str, str, str]]:
-    """Return how the names of each pair relate: the two names as in its matches, and the label."""
-    name = [evidence.photographs[face.photograph].name for face in evidence.faces]
-    pairs = dict.fromkeys((name[one], name[other]) for one, other, _ in evidence.matches)
-    return [(one, other, relation(one, other)) for one, other in pairs]
+    """Return how the names of each pair relate: the two records as in its matches, and the label.
+
+    The best match comes first, and its names count.
+    """
+    found: dict[tuple[str, str], Relation] = {}
+    for one, other, _ in evidence.matches:
+        a, b = (evidence.photographs[evidence.faces[face].photograph] for face in (one, other))
+        if (a.record, b.record) not in found:
+            found[a.record, b.record] = relation(a.name, b.name)
+    return [(one, other, label) for (one, other), label in found.items()]

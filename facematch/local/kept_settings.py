@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from facematch.errors import Unusable
 from facematch.files.whole import write_whole
 from facematch.text import local_command
-from workflow.changes import Change, changes, recorded
+from workflow.changes import Change, changes, recorded, renamed
 from workflow.synthesis import RefusedSettingError, settings_with
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class KeptSettings:
         """Read those of the last start; there are none before the first one."""
         try:
             found = json.loads(home.settings.read_text())
-            return cls(dict(found["given"]), dict(found["recorded"]))
+            return cls(renamed(found["given"]), renamed(found["recorded"]))
         except (FileNotFoundError, NotADirectoryError):
             return cls({}, {})
         except (ValueError, KeyError, TypeError):

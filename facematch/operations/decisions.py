@@ -1,4 +1,4 @@
-"""What people decided about pairs of names: read from the output bucket, imported into it."""
+"""What people decided about pairs of records: read from the output bucket, imported into it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facematch.errors import Actionable, Unusable
 from facematch.files.spreadsheets import unguarded
 from facematch.stack.records import Records
-from functions.matching.decisions import Decision, decision_key
+from functions.matching.decisions import Decision, decision_keys
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
 
 
-#: What the evidence page exports, in either form.
+#: What the evidence page exports, in either form; a page of an earlier version knows no records.
 COLUMNS: Final = (
     *("name_a", "name_b", "decision", "note", "decided_by", "decided_at"),
     *("similarity", "face_ids"),
 )
+_RECORDS: Final = ("record_a", "record_b")
 #: A cell lists the ids of all faces of two names.
 _CELL_LIMIT: Final = 16 * 2**20
 _SHOWN_FAULTS: Final = 20
@@ -38,7 +39,7 @@ class NotDecisions(Unusable):
 
 
 def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
-    """Every decision, by the two names in order.
+    """Read the newest decision about each pair, by the two record keys in order.
 
     Raises
     ------
@@ -46,17 +47,19 @@ def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
         When a record is not a decision.
     """
     records = Records(deployment)
-    found = {}
+    found: dict[tuple[str, str], Decision] = {}
     for record in records.read(list(records.keys(Place.DECISIONS))):
         try:
             decision = Decision.from_record(record)
         except ValueError as error:
-            digest = record.get("names_digest", "?")
+            digest = record.get("records_digest") or record.get("names_digest", "?")
             raise Actionable(
                 f"s3://{deployment.output_bucket}/decisions/{digest}.json is not a decision: "
                 f"{error}. Import the decision again, or delete the object."
             ) from None
-        found[decision.name_a, decision.name_b] = decision
+        there = found.setdefault(decision.records, decision)
+        if there.decided_at < decision.decided_at:
+            found[decision.records] = decision
     return found
 
 
@@ -88,9 +91,9 @@ def decisions_in(file: Path, *, stack_name: str, now: datetime | None = None) ->
         except ValueError as error:
             faults.append(f"decision {number}: {error}")
             continue
-        names = decision.name_a, decision.name_b
-        if names not in newest or newest[names].decided_at <= decision.decided_at:
-            newest[names] = decision
+        there = newest.setdefault(decision.records, decision)
+        if there.decided_at <= decision.decided_at:
+            newest[decision.records] = decision
     if faults:
         more = len(faults) - _SHOWN_FAULTS
         listed = faults[:_SHOWN_FAULTS] + ([f"and {more} more"] if more > 0 else [])
@@ -117,10 +120,12 @@ def import_decisions(
 
 
 def _import(records: Records, decision: Decision) -> str:
-    key = decision_key(decision.name_a, decision.name_b)
+    key, *former = decision_keys(*decision.identities)
     for _ in range(_ATTEMPTS):
         found = records.body(key)
-        there = _decision_or_none(found.content, now=datetime.now(UTC)) if found else None
+        # Beside the new key a decision of an earlier version counts no more.
+        before = found or next(filter(None, map(records.body, former)), None)
+        there = _decision_or_none(before.content, now=datetime.now(UTC)) if before else None
         if there == decision:
             return "unchanged"
         if there and there.decided_at > decision.decided_at:
@@ -185,6 +190,7 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
             cells = {column: unguarded(row[column] or "") for column in COLUMNS}
             yield {
                 **cells,
+                **{column: unguarded(row[column]) for column in _RECORDS if row.get(column)},
                 "similarity": _number(cells["similarity"]),
                 "face_ids": cells["face_ids"].split(),
             }

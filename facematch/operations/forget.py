@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-import unicodedata
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,11 +24,18 @@ from facematch.stack.faces import listed_faces, remove_faces
 from facematch.stack.objects import Bucket, Entry
 from facematch.stack.queues import DeadLetter, DeadLetters, depth, send_again
 from facematch.stack.records import Record, Records, image_recorded
+from functions.matching.decisions import records_decided
+from functions.matching.identity import id_in, identity_in, record_of_id, record_of_name
 from functions.matching.images import timestamp
-from functions.matching.keys import name_in
 from functions.matching.places import MAY_NAME_ANYBODY, Place
 from functions.matching.register import register_key
-from functions.matching.reports import is_above_threshold, is_cut, without_matches
+from functions.matching.reports import (
+    is_above_threshold,
+    is_cut,
+    record_matched,
+    record_of,
+    without_matches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,25 +67,44 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is to be forgotten: a name with all its photographs, or the photographs under one key.
+    """Who is to be forgotten: a record with all its photographs, or the photographs under one key.
 
     Attributes
     ----------
-    name
-        NFC-normalised; None when only a key is forgotten.
+    record
+        Record key; None when only an object's key is forgotten.
+    key
+        Of the object, whole.
     """
 
-    name: str | None
-    key: str | None
+    record: str | None
+    key: str | None = None
+
+    @property
+    def value(self) -> str:
+        """The name, the record id or the key."""
+        return self.key or "" if self.record is None else self.record.partition(":")[2]
+
+    @property
+    def kind(self) -> str:
+        """What was given: "name", "id" or "key"."""
+        if self.record is None:
+            return "key"
+        return "name" if id_in(self.record) is None else "id"
 
     @classmethod
     def named(cls, name: str) -> Person:
-        """A name, written in either Unicode form."""
-        return cls(unicodedata.normalize("NFC", name), None)
+        """Return the record that has this name and no record id."""
+        return cls(record_of_name(name))
 
-    def is_meant(self, key: str, name: str | None) -> bool:
-        """Whether a photograph is theirs, given its key and the name that it carries."""
-        return name == self.name if self.name is not None else key == self.key
+    @classmethod
+    def with_id(cls, record_id: str) -> Person:
+        """Return the record with this record id, whatever its names."""
+        return cls(record_of_id(record_id))
+
+    def is_meant(self, key: str, record: str | None) -> bool:
+        """Tell whether a photograph is theirs, by its key and the record that it shows."""
+        return record == self.record if self.record is not None else key == self.key
 
 
 @dataclass(slots=True)
@@ -181,6 +206,9 @@ class Forgetting:
         Evidence pages of which something could not be deleted, each with the reason and what to do.
     pages_gone
         Folders where a page was written and none is any more.
+    namesakes
+        Ids of records that have the person's name, and are not meant, since each may be another
+        person.
     searched_again
         Digests of other people's photographs that were sent through the queue again.
     """
@@ -195,6 +223,7 @@ class Forgetting:
         self._pages = pages
         self.pages_left: dict[Path, str] = {}
         self.pages_gone: set[Path] = set()
+        self.namesakes: set[str] = set()
         self.searched_again: set[str] = set()
 
     def find(self) -> Found:
@@ -202,7 +231,7 @@ class Forgetting:
         found = Found()
         self._find_versions(found)
         for face_id, key in self._faces():
-            if self._person.is_meant(key, self._name(key)):
+            if self._person.is_meant(key, self._record(key)):
                 found.faces.append(face_id)
                 found.keys.add(key)
         self._find_records(found)
@@ -326,7 +355,7 @@ class Forgetting:
             "schema_version": 1,
             "forgotten_at": timestamp(moment),
             "by": self._deployment.caller(),
-            "what": "name" if self._person.name is not None else "key",
+            "what": self._person.kind,
             "deleted": dict(deleted),
         }
         key = f"{Place.FORGOTTEN}{moment:%Y-%m-%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
@@ -335,7 +364,10 @@ class Forgetting:
 
     def _find_versions(self, found: Found) -> None:
         for entry in self._images.listed(self._person.key or self._deployment.image_prefix):
-            if self._person.is_meant(entry.key, self._name(entry.key)):
+            shown = identity_in(entry.key, self._deployment.names_from)
+            if shown and shown.id and record_of_name(shown.name) == self._person.record:
+                self.namesakes.add(shown.id)
+            if self._person.is_meant(entry.key, shown.record if shown else None):
                 found.keys.add(entry.key)
                 found.versions.append(entry)
                 if entry.image:
@@ -352,7 +384,7 @@ class Forgetting:
             keys = list(self._records.keys(place))
             for record in self._records.read_each(keys):
                 lines = record.lines
-                if any(self._person.is_meant(line["key"], line["name"]) for line in lines):
+                if any(self._person.is_meant(line["key"], record_of(line)) for line in lines):
                     found.records.append(record.key)
                     found.keys.update(line["key"] for line in lines)
                 elif place in {Place.REPORTS, Place.MATCHES}:
@@ -370,17 +402,17 @@ class Forgetting:
     def _without(self, place: Place, line: dict[str, Any]) -> dict[str, Any] | None:
         """What of somebody else's record is left; None: nothing."""
         if place == Place.MATCHES:
-            meant = self._person.is_meant(line["matched_key"], line["matched_name"])
+            meant = self._person.is_meant(line["matched_key"], record_matched(line))
             return None if meant else line
-        return without_matches(line, self._person.is_meant, forgotten_name=self._person.name)
+        return without_matches(line, self._person.is_meant, forgotten_record=self._person.record)
 
     def _find_decisions(self, found: Found) -> None:
         faces = set(found.faces)
         for record in self._records.read_each(list(self._records.keys(Place.DECISIONS))):
             for line in record.lines:
-                if self._person.name in {line["name_a"], line["name_b"]}:
+                if self._person.record in records_decided(line):
                     found.decisions.append(record.key)
-                elif self._person.name is None and faces & set(line["face_ids"]):
+                elif self._person.record is None and faces & set(line["face_ids"]):
                     left = sorted(set(line["face_ids"]) - faces)
                     if left:
                         kept = [{**line, "face_ids": left}]
@@ -398,7 +430,7 @@ class Forgetting:
         for letter in self._dead_letters.each():
             keys = list(_keys_in(letter.body))
             found.unread_letters += not keys
-            if any(self._person.is_meant(key, self._name(key)) for key in keys):
+            if any(self._person.is_meant(key, self._record(key)) for key in keys):
                 found.dead_letters.append(letter)
             else:
                 others.append(letter)
@@ -424,8 +456,9 @@ class Forgetting:
             )
         return deleted
 
-    def _name(self, key: str) -> str | None:
-        return name_in(key, self._deployment.name_pattern)
+    def _record(self, key: str) -> str | None:
+        shown = identity_in(key, self._deployment.names_from)
+        return shown.record if shown else None
 
 
 def _keys_in(body: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Who matches whom: pairs of names, each once, whichever side reported it."""
+"""Who matches whom: pairs of records, each once, whichever side reported it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from facematch.stack.deployment import PARALLEL
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
 from functions.matching.decisions import NewEvidence, Standing, standing
+from functions.matching.identity import Identity, id_in
 from functions.matching.images import timestamp
 from functions.matching.names import Relation, relation
 from functions.matching.places import Place
-from functions.matching.reports import names_left_out
+from functions.matching.reports import names_left_out, record_matched, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from facematch.stack.deployment import Deployment
     from functions.matching.decisions import Decision
@@ -26,22 +27,16 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
 
 
-#: How two names relate, in words; in the order in which a person should look at the pairs.
-RELATIONS: Final = {
-    Relation.UNRELATED: "unrelated",
-    Relation.SAME_NAME: "the same",
-    Relation.SHARED_PART: "alike in part",
-    Relation.UNKNOWN: "not comparable",
-    Relation.VARIANT: "one in two spellings",
-}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NamePair:
-    """Two names whose photographs show the same face.
+class RecordPair:
+    """Two records whose photographs show the same face.
 
     Attributes
     ----------
+    record_a, record_b
+        Their keys, in order.
+    name_a, name_b
+        Their names, as the photographs carry them; a second spelling stands behind " / ".
     similarity
         Of the best pair of photographs, %; `key_a` and `key_b` are theirs.
     image_pairs
@@ -51,13 +46,15 @@ class NamePair:
     same_files
         In how many of the pairs of photographs both are the same file.
     relation
-        How the two names relate. It ranks pairs, and decides nothing.
+        How the two names of the best pair relate. It ranks pairs, and decides nothing.
     standing, why
         What people decided, and why it is open again if it is.
     decided_by, decided_at, note
         Of the decision, if there is one.
     """
 
+    record_a: str
+    record_b: str
     name_a: str
     name_b: str
     similarity: float
@@ -72,6 +69,16 @@ class NamePair:
     decided_by: str | None = None
     decided_at: str | None = None
     note: str | None = None
+
+    @property
+    def identity_a(self) -> Identity:
+        """Who the first record is."""
+        return Identity(self.name_a, id_in(self.record_a))
+
+    @property
+    def identity_b(self) -> Identity:
+        """Who the second record is."""
+        return Identity(self.name_b, id_in(self.record_b))
 
     @property
     def is_open(self) -> bool:
@@ -92,12 +99,12 @@ class Matches:
         may be missing.
     """
 
-    pairs: list[NamePair]
+    pairs: list[RecordPair]
     lacking: dict[str, NamesLeftOut]
 
 
-def matches(deployment: Deployment, *, minimum: float) -> list[NamePair]:
-    """Pairs of names with a similarity of at least `minimum` %, best first."""
+def matches(deployment: Deployment, *, minimum: float) -> list[RecordPair]:
+    """Pairs of records with a similarity of at least `minimum` %, best first."""
     return read_matches(deployment, minimum=minimum).pairs
 
 
@@ -197,39 +204,66 @@ def is_newest(record: dict[str, Any], current: Mapping[str, UploadedImage]) -> b
 
 def paired(
     rows: Iterable[dict[str, Any]], decisions: Mapping[tuple[str, str], Decision] | None = None
-) -> list[NamePair]:
-    """Match rows from both sides as pairs of names, best first, each as it was decided."""
+) -> list[RecordPair]:
+    """Match rows from both sides as pairs of records, best first, each as it was decided."""
     decided = decisions or {}
-    face_ids: dict[tuple[str, str], set[str]] = {}
-    best: dict[tuple[str, str], dict[str, Any]] = {}
-    image_pairs: dict[tuple[str, str], dict[tuple[str, str], bool]] = {}
+    seen: dict[tuple[str, str], _Seen] = {}
     for row in rows:
-        names = _sorted_pair(row["name"], row["matched_name"])
-        face_ids.setdefault(names, set()).update((row["face_id"], row["matched_face_id"]))
-        keys = _sorted_pair(row["key"], row["matched_key"])
-        image_pairs.setdefault(names, {})[keys] = row["same_file"]
-        if names not in best or row["similarity"] > best[names]["similarity"]:
-            best[names] = row
-    pairs = []
-    for names, row in best.items():
-        swapped = names[0] != row["name"]
-        keys = (row["matched_key"], row["key"]) if swapped else (row["key"], row["matched_key"])
-        pair = NamePair(
-            name_a=names[0],
-            name_b=names[1],
-            similarity=row["similarity"],
-            image_pairs=len(image_pairs[names]),
-            key_a=keys[0],
-            key_b=keys[1],
-            relation=relation(*names),
+        one, other = record_of(row), record_matched(row)
+        if one != other:  # a row of an earlier version may be about two spellings of one record
+            seen.setdefault(_sorted_pair(one, other), _Seen()).add(row, swapped=one > other)
+    pairs = [
+        _as_decided(of_pair.pair(*records), decided.get(records), of_pair.face_ids)
+        for records, of_pair in seen.items()
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.record_a, pair.record_b))
+
+
+class _Seen:
+    """What the match rows say of one pair of records."""
+
+    def __init__(self) -> None:
+        self.face_ids: set[str] = set()
+        self._best: tuple[float, str, str, dict[str, Any]] | None = None
+        self._same_file: dict[tuple[str, str], bool] = {}
+        self._names: tuple[set[str], set[str]] = set(), set()
+
+    def add(self, row: dict[str, Any], *, swapped: bool) -> None:
+        keys, names = (row["key"], row["matched_key"]), (row["name"], row["matched_name"])
+        if swapped:
+            keys, names = keys[::-1], names[::-1]
+        self.face_ids.update((row["face_id"], row["matched_face_id"]))
+        self._same_file[_sorted_pair(*keys)] = row["same_file"]
+        for written, name in zip(self._names, names, strict=True):
+            written.add(name)
+        if self._best is None or row["similarity"] > self._best[0]:
+            self._best = (row["similarity"], *keys, row)
+
+    def pair(self, record_a: str, record_b: str) -> RecordPair:
+        assert self._best is not None  # noqa: S101 - there is a row for each pair
+        similarity, key_a, key_b, row = self._best
+        return RecordPair(
+            record_a=record_a,
+            record_b=record_b,
+            name_a=spellings(self._names[0]),
+            name_b=spellings(self._names[1]),
+            similarity=similarity,
+            image_pairs=len(self._same_file),
+            key_a=key_a,
+            key_b=key_b,
+            relation=relation(row["name"], row["matched_name"]),
             same_file=row["same_file"],
-            same_files=sum(image_pairs[names].values()),
+            same_files=sum(self._same_file.values()),
         )
-        pairs.append(_as_decided(pair, decided.get(names), face_ids[names]))
-    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.name_a, pair.name_b))
 
 
-def _as_decided(pair: NamePair, decision: Decision | None, face_ids: set[str]) -> NamePair:
+def spellings(names: Collection[str]) -> str:
+    """Return the names of one record as people see them: the first in order, and the last one."""
+    first, last = min(names), max(names)
+    return first if first == last else f"{first} / {last}"
+
+
+def _as_decided(pair: RecordPair, decision: Decision | None, face_ids: set[str]) -> RecordPair:
     if decision is None:
         return pair
     stands, why = standing(decision, similarity=pair.similarity, face_ids=face_ids)

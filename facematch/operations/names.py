@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from functions.matching.keys import name_in
+from functions.matching.identity import name_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ _EXAMPLES: Final = 3
 #: Fewer photographs than this say nothing about names.
 _FEW: Final = 3
 _DATE: Final = r"(?:19|20)\d\d[-_. ]?[01]\d[-_. ]?[0-3]\d"
-#: Names that cameras, phones and programs give to files, of which `name_pattern` may have cut off
+#: Names that cameras, phones and programs give to files, of which `names_from` may have cut off
 #: the number.
 _MACHINE_NAME: Final = re.compile(
     rf"""

@@ -10,7 +10,7 @@ from facematch.images.cropping import scaled_down
 from facematch.images.limits import UnusableImageError
 from facematch.stack.faces import search_photograph
 from facematch.text import visible
-from functions.matching.keys import name_in
+from functions.matching.identity import name_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def search(deployment: Deployment, photograph: Path, *, minimum: float, most: in
         box=found.box,
         scaled_down=smaller,
         lookalikes=[
-            Lookalike(key, name_in(key, deployment.name_pattern), best[key]) for key in keys[:most]
+            Lookalike(key, name_in(key, deployment.names_from), best[key]) for key in keys[:most]
         ],
         left_out=max(0, len(keys) - most),
     )

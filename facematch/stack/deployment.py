@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facematch.errors import Actionable, Unusable
 from facematch.stack.errors import explained
 from facematch.text import command, local_command
-from functions.matching.keys import compiled_name_pattern
+from functions.matching.identity import compiled_names_from
 from functions.matching.settings import regional_starts_per_second, similarity
 from workflow.outputs import Output
 
@@ -150,9 +150,9 @@ class Deployment:
         return self.outputs[Output.ANALYTICS_WORKGROUP]
 
     @property
-    def name_pattern(self) -> re.Pattern[str]:
-        """Finds a person's name in a key."""
-        return compiled_name_pattern(self.outputs[Output.NAME_PATTERN])
+    def names_from(self) -> re.Pattern[str]:
+        """Reads names and record ids from keys."""
+        return compiled_names_from(self.outputs[Output.NAMES_FROM], image_prefix=self.image_prefix)
 
     @property
     def starts_per_second(self) -> float:

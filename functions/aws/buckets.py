@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from functions.aws.clients import ABSENT, DENIED, availability, error_code
-from functions.matching.decisions import Decision, decision_key
+from functions.matching.decisions import Decision, decision_keys
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.failures import Lacking
 from functions.matching.images import Subject, UploadedImage, version_id_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+
+    from functions.matching.identity import Identity
 
 #: Where the record of what is lacking lies.
 _KEYS: Final = {Lacking.OUTCOME: failure_key, Lacking.DELIVERY: delivery_failure_key}
@@ -206,8 +208,8 @@ class OutputBucket:
             raise
         return True
 
-    def decisions(self, name: str, other_names: Iterable[str]) -> dict[str, Decision]:
-        """What people decided about `name` and each of the others, by the other name.
+    def decisions(self, own: Identity, others: Iterable[Identity]) -> dict[str, Decision]:
+        """Read what people decided about a record and each of the others, by the other's key.
 
         Raises
         ------
@@ -215,20 +217,25 @@ class OutputBucket:
             When a record is not a decision, with its key, which names nobody. No notification
             may be kept back, or sent, by a file that nobody can read.
         """
-        found = {}
-        for other in other_names:
-            key = decision_key(name, other)
+        found: dict[str, Decision] = {}
+        for other in others:
+            if other.record not in found and (decision := self._decision(own, other)):
+                found[other.record] = decision
+        return found
+
+    def _decision(self, own: Identity, other: Identity) -> Decision | None:
+        for key in decision_keys(own, other):
             body = self._get(key)
             if body is None:
                 continue
             try:
-                found[other] = Decision.from_record(json.loads(body))
+                return Decision.from_record(json.loads(body))
             except (ValueError, AttributeError) as error:
                 raise ValueError(
                     f"{key} in the output bucket is not a decision: {error}. Import the decision "
                     "again, or delete the object; then redrive the execution."
                 ) from None
-        return found
+        return None
 
     def _get(self, key: str) -> bytes | None:
         try:

@@ -1,4 +1,4 @@
-"""What people decided about pairs of names, and when new evidence opens a pair again.
+"""What people decided about pairs of records, and when new evidence opens a pair again.
 
 A decision is a record of its own: reports stay as they were written.
 """
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from functions.matching.identity import Identity, id_in, record_of_name
 from functions.matching.images import timestamp
 from functions.matching.places import Place
 
@@ -33,7 +34,7 @@ REOPENED_LIMIT: Final = 5
 
 
 class Decided(StrEnum):
-    """What a person says of two names; UNDECIDED takes an earlier decision back."""
+    """What a person says of two records; UNDECIDED takes an earlier decision back."""
 
     SAME_PERSON = "SAME_PERSON"
     DIFFERENT_PEOPLE = "DIFFERENT_PEOPLE"
@@ -42,7 +43,7 @@ class Decided(StrEnum):
 
 
 class Standing(StrEnum):
-    """How a pair of names stands: as it was decided, or open again because of new evidence."""
+    """How a pair of records stands: as it was decided, or open again because of new evidence."""
 
     SAME_PERSON = "SAME_PERSON"
     DIFFERENT_PEOPLE = "DIFFERENT_PEOPLE"
@@ -60,12 +61,14 @@ class NewEvidence(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """One person's decision about two names, and the evidence that it was made on.
+    """One person's decision about two records, and the evidence that it was made on.
 
     Attributes
     ----------
+    record_a, record_b
+        Their keys, in order, so that a pair has one decision.
     name_a, name_b
-        In order, so that a pair has one decision.
+        Their names, as the person saw them.
     similarity
         The best that the person saw, %.
     face_ids
@@ -74,6 +77,8 @@ class Decision:
         UTC.
     """
 
+    record_a: str
+    record_b: str
     name_a: str
     name_b: str
     decision: Decided
@@ -97,10 +102,12 @@ class Decision:
         ValueError
             Saying which field is missing or impossible; never naming a person.
         """
-        name_a, name_b = sorted((_text(record, "name_a"), _text(record, "name_b")))
-        if name_a == name_b:
-            raise ValueError("name_a and name_b are the same: a decision is about two names")
+        (record_a, name_a), (record_b, name_b) = sorted(_side(record, side) for side in ("a", "b"))
+        if record_a == record_b:
+            raise ValueError("both sides are the same record: a decision is about two records")
         return cls(
+            record_a=record_a,
+            record_b=record_b,
             name_a=name_a,
             name_b=name_b,
             decision=_decided(record),
@@ -109,6 +116,19 @@ class Decision:
             decided_at=_moment(record, now),
             similarity=_percentage(record),
             face_ids=_ids(record),
+        )
+
+    @property
+    def records(self) -> tuple[str, str]:
+        """The keys of the two records, in order."""
+        return self.record_a, self.record_b
+
+    @property
+    def identities(self) -> tuple[Identity, Identity]:
+        """Who the two records are."""
+        return (
+            Identity(self.name_a, id_in(self.record_a)),
+            Identity(self.name_b, id_in(self.record_b)),
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -123,7 +143,7 @@ class Decision:
         """The decision, as it is written."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "names_digest": names_digest(self.name_a, self.name_b),
+            "records_digest": records_digest(*self.records),
             **self.to_document(),
             "imported_at": timestamp(imported_at),
         }
@@ -154,8 +174,8 @@ class Reopened:
 
     Attributes
     ----------
-    name
-        The other name.
+    name, record
+        Of the other record.
     why
         What is new.
     decided_by, decided_at, similarity
@@ -167,6 +187,17 @@ class Reopened:
     decided_by: str
     decided_at: str
     similarity: float
+    record: str = ""
+
+    def __post_init__(self) -> None:
+        """Before there were record keys, a payload had none."""
+        if not self.record:
+            object.__setattr__(self, "record", record_of_name(self.name))
+
+    @property
+    def identity(self) -> Identity:
+        """Who the other record is."""
+        return Identity(self.name, id_in(self.record))
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
@@ -180,39 +211,50 @@ class Judgement:
 
     Attributes
     ----------
-    silenced_names
-        Other names that are decided to be different people, on all the evidence that there is.
-    known_names
-        Other names that are confirmed to be the same person. No evidence changes that.
+    silenced
+        Keys of other records that are decided to be different people, on all present evidence.
+    known
+        Keys of other records that are confirmed to be the same person. No evidence changes that.
     reopened
-        Other names that were, before there was stronger evidence.
+        Other records that were silenced before there was stronger evidence.
     """
 
-    silenced_names: tuple[str, ...] = ()
-    known_names: tuple[str, ...] = ()
+    silenced: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     reopened: tuple[Reopened, ...] = ()
 
     @property
-    def quiet_names(self) -> tuple[str, ...]:
-        """Other names that notify nobody, for either reason."""
-        return self.silenced_names + self.known_names
+    def quiet(self) -> tuple[str, ...]:
+        """Keys of other records that notify nobody, for either reason."""
+        return self.silenced + self.known
 
 
-def decision_key(name: str, other_name: str) -> str:
-    """Of the pair's decision in the output bucket, whichever name comes first."""
-    return f"{Place.DECISIONS}{names_digest(name, other_name)}.json"
+def decision_keys(one: Identity, other: Identity) -> tuple[str, ...]:
+    """Return where the pair's decision may be in the output bucket; the first one that is there.
+
+    A new decision is written under the first key. Before there were record keys, a decision was
+    named after the two names, as they were written.
+    """
+    keys = [decision_key(one.record, other.record)]
+    if one.id is None and other.id is None:
+        keys.append(f"{Place.DECISIONS}{_digest(one.name, other.name)}.json")
+    return tuple(keys)
 
 
-def names_digest(name: str, other_name: str) -> str:
-    """Digest of two names, the same in either order: 32 hexadecimal characters."""
-    text = json.dumps(sorted((name, other_name)))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def decision_key(record: str, other_record: str) -> str:
+    """Return where the decision is written, whichever record comes first."""
+    return f"{Place.DECISIONS}{records_digest(record, other_record)}.json"
+
+
+def records_digest(record: str, other_record: str) -> str:
+    """Digest of two record keys, the same in either order: 32 hexadecimal characters."""
+    return _digest(record, other_record)
 
 
 def standing(
     decision: Decision | None, *, similarity: float, face_ids: Collection[str]
 ) -> tuple[Standing, tuple[NewEvidence, ...]]:
-    """How a pair of names stands, given all the evidence about it, and why it is open again.
+    """How a pair of records stands, given all the evidence about it, and why it is open again.
 
     Only DIFFERENT_PEOPLE opens again. SAME_PERSON is known, and new evidence only supports it; the
     other decisions silence nothing.
@@ -234,36 +276,54 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
     matches
         Of the image, those that would notify.
     decisions
-        About the image's name and another, by the other name.
+        About the image's record and another one, by the other's key.
     """
-    by_name: dict[str, list[Match]] = {}
+    by_record: dict[str, list[Match]] = {}
     for match in matches:
-        by_name.setdefault(match.name, []).append(match)
+        by_record.setdefault(match.record, []).append(match)
     silenced, known, reopened = [], [], []
-    for name, evidence in by_name.items():
-        decision = decisions.get(name)
+    for record, evidence in by_record.items():
+        decision = decisions.get(record)
         stands, why = standing(
             decision,
             similarity=max(match.similarity for match in evidence),
             face_ids={i for match in evidence for i in (match.face_id, match.searched_face_id)},
         )
         if stands is Standing.DIFFERENT_PEOPLE:
-            silenced.append(name)
+            silenced.append(record)
         elif stands is Standing.SAME_PERSON:
-            known.append(name)
+            known.append(record)
         elif stands is Standing.REOPENED and decision is not None:
             reopened.append(
                 Reopened(
-                    name=name,
+                    name=evidence[0].name,
+                    record=record,
                     why=why,
                     decided_by=decision.decided_by,
                     decided_at=timestamp(decision.decided_at),
                     similarity=decision.similarity,
                 )
             )
-    return Judgement(
-        silenced_names=tuple(silenced), known_names=tuple(known), reopened=tuple(reopened)
+    return Judgement(silenced=tuple(silenced), known=tuple(known), reopened=tuple(reopened))
+
+
+def _digest(one: str, other: str) -> str:
+    text = json.dumps(sorted((one, other)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def records_decided(line: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys of the two records that a decision, as it is written, is about."""
+    return frozenset(
+        line.get(f"record_{side}") or record_of_name(line[f"name_{side}"]) for side in ("a", "b")
     )
+
+
+def _side(record: Mapping[str, Any], side: str) -> tuple[str, str]:
+    """Return the record key and the name of one side; an old decision has a name only."""
+    name = _text(record, f"name_{side}")
+    key = record.get(f"record_{side}")
+    return (record_of_name(name) if key is None else _text(record, f"record_{side}")), name
 
 
 def _as_seen(similarity: float) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from functions.matching.identity import Identity, id_in, record_of_name
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -112,14 +114,18 @@ class LookAlikes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """A look-alike under another name.
+    """A look-alike that shows another record.
 
     Attributes
     ----------
     searched_face_id
         The image's own face.
-    face_id, key, name, box
-        The other face, its image, the name that the key carries, and where it is in that image.
+    face_id, key, box
+        The other face, its image, and where it is in that image.
+    name, record
+        The name that the key carries, and the record key; by default that of the name alone.
+    relation
+        How the names of the two records relate; None if nobody has compared them.
     similarity
         Of the two faces, %.
     """
@@ -130,11 +136,23 @@ class Match:
     name: str
     similarity: float
     box: Box
+    record: str = ""
+    relation: str | None = None
+
+    def __post_init__(self) -> None:
+        """Before there were record keys, a payload had none."""
+        if not self.record:
+            object.__setattr__(self, "record", record_of_name(self.name))
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
         """Read what `to_payload` wrote."""
         return cls(**{**payload, "box": Box(**payload["box"])})
+
+    @property
+    def identity(self) -> Identity:
+        """Who the other photograph shows."""
+        return Identity(self.name, id_in(self.record))
 
     def to_payload(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -142,7 +160,7 @@ class Match:
 
 
 class NamesLeftOut(NamedTuple):
-    """How many names look like a photograph and are not listed in its report.
+    """How many records look like a photograph and are not listed in its report.
 
     Attributes
     ----------
@@ -162,10 +180,10 @@ class NamesLeftOut(NamedTuple):
     def words(self) -> str:
         """For people, after the photograph or its name."""
         if not self.counted:
-            return "may look like more names than its report lists"
+            return "may look like more records than its report lists"
         least = "at least " if self.more_possible else ""
-        names = "name" if self.counted == 1 else "names"
-        return f"looks like {least}{self.counted:,} more {names} than its report lists"
+        records = "record" if self.counted == 1 else "records"
+        return f"looks like {least}{self.counted:,} more {records} than its report lists"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,21 +193,21 @@ class SearchResult:
     Attributes
     ----------
     matches
-        Under other names, best first.
+        Of other records, best first.
     left_out
         How many more there were, beyond `max_matches` a face and the limit in bytes.
     names_left_out
-        How many names were found of which `matches` has no face.
+        How many records were found of which `matches` has no face.
     more_names_possible
         Whether `names_left_out` is a lower bound: the collection returned as many look-alikes as
-        it ever does, so it may hold faces under more names.
+        it ever does, so it may hold faces of more records.
     best_left_out_similarity
-        No face under a name that was left out is more similar than this, %; 0 when none was.
+        No face of a record that was left out is more similar than this, %; 0 when none was.
     same_name
-        How many faces of other images under the image's own name look like it.
+        How many faces of other images of the image's own record look like it.
     unattributed
         How many look-alikes carry no name: put into the collection by something else, or under
-        a key from which `name_pattern` reads none.
+        a key from which `names_from` reads none.
     searched_at
         UTC, ISO 8601.
     """

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching.errors import CollectionFull, Reason, Unavailable, rejection_in
+from functions.matching.identity import identity_in
 from functions.matching.images import MAX_IMAGE_BYTES, Subject, timestamp
-from functions.matching.keys import name_in
 from functions.matching.reports import is_above_threshold
 from functions.matching.settings import FACES_AT_MOST, FACES_BY_DEFAULT
 
@@ -123,8 +123,8 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
         "character each, a slash two; about 185 bytes always fit.",
     ),
     Reason.UNNAMED: (
-        "has a key from which name_pattern reads no person's name",
-        "Rename the object, or deploy with a name_pattern that fits your keys.",
+        "has a key from which names_from reads no person's name",
+        "Rename the object, or set names_from to a rule that fits your keys and deploy again.",
     ),
 }
 
@@ -214,10 +214,11 @@ def failure_record(
     image: Subject,
     failure: Failure,
     *,
-    name_pattern: re.Pattern[str],
+    names_from: re.Pattern[str],
     lacking: Lacking = Lacking.OUTCOME,
 ) -> dict[str, Any]:
     """The failure record, as it is written."""
+    shown = identity_in(image.key, names_from)
     rejected = failure.status is FailureStatus.REJECTED
     reason, detail = rejection_in(error_message(failure.cause or "")) or (None, "")
     if rejected:
@@ -230,7 +231,8 @@ def failure_record(
     return {
         "schema_version": SCHEMA_VERSION,
         **image.columns,
-        "name": name_in(image.key, name_pattern),
+        "name": shown.name if shown else None,
+        "record": shown.record if shown else None,
         "status": failure.status,
         "reason": (reason if rejected else None) or failure.error or failure.status,
         "step": failure.step,

@@ -1,4 +1,4 @@
-"""Keys and the ids made from them: person's name, ExternalImageId, digest, execution name.
+"""Keys and the ids made from them: ExternalImageId, digest, execution name.
 
 This is the only place that knows how one is written as another.
 """
@@ -16,17 +16,6 @@ from urllib.parse import unquote_plus
 
 EXTERNAL_IMAGE_ID_LIMIT: Final = 255
 EXECUTION_NAME_LIMIT: Final = 80
-
-#: The file's base name without its extension and without a trailing ``_<digits>``, as the
-#: Labeled Faces in the Wild data set names its files: ``images/x/Ann_Lee_0003.jpg`` → ``Ann_Lee``.
-DEFAULT_NAME_PATTERN: Final = r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z"
-
-#: Words that the setting `name_pattern` takes in place of a regular expression. ``folder``: the
-#: last folder is the name, but never the folder ``images/`` that is the usual prefix.
-NAME_PATTERNS: Final = {
-    "file": DEFAULT_NAME_PATTERN,
-    "folder": r"\A(?!images/[^/]*\Z)(?:[^/]*/)*(?P<name>[^/]+)/[^/]*\Z",
-}
 
 #: Of the execution for an object that was removed.
 REMOVAL_SUFFIX: Final = "-d"
@@ -52,34 +41,6 @@ def decoded_key(event_key: str) -> str:
         When the bytes are not UTF-8, which no S3 key is.
     """
     return unquote_plus(event_key, encoding="utf-8", errors="strict")
-
-
-def compiled_name_pattern(pattern: str) -> re.Pattern[str]:
-    """The setting `name_pattern`, compiled: a regular expression or a word of `NAME_PATTERNS`.
-
-    Raises
-    ------
-    ValueError
-        When it is not a regular expression or has no group ``name``.
-    """
-    try:
-        compiled = re.compile(NAME_PATTERNS.get(pattern, pattern))
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-    if "name" not in compiled.groupindex:
-        raise ValueError(f"{pattern!r} has no group named 'name', as in (?P<name>...)")
-    return compiled
-
-
-def name_in(key: str, pattern: re.Pattern[str]) -> str | None:
-    """The person's name that `key` carries, NFC-normalised, or None when it carries none.
-
-    Names are compared exactly, never by substring: "Ann" is not "Annabel". NFC makes the two
-    ways of writing "é" one name (Unicode Standard Annex #15).
-    """
-    found = pattern.search(key)
-    name = found["name"] if found else None
-    return unicodedata.normalize("NFC", name) if name and name.strip() else None
 
 
 def external_image_id(key: str) -> str | None:

@@ -1,13 +1,16 @@
-"""Which look-alikes are evidence: the same person under another name."""
+"""Which look-alikes are evidence: the same face under another record."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from functions.matching.faces import Match, SearchResult
-from functions.matching.keys import key_of, name_in
+from functions.matching.identity import identity_in
+from functions.matching.keys import key_of
+from functions.matching.names import relation
 
 if TYPE_CHECKING:
     import re
@@ -26,18 +29,18 @@ def evidence_among(
     found: Mapping[str, LookAlikes],
     *,
     own_key: str,
-    name_pattern: re.Pattern[str],
+    names_from: re.Pattern[str],
     max_matches: int,
     searched_at: str,
 ) -> SearchResult:
-    """Separate look-alikes under other names from those under the image's own.
+    """Separate look-alikes of other records from those of the image's own record.
 
     The image itself, its other faces and other versions of its own key are never a match: they
     carry its own key.
 
-    What does not fit is cut so that a name costs no other name its place: the best face of each
-    name is kept first, and then the best of the rest. Otherwise somebody with upload rights could
-    hide a name behind many copies of one photograph.
+    What does not fit is cut so that no record loses its place to another: the best face of each
+    record is kept first, then the best of the rest. Otherwise somebody with upload rights could
+    hide a record behind many copies of one photograph.
 
     Parameters
     ----------
@@ -45,12 +48,14 @@ def evidence_among(
         Look-alikes by the id of the searched face.
     own_key
         Key of the searched image, which carries a name.
+    names_from
+        Reads names and record ids from keys.
     max_matches
         Kept for each face.
     searched_at
         UTC, ISO 8601.
     """
-    own_name = name_in(own_key, name_pattern)
+    own = identity_in(own_key, names_from)
     others: list[Match] = []
     kept: list[Match] = []
     same_name = unattributed = 0
@@ -60,10 +65,10 @@ def evidence_among(
             key = _key(face)
             if key == own_key:
                 continue
-            name = name_in(key, name_pattern) if key else None
-            if key is None or name is None:
+            other = identity_in(key, names_from) if key else None
+            if key is None or other is None:
                 unattributed += 1
-            elif name == own_name:
+            elif own and other.record == own.record:
                 same_name += 1
             else:
                 of_face.append(
@@ -71,16 +76,21 @@ def evidence_among(
                         searched_face_id=searched_face_id,
                         face_id=face.face_id,
                         key=key,
-                        name=name,
+                        name=other.name,
+                        record=other.record,
+                        relation=None,
                         similarity=face.similarity,
                         box=face.box,
                     )
                 )
         others += of_face
-        kept += _each_name_first(of_face)[:max_matches]
-    listed = sorted(_fitting(_each_name_first(kept)), key=_best_first)
-    names = {match.name for match in listed}
-    left_out = [match for match in others if match.name not in names]
+        kept += [
+            replace(match, relation=relation(own.name, match.name) if own else None)
+            for match in _each_record_first(of_face)[:max_matches]
+        ]
+    listed = sorted(_fitting(_each_record_first(kept)), key=_best_first)
+    records = {match.record for match in listed}
+    left_out = [match for match in others if match.record not in records]
     # What a search did not return is no more similar than the least that it did.
     unseen = [
         min(face.similarity for face in look_alikes.faces)
@@ -90,7 +100,7 @@ def evidence_among(
     return SearchResult(
         matches=tuple(listed),
         left_out=len(others) - len(listed),
-        names_left_out=len({match.name for match in left_out}),
+        names_left_out=len({match.record for match in left_out}),
         more_names_possible=bool(unseen),
         best_left_out_similarity=max([*(match.similarity for match in left_out), *unseen, 0.0]),
         same_name=same_name,
@@ -127,8 +137,8 @@ def pair_id(face_id: str, other_face_id: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _each_name_first(matches: Iterable[Match]) -> list[Match]:
-    return each_first(sorted(matches, key=_best_first), of=lambda match: match.name)
+def _each_record_first(matches: Iterable[Match]) -> list[Match]:
+    return each_first(sorted(matches, key=_best_first), of=lambda match: match.record)
 
 
 def _best_first(match: Match) -> tuple[float, str, str, str]:

@@ -6,17 +6,18 @@ import json
 import math
 import shlex
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.matching.decisions import NewEvidence, names_digest
+from functions.matching.decisions import NewEvidence, records_digest
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.matches import each_first, pair_id
+from functions.matching.relations import RELATIONS, known
 
 if TYPE_CHECKING:
     from functions.matching.decisions import Reopened
     from functions.matching.faces import Match, SearchResult
+    from functions.matching.identity import Identity
     from functions.matching.images import UploadedImage
     from functions.matching.reports import Verdict
 
@@ -27,6 +28,8 @@ SUBJECT_LIMIT: Final = 99
 #: that fit an ExternalImageId this stays far below the 256 KiB that SNS takes.
 PAIRS_LIMIT: Final = 20
 _NAME_LIMIT: Final = 36
+#: In the attribute `relation`: the report leaves records out, and nobody knows how they relate.
+LEFT_OUT: Final = "LEFT_OUT"
 _ATTRIBUTE_NAMES_LIMIT: Final = 10
 
 _NEW_EVIDENCE: Final = {
@@ -39,7 +42,8 @@ _NEW_EVIDENCE: Final = {
 class Notification:
     """One message: the subject, the text for e-mail, the JSON for everything else.
 
-    `attributes` are for filter policies: numbers, texts and lists of texts.
+    `attributes` are for filter policies: numbers, texts and lists of texts. `relation` lists how the
+    names relate in the pairs.
     """
 
     subject: str
@@ -48,8 +52,8 @@ class Notification:
     attributes: dict[str, float | str | list[str]]
 
 
-def passing_matches(name: str, searched: SearchResult, verdict: Verdict) -> list[Match]:
-    """Return the matches that are worth a notification, the best of each name first.
+def passing_matches(own: Identity, searched: SearchResult, verdict: Verdict) -> list[Match]:
+    """Return the matches that are worth a notification, the best of each record first.
 
     A message lists the first `PAIRS_LIMIT`.
     """
@@ -58,28 +62,30 @@ def passing_matches(name: str, searched: SearchResult, verdict: Verdict) -> list
             match
             for match in searched.matches
             if match.similarity >= verdict.notify_threshold
-            and names_digest(name, match.name) not in verdict.silenced
+            and records_digest(own.record, match.record) not in verdict.silenced
         ),
-        of=lambda match: match.name,
+        of=lambda match: match.record,
     )
 
 
 def notification(
     image: UploadedImage,
-    name: str,
+    own: Identity,
     searched: SearchResult,
     verdict: Verdict,
     *,
     execution_arn: str,
 ) -> Notification:
-    """The notification for an image with a name above the threshold, listed or left out."""
-    passing = passing_matches(name, searched, verdict)
-    names = list(Counter(match.name for match in passing))
+    """The notification for an image with a record above the threshold, listed or left out."""
+    passing = passing_matches(own, searched, verdict)
+    others = list({match.record: match for match in reversed(passing)}.values())[::-1]
+    names = list(dict.fromkeys(match.name for match in others))
     document = {
         "schema_version": 1,
         "event": "match",
         "digest": image.digest,
-        "name": name,
+        "name": own.name,
+        "record": own.record,
         "other_names": names[:PAIRS_LIMIT],
         "best_similarity": verdict.best_open_similarity,
         "notify_threshold": verdict.notify_threshold,
@@ -95,39 +101,48 @@ def notification(
     }
     listed = [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]]
     return Notification(
-        subject=_subject(name, names, searched, verdict),
-        text=_text(image, passing, searched, verdict, document),
+        subject=_subject(own, others, searched, verdict),
+        text=_text(image, own, passing, searched, verdict, execution_arn),
         document=json.dumps(document),  # ASCII: SQS refuses some characters, and may subscribe
         attributes={
             "event": "match",
             "best_similarity": verdict.notify_similarity,
-            "name": printable(name),
+            "name": printable(own.name),
+            "relation": _relations(passing, searched),
             **({"other_names": listed} if listed else {}),
         },
     )
 
 
-def _subject(name: str, others: list[str], searched: SearchResult, verdict: Verdict) -> str:
+def _relations(passing: list[Match], searched: SearchResult) -> list[str]:
+    """Return each relation of a listed pair once, and `LEFT_OUT` if pairs may be missing."""
+    found = {known(match.relation) for match in passing}
+    left_out = [LEFT_OUT] if searched.lacking.any else []
+    return [*(relation for relation in RELATIONS if relation in found), *left_out]
+
+
+def _subject(own: Identity, others: list[Match], searched: SearchResult, verdict: Verdict) -> str:
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        best, looks = verdict.best_open_similarity, f"looks like {_short(others[0])}{more}"
+        best = f"{percent(verdict.best_open_similarity)}, {RELATIONS[known(others[0].relation)]}"
+        looks = f"looks like {_short(str(others[0].identity))}{more}"
     else:
-        best, looks = verdict.notify_similarity, searched.lacking.words
-    return f"{percent(best)}: {_short(name)} {looks}"[:SUBJECT_LIMIT]
+        best, looks = percent(verdict.notify_similarity), searched.lacking.words
+    return f"{best}: {_short(str(own))} {looks}"[:SUBJECT_LIMIT]
 
 
 def _text(
     image: UploadedImage,
+    own: Identity,
     passing: list[Match],
     searched: SearchResult,
     verdict: Verdict,
-    document: dict[str, Any],
+    execution_arn: str,
 ) -> str:
-    name = printable(document["name"])
+    name = printable(str(own))
+    looks = "looks" if passing or searched.names_left_out else "may look"
     lines = [
-        f"A face in a photograph of {name} looks like one under another name."
-        if passing or searched.names_left_out
-        else f"A face in a photograph of {name} may look like one under another name.",
+        f"A face in a photograph of {name} {looks} like one of another record.",
         "",
         f"Photograph: {printable(image.uri)}",
         f"Uploaded:   {image.last_modified:%Y-%m-%d %H:%M:%S} UTC",
@@ -135,7 +150,8 @@ def _text(
     ]
     for match in passing[:PAIRS_LIMIT]:
         lines += [
-            f"{percent(match.similarity):>7}  {printable(match.name)}",
+            f"{percent(match.similarity):>7}  {printable(str(match.identity))}: "
+            f"{RELATIONS[known(match.relation)]}",
             f"         s3://{image.bucket}/{printable(match.key)}",
             *([f"         {SAME_FILE}"] if match.key in verdict.same_files else []),
         ]
@@ -155,7 +171,7 @@ def _text(
     for pair in verdict.reopened:
         lines += [
             "",
-            f"{name} and {printable(pair.name)} were decided to be different people "
+            f"{name} and {printable(str(pair.identity))} were decided to be different people "
             f"({printable(pair.decided_by)}, {pair.decided_at[:10]}, at "
             f"{percent(pair.similarity)}).",
             "The pair is open again, because there is "
@@ -165,7 +181,7 @@ def _text(
     lines += [
         "",
         f"Report:     s3://{verdict.report_bucket}/{verdict.report_key}",
-        f"Execution:  {document['execution_arn']}",
+        f"Execution:  {execution_arn}",
         f"Threshold:  {percent(verdict.notify_threshold)}",
         "",
         "A similarity is not a proof. Compare the photographs before anything is decided about "
@@ -180,6 +196,8 @@ def _pair(match: Match, verdict: Verdict) -> dict[str, Any]:
         "similarity": match.similarity,
         "face_id": match.searched_face_id,
         "other_name": match.name,
+        "other_record": match.record,
+        "relation": known(match.relation),
         "other_key": match.key,
         "other_face_id": match.face_id,
         "same_file": match.key in verdict.same_files,
@@ -189,6 +207,7 @@ def _pair(match: Match, verdict: Verdict) -> dict[str, Any]:
 def _reopened(pair: Reopened) -> dict[str, Any]:
     return {
         "other_name": pair.name,
+        "other_record": pair.record,
         "why": pair.why,
         "decided_by": pair.decided_by,
         "decided_at": pair.decided_at,

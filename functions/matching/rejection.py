@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from functions.matching.errors import ImageRejected, Reason
+from functions.matching.identity import name_in
 from functions.matching.images import MAX_IMAGE_BYTES
-from functions.matching.keys import external_image_id, name_in
+from functions.matching.keys import external_image_id
 
 if TYPE_CHECKING:
     import re
@@ -27,9 +28,9 @@ def is_cut_off(beginning: bytes, end: bytes) -> bool:
     return any(beginning.startswith(magic) and last not in end for magic, last in _FORMATS)
 
 
-def require_usable(image: UploadedImage, name_pattern: re.Pattern[str]) -> None:
+def require_usable(image: UploadedImage, names_from: re.Pattern[str]) -> None:
     """Raise `ImageRejected` for what the key and the size already tell."""
-    if name_in(image.key, name_pattern) is None or image.key.endswith("/"):
+    if name_in(image.key, names_from) is None or image.key.endswith("/"):
         raise ImageRejected(Reason.UNNAMED, image.digest)
     if external_image_id(image.key) is None:
         raise ImageRejected(Reason.KEY_UNUSABLE, image.digest)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.decisions import Judgement, Reopened
 from functions.matching.faces import NamesLeftOut
+from functions.matching.identity import record_of_name
 from functions.matching.matches import pair_id
 from functions.matching.places import Place
 
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
+    from functions.matching.identity import Identity
     from functions.matching.images import Subject, UploadedImage
 
 #: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
-#: that were left out. Version 2 knew no `known_names`: confirmed pairs went on notifying.
+#: that were left out. Version 2 had names in place of record keys, no relation of two names, and
+#: knew no confirmed pairs: they went on notifying.
 SCHEMA_VERSION: Final = 3
+
+#: Lists of decided records in a report, and what they were called when they held names.
+_RECORDS: Final = ("silenced", "known", "reopened")
+_NAMES: Final = ("silenced_names", "reopened_names")
 
 
 class Outcome(StrEnum):
@@ -45,7 +52,7 @@ class Verdict:
         %, always numbers: a JSONata Choice fails the execution on anything else. Open is what no
         decision silences. The Choice compares the last two.
     silenced
-        Digests of the pairs of names that a decision silences; they name the decisions.
+        Digests of the pairs of records that a decision silences; they name the decisions.
     reopened
         Pairs that are open again, the best `REOPENED_LIMIT`.
     same_files
@@ -130,7 +137,7 @@ def is_above_threshold(report: Mapping[str, Any]) -> bool:
 def best_open_similarity(searched: SearchResult, judged: Judgement) -> float:
     """Of the best match that no decision silences, %; 0 when there is none."""
     return max(
-        (m.similarity for m in searched.matches if m.name not in judged.quiet_names),
+        (m.similarity for m in searched.matches if m.record not in judged.quiet),
         default=0.0,
     )
 
@@ -140,7 +147,7 @@ def report(
     indexed: IndexedFaces,
     searched: SearchResult,
     *,
-    name: str,
+    own: Identity,
     search_threshold: float,
     notify_threshold: float,
     execution_arn: str,
@@ -150,16 +157,19 @@ def report(
 
     Parameters
     ----------
+    own
+        Who the image shows.
     judged
         What people had decided before about those of the matches that reach `notify_threshold`.
     """
     best_open = best_open_similarity(searched, judged)
-    # Nobody has decided about a name that was left out: it counts as much as an open one.
+    # Nobody has decided about a record that was left out: it counts as much as an open one.
     best = max(best_open, searched.best_left_out_similarity)
     return {
         "schema_version": SCHEMA_VERSION,
         **image.columns,
-        "name": name,
+        "name": own.name,
+        "record": own.record,
         "status": outcome(indexed, searched),
         "searched_at": searched.searched_at,
         "face_model_version": indexed.face_model_version,
@@ -171,9 +181,9 @@ def report(
         "best_similarity": searched.best_similarity,
         "best_open_similarity": best_open,
         "notify_similarity": best,
-        "silenced_names": list(judged.silenced_names),
-        "known_names": list(judged.known_names),
-        "reopened_names": [pair.name for pair in judged.reopened],
+        "silenced": list(judged.silenced),
+        "known": list(judged.known),
+        "reopened": [pair.record for pair in judged.reopened],
         "above_threshold": passes(best, notify_threshold),
         "other_name_matches": len(searched.matches),
         "matches_left_out": searched.left_out,
@@ -203,35 +213,42 @@ def names_left_out(record: Mapping[str, Any]) -> NamesLeftOut:
 
 
 def without_matches(
-    report: dict[str, Any], forgotten: Callable[[str, str], bool], *, forgotten_name: str | None
+    report: dict[str, Any], forgotten: Callable[[str, str], bool], *, forgotten_record: str | None
 ) -> dict[str, Any]:
     """The report as if it had never seen some images: what a person's forgetting leaves of it.
 
     A report that left something out stays MATCHED when it loses its last match: what was left out
-    may be under another name. Only another search can say that the image is UNIQUE.
+    may be another record. Only another search can say that the image is UNIQUE.
 
     Parameters
     ----------
     forgotten
-        Whether a match is one of them, given its key and its name.
-    forgotten_name
-        Whose name leaves the lists of names too; None when only images are forgotten.
+        Whether a match is one of them, given its key and its record key.
+    forgotten_record
+        Key of the record that leaves the lists of records too; None when only images are forgotten.
     """
     faces = [
-        {**face, "matches": [m for m in face["matches"] if not forgotten(m["key"], m["name"])]}
+        {
+            **face,
+            "matches": [m for m in face["matches"] if not forgotten(m["key"], record_of(m))],
+        }
         for face in report["faces"]
     ]
     matches = [match for face in faces for match in face["matches"]]
-    names: dict[str, Any] = {
-        column: [name for name in report[column] if name != forgotten_name]
-        for column in ("silenced_names", "known_names", "reopened_names")
-        if column in report  # before version 3 there were no known names
+    lists: dict[str, Any] = {
+        column: [one for one in report[column] if record_listed(column, one) != forgotten_record]
+        for column in (*_RECORDS, *_NAMES)
+        if column in report
     }
-    left = {"faces": faces, **names}
+    left = {"faces": faces, **lists}
     if left.items() <= report.items():
         return report
-    quiet = {*names["silenced_names"], *names.get("known_names", [])}
-    still_open = (m["similarity"] for m in matches if m["name"] not in quiet)
+    quiet = {
+        record_listed(column, one)
+        for column in ("silenced", "known", "silenced_names")
+        for one in lists.get(column, [])
+    }
+    still_open = (m["similarity"] for m in matches if record_of(m) not in quiet)
     lost_all = report["status"] == Outcome.MATCHED and not matches and not is_cut(report)
     best_open = max(still_open, default=0.0)
     # A report of version 1 does not say how similar what it left out is.
@@ -250,6 +267,24 @@ def without_matches(
     }
 
 
+def record_of(line: Mapping[str, Any]) -> str:
+    """Return the key of the record that a report, a match or a failure is about.
+
+    Before schema version 3 there was only a name.
+    """
+    return str(line.get("record") or record_of_name(line["name"] or ""))
+
+
+def record_matched(row: Mapping[str, Any]) -> str:
+    """Return the key of the other record in a match row of any schema version."""
+    return str(row.get("matched_record") or record_of_name(row["matched_name"]))
+
+
+def record_listed(column: str, value: str) -> str:
+    """Return the record key out of a report's list of decided records, or of names before it."""
+    return value if column in _RECORDS else record_of_name(value)
+
+
 def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row for each match of a report, so that no query has to unnest.
 
@@ -257,10 +292,10 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     ``matched_``.
     """
     shared = {
-        column: report[column]
+        column: report.get(column)
         for column in (
             "schema_version",
-            *("digest", "bucket", "key", "version_id", "name", "uploaded_at"),
+            *("digest", "bucket", "key", "version_id", "name", "record", "uploaded_at"),
             *("searched_at", "search_threshold", "notify_threshold", "execution_arn"),
         )
     }
@@ -273,6 +308,8 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "face_id": face["face_id"],
             **_box_columns("face_", face["box"]),
             "matched_name": match["name"],
+            "matched_record": match.get("record"),
+            "relation": match.get("relation"),
             "matched_key": match["key"],
             "matched_face_id": match["face_id"],
             **_box_columns("matched_", match["box"]),
@@ -308,6 +345,8 @@ def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]
             {
                 "pair_id": pair_id(face.face_id, match.face_id),
                 "name": match.name,
+                "record": match.record,
+                "relation": match.relation,
                 "key": match.key,
                 "face_id": match.face_id,
                 "similarity": match.similarity,

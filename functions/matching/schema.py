@@ -40,7 +40,8 @@ class Table:
 
 _BOX: Final = "struct<left:double,top:double,width:double,height:double>"
 _MATCH: Final = (
-    f"struct<pair_id:string,name:string,key:string,face_id:string,similarity:double,box:{_BOX}>"
+    "struct<pair_id:string,name:string,record:string,relation:string,key:string,face_id:string,"
+    f"similarity:double,box:{_BOX}>"
 )
 _FACE: Final = (
     f"struct<face_id:string,box:{_BOX},confidence:double,brightness:double,sharpness:double,"
@@ -70,6 +71,7 @@ REPORTS: Final = Table(
         "schema_version": "int",
         **_IMAGE,
         "name": "string",
+        "record": "string",
         "status": "string",
         "searched_at": "string",
         "face_model_version": "string",
@@ -81,9 +83,9 @@ REPORTS: Final = Table(
         "best_similarity": "double",
         "best_open_similarity": "double",
         "notify_similarity": "double",
-        "silenced_names": "array<string>",
-        "known_names": "array<string>",
-        "reopened_names": "array<string>",
+        "silenced": "array<string>",
+        "known": "array<string>",
+        "reopened": "array<string>",
         "above_threshold": "boolean",
         "other_name_matches": "int",
         "matches_left_out": "int",
@@ -94,7 +96,11 @@ REPORTS: Final = Table(
         "unattributed_matches": "int",
         "execution_arn": "string",
     },
-    former_columns={"notified": "boolean"},
+    former_columns={
+        "notified": "boolean",
+        "silenced_names": "array<string>",
+        "reopened_names": "array<string>",
+    },
 )
 
 MATCHES: Final = Table(
@@ -103,6 +109,7 @@ MATCHES: Final = Table(
         "schema_version": "int",
         **{name: _IMAGE[name] for name in ("digest", "bucket", "key", "version_id")},
         "name": "string",
+        "record": "string",
         "uploaded_at": "string",
         "searched_at": "string",
         "search_threshold": "double",
@@ -113,6 +120,8 @@ MATCHES: Final = Table(
         "face_id": "string",
         **_box("face"),
         "matched_name": "string",
+        "matched_record": "string",
+        "relation": "string",
         "matched_key": "string",
         "matched_face_id": "string",
         **_box("matched"),
@@ -127,6 +136,7 @@ FAILURES: Final = Table(
         "schema_version": "int",
         **_IMAGE,
         "name": "string",
+        "record": "string",
         "status": "string",
         "reason": "string",
         "step": "string",
@@ -147,7 +157,9 @@ DECISIONS: Final = Table(
     name="decisions",
     columns={
         "schema_version": "int",
-        "names_digest": "string",
+        "records_digest": "string",
+        "record_a": "string",
+        "record_b": "string",
         "name_a": "string",
         "name_b": "string",
         "decision": "string",
@@ -159,6 +171,7 @@ DECISIONS: Final = Table(
         "imported_at": "string",
     },
     by_day=False,
+    former_columns={"names_digest": "string"},
 )
 
 TABLES: Final = {

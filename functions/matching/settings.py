@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
 
-from functions.matching.keys import compiled_name_pattern
+from functions.matching.identity import compiled_names_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class FunctionSettings:
                     f"the environment variable {variable} is missing: deploy the stack again"
                 )
             kind = types[setting.name]
-            convert = compiled_name_pattern if kind == re.Pattern[str] else kind
+            convert = compiled_names_from if kind == re.Pattern[str] else kind
             try:
                 values[setting.name] = convert(text)
             except ValueError as error:
@@ -101,7 +101,7 @@ class IndexSettings(FunctionSettings):
     output_bucket: str
     max_faces: int
     quality_filter: str
-    name_pattern: re.Pattern[str]
+    names_from: re.Pattern[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +119,7 @@ class SearchSettings(FunctionSettings):
     collection_id: str
     search_threshold: float
     max_matches: int
-    name_pattern: re.Pattern[str]
+    names_from: re.Pattern[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +129,7 @@ class ReportSettings(FunctionSettings):
     output_bucket: str
     search_threshold: float
     notify_threshold_parameter: str
-    name_pattern: re.Pattern[str]
+    names_from: re.Pattern[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +138,7 @@ class NotifySettings(FunctionSettings):
 
     matches_topic_arn: str
     output_bucket: str
-    name_pattern: re.Pattern[str]
+    names_from: re.Pattern[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +146,7 @@ class FailureSettings(FunctionSettings):
     """Of the failure function."""
 
     output_bucket: str
-    name_pattern: re.Pattern[str]
+    names_from: re.Pattern[str]
 
 
 def regional_starts_per_second(region: str, max_faces: int) -> float:

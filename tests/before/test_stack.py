@@ -39,7 +39,7 @@ PAUL, QUENTIN, OTTILIE, BEFORE = "Paul_Plain", "Quentin Q.", "Ottilie Über", "B
 FERDI, FIONA, FRITZ = "Ferdi Fast", "Fiona F.", "Fritz Untold"
 SOLO, WANDA, NADJA = "Solo Única", "Wanda Wieder", "Nadja Neu"
 
-#: How a pair of names stands, how many pairs of photographs support it, and its similarity, %.
+#: How a pair of records stands, how many pairs of photographs support it, and its similarity, %.
 Pairs = dict[tuple[str, str], tuple[str, int, float]]
 PAIRS: Pairs = {
     (BO, LEO): ("REOPENED", 2, 100.0),

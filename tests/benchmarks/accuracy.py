@@ -22,7 +22,7 @@ from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.labels import Persons, labelled_photographs, read_persons
 from facematch.evaluation.wording import best_rows, expected_rows, sentences, threshold_rows
 from facematch.local.rekognition.faces import QualityFilter
-from functions.matching.keys import DEFAULT_NAME_PATTERN
+from functions.matching.identity import FROM_FILE
 from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
 from workflow.project import PROJECT
 
@@ -91,7 +91,7 @@ def _measure(folder: Path, same: Path | None, data_set: str) -> None:
 
 def _protocol(folder: Path, same: Path | None, file: Path) -> dict[str, Any]:
     """What LFW's protocol finds for pairs that are drawn from the folder."""
-    photographs = labelled_photographs(folder, re.compile(DEFAULT_NAME_PATTERN)).photographs
+    photographs = labelled_photographs(folder, re.compile(FROM_FILE)).photographs
     persons = read_persons(same) if same else Persons()
     file.write_text(write_pairs(photographs, persons, seed=1))
     found = found_by_engine(

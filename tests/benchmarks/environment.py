@@ -36,7 +36,7 @@ ENVIRONMENT: Final = {
     "MAX_FACES": "1",
     "COLLECTION_ID": "FaceMatching-collection",
     "QUALITY_FILTER": "AUTO",
-    "NAME_PATTERN": r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z",
+    "NAMES_FROM": r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z",
     "SEARCH_THRESHOLD": "80",
     "MAX_MATCHES": "100",
     "NOTIFY_THRESHOLD_PARAMETER": "/FaceMatching/notify-threshold",

@@ -32,7 +32,7 @@ from facematch.local.cloud import LocalCloud
 from facematch.local.state_folder import StateFolder
 from facematch.stack.objects import Bucket
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
+from functions.matching.identity import FROM_FILE, Identity, compiled_names_from, name_in
 from functions.matching.reports import json_lines, match_rows, matches_key, report, report_key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ SMALL, LARGE = (250, 250), (6000, 4000)
 DISTINCT = 64
 #: Photographs of a person, on average.
 PER_NAME = 3
-NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+NAMES_FROM = compiled_names_from(FROM_FILE)
 #: So many matches are reported from both sides, as when photographs come at once.
 BOTH_SIDES = 0.5
 
@@ -140,7 +140,7 @@ BOX = Box(0.28, 0.24, 0.44, 0.5)
 
 
 def name_of(image: UploadedImage) -> str:
-    return name_in(image.key, NAME_PATTERN) or "?"
+    return name_in(image.key, NAMES_FROM) or "?"
 
 
 def face_id(image: UploadedImage) -> str:
@@ -160,7 +160,7 @@ def report_of(image: UploadedImage, matches: Iterable[Match]) -> dict[str, Any]:
         image,
         IndexedFaces(faces=(face,), unindexed=(), face_model_version="7.0"),
         searched,
-        name=name_of(image),
+        own=Identity(name_of(image)),
         search_threshold=80,
         notify_threshold=99,
         execution_arn=f"arn:aws:states:us-east-1:0:execution:FaceMatching:{image.execution_name}",

@@ -197,7 +197,7 @@ def write_pairs(
         if _BREAKS.search(name):
             raise LabelError(
                 f"The name {name!r} has a tab or a line break, which pairs.txt cannot hold. Rename "
-                "its photographs, or choose another --name-pattern."
+                "its photographs, or choose another --names-from."
             )
     people: defaultdict[str, list[str]] = defaultdict(list)
     for name in sorted(numbers):

@@ -28,7 +28,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from facematch.files.photographs import listed
 from facematch.local.rekognition.faces import FaceEngine
 from facematch.local.sample_photographs import fetch_photographs
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
+from functions.matching.identity import FROM_FILE, compiled_names_from, name_in
 from tests.chaos.photographs import _portrait
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ PHOTOGRAPHS: Final = {".jpg", ".jpeg", ".png"}
 DOUBLE_LIVES: Final = 0.1
 _OTHER_NAME: Final = "_Alias"
 _MOST_CROPPED: Final = 0.06
-_NAME_PATTERN: Final = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+_NAMES_FROM: Final = compiled_names_from(FROM_FILE)
 _WARM: Final = 12
 
 
@@ -132,7 +132,7 @@ def sources(photos: Path | None, aliases: Path | None = None) -> list[Source]:
     return [
         Source(name, people.get(name, name), file.path.suffix.lower(), file.read())
         for file in files
-        for name in [name_in(file.path.name, _NAME_PATTERN) or "Unnamed"]
+        for name in [name_in(file.path.name, _NAMES_FROM) or "Unnamed"]
     ]
 
 

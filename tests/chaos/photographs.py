@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Keys below the image prefix, and bodies; a key that comes twice is overwritten.
 Pile = list[tuple[str, bytes]]
 
-#: One man and the other, as often; a pair of names is a pair of one man's.
+#: One man and the other, as often; a pair of records is a pair of one man's.
 _SOURCES = (
     *("biden.jpg", "obama.jpg", "biden.jpg", "obama2.jpg", "biden.jpg", "obama3.jpg"),
     *("biden.jpg", "obama_partial_face.jpg", "biden.jpg", "obama_partial_face2.jpg"),

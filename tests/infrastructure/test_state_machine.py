@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from functions.matching.decisions import Judgement
 from functions.matching.failures import AFTER_THE_REPORT
+from functions.matching.identity import Identity
 from functions.matching.reports import is_above_threshold, json_lines, report
 from tests.unit.strategies import images, searches, similarities
 
@@ -95,16 +96,16 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
     """Reports judged by any threshold, often by the best similarity itself, with decisions."""
     indexed, searched = draw(searches())
     best = searched.matches[0].similarity if searched.matches else 0.0
-    silenced = draw(st.sets(st.sampled_from([m.name for m in searched.matches] or [""])))
+    silenced = draw(st.sets(st.sampled_from([m.record for m in searched.matches] or [""])))
     return report(
         draw(images()),
         indexed,
         searched,
-        name="Ann",
+        own=Identity("Ann"),
         search_threshold=80.0,
         notify_threshold=draw(st.sampled_from([0.0, best]) | similarities),
         execution_arn="arn",
-        judged=Judgement(silenced_names=tuple(silenced)),
+        judged=Judgement(silenced=tuple(silenced)),
     )
 
 

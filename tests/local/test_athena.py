@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from facematch.operations.matches import NamePair
+    from facematch.operations.matches import RecordPair
     from functions.matching.images import UploadedImage
 
 
@@ -485,7 +485,7 @@ def test_sql_sees_the_pairs_that_the_command_line_sees(
         (pair.name_a, pair.name_b): pair.standing for pair in paired(notifying, pile.decisions)
     }
 
-    def stands(pair: NamePair) -> str:
+    def stands(pair: RecordPair) -> str:
         names = (pair.name_a, pair.name_b)
         told = pile.decisions[names].decision if names in pile.decisions else Standing.UNDECIDED
         return str(standings.get(names, told))

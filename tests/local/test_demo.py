@@ -62,7 +62,7 @@ def test_what_a_person_has_added_is_there_after_the_next_demo(
     again = facematch(home, "demo", "--photos", str(folder))  # while it runs
     assert again.returncode == 0, again.stderr
     assert "2 photographs are there already, unchanged." in again.stderr
-    assert "Cy_Poe" not in again.stdout.partition("Pairs of names")[0]
+    assert "Cy_Poe" not in again.stdout.partition("Pairs of records")[0]
     assert StateFolder(home).running() is not None
     assert finished(home) == 3
     assert facematch(home, "local", "stop").returncode == 0
@@ -108,7 +108,7 @@ def test_the_settings_of_a_start_hold_for_the_next_and_what_is_empty_says_so(
 ) -> None:
     assert facematch(home, "local", "reset", "--yes").returncode == 0
     with_own_ports(home)
-    first = facematch(home, "local", "start", "-c", "max_faces=3", "-c", "name_pattern=folder")
+    first = facematch(home, "local", "start", "-c", "max_faces=3", "-c", "names_from=folder")
     assert first.returncode == 0, first.stderr
     for words in (["matches"], ["show", "Ann.jpg"], ["evidence"]):
         said = facematch(home, *words, "--local").stderr
@@ -119,7 +119,7 @@ def test_the_settings_of_a_start_hold_for_the_next_and_what_is_empty_says_so(
     second = facematch(home, "local", "start", "-c", "max_faces=5")
     assert second.returncode == 0, second.stderr
     assert "max_faces: 3 -> 5" in second.stderr
-    assert settings(home) == {"max_faces": "5", "name_pattern": "folder"}
+    assert settings(home) == {"max_faces": "5", "names_from": "folder"}
     assert facematch(home, "local", "stop").returncode == 0
 
 

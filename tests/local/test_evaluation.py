@@ -28,7 +28,7 @@ from facematch.planning.prices import cost_of_calls
 from facematch.stack import temporary_collection
 from facematch.stack.deployment import clients_on_aws
 from facematch.stack.temporary_collection import TemporaryCollection
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from tests.crafted import with_scans
 from tests.local.conftest import KEYS, KEYS_FILE
 
@@ -72,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, byte
 
 @pytest.fixture(scope="module")
 def labelled(folder: Path) -> Labelled:
-    return labelled_photographs(folder, compiled_name_pattern(DEFAULT_NAME_PATTERN))
+    return labelled_photographs(folder, compiled_names_from(FROM_FILE))
 
 
 def by_engine(labelled: Labelled, max_faces: int = 1) -> Faces:
@@ -153,7 +153,7 @@ def test_a_photograph_that_takes_too_long_is_refused_and_the_next_one_is_not(
     monkeypatch.setattr("facematch.evaluation.faces.DEADLINE_SECONDS", 1)
     (tmp_path / "Ann_1.jpg").write_bytes(with_scans(90, side=6000))
     (tmp_path / "Bea_1.jpg").write_bytes(photographs["obama.jpg"])
-    labelled = labelled_photographs(tmp_path, compiled_name_pattern(DEFAULT_NAME_PATTERN))
+    labelled = labelled_photographs(tmp_path, compiled_names_from(FROM_FILE))
 
     found = by_engine(labelled)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
-from facematch.operations.matches import RELATIONS
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.names import relation
+from functions.matching.relations import RELATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -61,7 +61,7 @@ def test_a_screen_reader_hears_the_count_when_it_has_come_to_rest(desk: Desk) ->
     set_threshold(page, 90)
 
     expect(page.get_by_role("status")).to_have_text(
-        "2 pairs of names at 90.00 % or above. 2 under “To decide”."
+        "2 pairs of records at 90.00 % or above. 2 under “To decide”."
     )
 
 

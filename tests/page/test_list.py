@@ -26,7 +26,7 @@ def name_of(data: dict[str, Any], face: int) -> str:
 
 
 def best_by_names(data: dict[str, Any]) -> dict[Names, float]:
-    """Pairs of names and their best similarity, counted without the page."""
+    """Pairs of records and their best similarity, counted without the page."""
     best: dict[Names, float] = {}
     for one, other, similarity in data["matches"]:
         names = (name_of(data, one), name_of(data, other))
@@ -302,10 +302,10 @@ def test_what_is_beyond_the_limit_of_the_page_is_said(desk: Desk) -> None:
     page = desk.open(with_matches(pairs, left_out=5, best_left_out=99.8))
     hint = "From 99.80 % down the list is not complete: 5 more matches are left out"
     assert hint in page.inner_text("#threshold-hint")
-    assert "the best match of each pair of names is here" in page.inner_text("#extent")
+    assert "the best match of each pair of records is here" in page.inner_text("#extent")
 
     page = desk.open(with_matches(pairs, left_out=5, best_left_out=99.8, pairs_left_out=2))
-    assert f"{hint}, and with them 2 pairs of names." in page.inner_text("#threshold-hint")
+    assert f"{hint}, and with them 2 pairs of records." in page.inner_text("#threshold-hint")
 
 
 def test_photographs_whose_reports_leave_names_out_are_named_with_what_to_do(desk: Desk) -> None:

@@ -10,8 +10,14 @@ from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import Reason
 from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
 from functions.matching.failures import Failure, FailureStatus, failure_record
+from functions.matching.identity import (
+    FROM_FILE,
+    Identity,
+    compiled_names_from,
+    name_in,
+    record_of_name,
+)
 from functions.matching.images import timestamp
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, name_in
 from functions.matching.reports import failure_key, match_rows, matches_key, report, report_key
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
 
-NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+NAMES_FROM = compiled_names_from(FROM_FILE)
 
 
 class Album:
@@ -80,7 +86,7 @@ class Album:
                 unattributed=0,
                 searched_at=timestamp(datetime.now(UTC) - ago),
             ),
-            name=name or name_of(image),
+            own=Identity(name or name_of(image)),
             search_threshold=80,
             notify_threshold=99,
             execution_arn="arn",
@@ -107,14 +113,14 @@ class Album:
             execution_arn=execution_arn,
             failed_at=datetime.now(UTC),
         )
-        self.cloud.write(
-            failure_key(image), failure_record(image, failure, name_pattern=NAME_PATTERN)
-        )
+        self.cloud.write(failure_key(image), failure_record(image, failure, names_from=NAMES_FROM))
 
     def decide(
         self, names: tuple[str, str], decided: Decided, similarity: float, *seen: UploadedImage
     ) -> None:
         decision = Decision(
+            record_a=record_of_name(names[0]),
+            record_b=record_of_name(names[1]),
             name_a=names[0],
             name_b=names[1],
             decision=decided,
@@ -124,11 +130,13 @@ class Album:
             similarity=similarity,
             face_ids=frozenset(face_of(image) for image in seen),
         )
-        self.cloud.write(decision_key(*names), decision.to_record(imported_at=datetime.now(UTC)))
+        self.cloud.write(
+            decision_key(*decision.records), decision.to_record(imported_at=datetime.now(UTC))
+        )
 
 
 def name_of(image: UploadedImage) -> str:
-    name = name_in(image.key, NAME_PATTERN)
+    name = name_in(image.key, NAMES_FROM)
     assert name
     return name
 

@@ -25,7 +25,8 @@ from functions.aws import clients
 from functions.aws.buckets import ImagesBucket
 from functions.aws.start_slots import KEY_NAME
 from functions.matching.failures import Failure, FailureStatus, failure_record
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, replay_name
+from functions.matching.identity import FROM_FILE, compiled_names_from
+from functions.matching.keys import replay_name
 from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
 from tests.unit.fake_athena import FakeAthena
 from tests.unit.fake_rekognition import FakeRekognition
@@ -170,7 +171,7 @@ class Cloud:
             "MAX_FACES": "1",
             "COLLECTION_ID": COLLECTION,
             "QUALITY_FILTER": "AUTO",
-            "NAME_PATTERN": DEFAULT_NAME_PATTERN,
+            "NAMES_FROM": FROM_FILE,
             "SEARCH_THRESHOLD": "80",
             "MAX_MATCHES": "100",
             "OUTPUT_BUCKET": OUTPUT,
@@ -345,8 +346,8 @@ class Cloud:
             execution_arn="arn",
             failed_at=image.last_modified,
         )
-        pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
-        self.write(failure_key(image), failure_record(image, failure, name_pattern=pattern))
+        pattern = compiled_names_from(FROM_FILE)
+        self.write(failure_key(image), failure_record(image, failure, names_from=pattern))
 
     # --- Step Functions, SSM ---
 
@@ -425,7 +426,7 @@ def deployment_of(
         outputs={
             "ImagesBucket": IMAGES,
             "ImagePrefix": "images/",
-            "NamePattern": DEFAULT_NAME_PATTERN,
+            "NamesFrom": FROM_FILE,
             "OutputBucket": OUTPUT,
             "StateMachineArn": cloud.state_machine_arn,
             "RemovalStateMachineArn": cloud.removal_state_machine_arn,

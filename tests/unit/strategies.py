@@ -16,10 +16,11 @@ from functions.matching.faces import (
     SearchResult,
     UnindexedFace,
 )
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.images import UploadedImage
-from functions.matching.keys import DEFAULT_NAME_PATTERN, compiled_name_pattern, external_image_id
+from functions.matching.keys import external_image_id
 
-NAME_PATTERN = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+NAMES_FROM = compiled_names_from(FROM_FILE)
 
 #: Any text that can be written in UTF-8, as an S3 key must be.
 texts = st.text(st.characters(exclude_categories=["Cs"]))

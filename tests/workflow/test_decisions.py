@@ -64,7 +64,7 @@ def test_a_pair_decided_against_is_silent_until_a_new_photograph_and_for_good_wh
 
     report = workflow.report(second)
     assert (report["status"], report["above_threshold"]) == ("MATCHED", False)
-    assert report["silenced_names"] == ["Dan_Fox"]
+    assert report["silenced"] == ["name:Dan Fox"]
     assert len(notifications()) == 1
 
     third = workflow.upload("Eve_Gray_0002.jpg", workflow.photograph("obama3.jpg"))
@@ -75,7 +75,7 @@ def test_a_pair_decided_against_is_silent_until_a_new_photograph_and_for_good_wh
     (reopened,) = json.loads(message["Message"])["reopened"]
     assert (reopened["other_name"], reopened["decided_by"]) == ("Dan_Fox", "Rea Viewer")
     assert "NEW_PHOTOGRAPH" in reopened["why"]
-    assert workflow.report(third)["reopened_names"] == ["Dan_Fox"]
+    assert workflow.report(third)["reopened"] == ["name:Dan Fox"]
     (pair,) = matches(workflow.deployment, minimum=80)
     assert (pair.standing, pair.is_open) == ("REOPENED", True)
 
@@ -83,6 +83,6 @@ def test_a_pair_decided_against_is_silent_until_a_new_photograph_and_for_good_wh
     decide(workflow, row, Decided.SAME_PERSON, tmp_path)
     assert "NotifyMatch" not in again(workflow, third)
     report = workflow.report(third)
-    assert (report["known_names"], report["silenced_names"]) == (["Dan_Fox"], [])
+    assert (report["known"], report["silenced"]) == (["name:Dan Fox"], [])
     assert (report["status"], report["above_threshold"]) == ("MATCHED", False)
     assert len(notifications()) == 2

@@ -6,6 +6,7 @@
 -- column: status varchar   MATCHED, UNIQUE, NO_FACE, REJECTED, FAILED, TIMED_OUT or ABORTED
 -- column: reason varchar   of a failure
 -- column: name varchar   that the key carries
+-- column: record varchar   key of the record that it shows
 -- column: outcome_at varchar   when it was searched, or failed
 -- column: matches bigint   that its report lists, under other names
 -- column: best_similarity double   of them, %; 0 when there is none
@@ -32,7 +33,7 @@ versions AS (
     WHERE choice = 1
 )
 SELECT
-    v.uploaded_at, v.version_id, v.status, v.reason, v.name, v.outcome_at, v.matches,
+    v.uploaded_at, v.version_id, v.status, v.reason, v.name, v.record, v.outcome_at, v.matches,
     v.best_similarity, v.above_threshold,
     d.reason AS delivery_failed,
     v.names_left_out, v.more_names_possible,

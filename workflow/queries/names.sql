@@ -1,17 +1,19 @@
--- Which names have the most photographs, and what came of them?
+-- Which records have the most photographs, and what came of them?
 --
 -- Every key counts once, with its newest version.
 --
--- column: name varchar   that the keys carry; null for keys that carry none
+-- column: record varchar   key of the record: id:<id> or name:<name>; null for keys that carry no name
+-- column: name varchar   that the keys carry; a second spelling stands behind ' / '
 -- column: photographs bigint   with an outcome
--- column: matched bigint   with a match under another name, when they were searched
+-- column: matched bigint   with a match of another record, when they were searched
 -- column: no_face bigint   in which no face was indexed
 -- column: rejected bigint   at fault themselves
 -- column: failed bigint   whose execution failed, timed out or was stopped
--- column: best_similarity double   under another name that their reports list, %; null when none
+-- column: best_similarity double   of another record that their reports list, %; null when none
 -- uses: newest
 SELECT
-    name,
+    record,
+    CASE WHEN min(name) = max(name) THEN min(name) ELSE min(name) || ' / ' || max(name) END AS name,
     count(*) AS photographs,
     count(*) FILTER (WHERE status = 'MATCHED') AS matched,
     count(*) FILTER (WHERE status = 'NO_FACE') AS no_face,
@@ -19,5 +21,5 @@ SELECT
     count(*) FILTER (WHERE status IN ('FAILED', 'TIMED_OUT', 'ABORTED')) AS failed,
     max(best_similarity) FILTER (WHERE status = 'MATCHED') AS best_similarity
 FROM newest
-GROUP BY name
-ORDER BY photographs DESC, name
+GROUP BY record
+ORDER BY photographs DESC, record

@@ -11,6 +11,8 @@ const REASONS = {
   NEW_PHOTOGRAPH: "a new photograph",
 };
 const COLUMNS = [
+  "record_a",
+  "record_b",
   "name_a",
   "name_b",
   "decision",
@@ -116,8 +118,10 @@ class Decisions {
   decide(pair, decision, note) {
     const before = this.own.get(pair.key);
     this.own.set(pair.key, {
-      name_a: pair.names[0],
-      name_b: pair.names[1],
+      record_a: pair.records[0],
+      record_b: pair.records[1],
+      name_a: pair.written[0],
+      name_b: pair.written[1],
       decision,
       note,
       decided_by: this.reviewer,
@@ -154,7 +158,7 @@ class Decisions {
 
   #rows() {
     return [...this.own.values()].map((item) =>
-      Object.fromEntries(COLUMNS.map((column) => [column, item[column]])),
+      Object.fromEntries(COLUMNS.map((column) => [column, item[column] ?? ""])),
     );
   }
 
@@ -171,7 +175,10 @@ class Decisions {
   }
 }
 
-const keyOf = (item) => JSON.stringify([item.name_a, item.name_b]);
+/** A decision from a page of an earlier version has names only. */
+const keyOf = (item) =>
+  keyOfRecords([item.record_a ?? recordOf(item.name_a), item.record_b ?? recordOf(item.name_b)]);
+const recordOf = (name) => `name:${name.replace(/[\s_]+/gu, " ").trim()}`;
 
 /** RFC 4180, with a byte order mark, for the spreadsheet programs that need it. */
 function csv(rows) {

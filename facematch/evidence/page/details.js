@@ -1,18 +1,18 @@
-// The details of a pair: all photographs of both names with the boxes of their faces, and every
+// The details of a pair: all photographs of both records with the boxes of their faces, and every
 // match behind the pair.
 
 const PHOTOGRAPHS_AT_ONCE = 24;
 const MATCHES_AT_ONCE = 50;
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The faces of each photograph and the photographs of each name, for look-ups. */
+/** The faces of each photograph and the photographs of each record, for look-ups. */
 function contentsOf(data) {
   const faces = data.photographs.map(() => []);
   data.faces.forEach((face, index) => faces[face.photograph].push(index));
   const photographs = new Map();
-  data.photographs.forEach(({ name }, index) => {
-    if (!photographs.has(name)) photographs.set(name, []);
-    photographs.get(name).push(index);
+  data.photographs.forEach(({ record }, index) => {
+    if (!photographs.has(record)) photographs.set(record, []);
+    photographs.get(record).push(index);
   });
   return { faces, photographs };
 }
@@ -58,16 +58,16 @@ function growing(items, atOnce, build, what, container) {
   return [container, more];
 }
 
-/** One name's column: what matches the other name first, then its other photographs. */
+/** One record's column: what matches the other record first, then its other photographs. */
 function columnOf(data, contents, pair, side, threshold) {
   const matched = new Set(pair.matches.map((match) => match[side]));
   const best = new Map(pair.sides[side].map((item) => [item.photograph, item.similarity]));
-  const rest = contents.photographs.get(pair.names[side]).filter((index) => !best.has(index));
+  const rest = contents.photographs.get(pair.records[side]).filter((index) => !best.has(index));
   const figure = (index) => {
     const similarity = best.get(index);
     const says =
       similarity === undefined
-        ? "no match with the other name on this page"
+        ? "no match with the other record on this page"
         : `up to ${percent(similarity)}${similarity < threshold ? ", below the threshold" : ""}`;
     return make(
       "li",

@@ -16,11 +16,13 @@ const data = JSON.parse(get("data").textContent);
 const pairs = pairsOf(data);
 const decisions = new Decisions(data);
 const ranks = ranksOf(data);
-const foldedNames = new Map(data.photographs.map(({ name }) => [name, folded(name)]));
-const faceOfName = new Map();
+const foldedNames = new Map(
+  Object.entries(data.records).map(([record, name]) => [record, folded(name)]),
+);
+const faceOfRecord = new Map();
 for (const pair of pairs) {
-  pair.names.forEach(
-    (name, side) => faceOfName.has(name) || faceOfName.set(name, pair.matches[0][side]),
+  pair.records.forEach(
+    (record, side) => faceOfRecord.has(record) || faceOfRecord.set(record, pair.matches[0][side]),
   );
 }
 
@@ -80,7 +82,7 @@ function showPairs(found, reaching) {
   const searched = state.words.length ? `, ${number(found)} of them with this name` : "";
   say(
     get("count"),
-    `${counted(reaching, "pair", "pairs")} of names ${at}${searched}. ${inTheList(reaching)}`,
+    `${counted(reaching, "pair", "pairs")} of records ${at}${searched}. ${inTheList(reaching)}`,
   );
 }
 
@@ -91,7 +93,7 @@ function inTheList(reaching) {
     const part = length > state.shown ? `, the first ${number(state.shown)} shown` : "";
     return `${number(length)} under “${state.tab.label}”${part}.`;
   }
-  if (!pairs.length) return "No two names share a face: there is nothing to judge.";
+  if (!pairs.length) return "No two records share a face: there is nothing to judge.";
   if (!reaching) {
     return `${counted(pairs.length, "pair lies", "pairs lie")} below: move the threshold to see them.`;
   }
@@ -116,11 +118,11 @@ function card(pair) {
 
 function showGroups(groups) {
   const found = groups.filter((group) =>
-    state.words.every((word) => group.names.some((name) => foldedNames.get(name).includes(word))),
+    state.words.every((word) => group.records.some((record) => foldedNames.get(record).includes(word))),
   );
   get("groups-explain").textContent =
     `${counted(found.length, "group", "groups")} at ${percent(state.threshold)} or above. ` +
-    "Names stand together when pairs connect them, pairs that were decided “different people” left " +
+    "Records stand together when pairs connect them, pairs that were decided “different people” left " +
     "out. A single wrong pair joins two people: raise the threshold to see where a group falls apart.";
   get("group-list").replaceChildren(...found.slice(0, state.groupsShown).map(groupItem));
   const left = found.length - Math.min(found.length, state.groupsShown);
@@ -130,18 +132,19 @@ function showGroups(groups) {
 }
 
 function groupItem(group) {
-  const names = group.names.slice(0, NAMES_AT_ONCE).map((name) => {
+  const names = group.records.slice(0, NAMES_AT_ONCE).map((record) => {
+    const name = data.records[record];
     const button = make(
       "button",
       { type: "button", className: "member", title: plain(name) },
-      picture(data.faces[faceOfName.get(name)].file, "", 64, 64),
+      picture(data.faces[faceOfRecord.get(record)].file, "", 64, 64),
       make("span", {}, written(name)),
       make("span", { className: "unseen" }, ": show the pairs with this name"),
     );
     button.addEventListener("click", () => searchFor(name));
     return make("li", {}, button);
   });
-  const more = group.names.length - names.length;
+  const more = group.records.length - names.length;
   if (more) names.push(make("li", { className: "hint" }, `and ${number(more)} more`));
   return make(
     "li",
@@ -149,7 +152,7 @@ function groupItem(group) {
     make(
       "p",
       {},
-      make("b", {}, counted(group.names.length, "name", "names")),
+      make("b", {}, counted(group.records.length, "record", "records")),
       `, ${counted(group.pairs, "pair", "pairs")}`,
       make("br"),
       `together up to a threshold of ${percent(group.weakest)}`,
@@ -188,7 +191,7 @@ function explainThreshold() {
   const compared = (faces * (faces - 1)) / 2;
   const strangers = Math.round(compared / 1e6);
   get("threshold-words").textContent =
-    `Two names are shown when a face in a photograph of the one and a face in a photograph of the ` +
+    `Two records are shown when a face in a photograph of the one and a face in a photograph of the ` +
     `other are similar by ${percent(state.threshold)} or more. That figure is a machine’s measure of ` +
     `likeness, not the probability that the two are one person. With ${counted(faces, "face", "faces")} ` +
     `there are ${counted(compared, "pair", "pairs")} of faces: the larger the pile, the more strangers ` +
@@ -586,9 +589,9 @@ function showNumbers() {
   document.title = `Evidence: ${plain(data.stack)}`;
   get("delete-command").textContent = data.delete_command;
   get("extent").append(
-    `${counted(data.matches.length, "match", "matches")} of two faces under different names` +
+    `${counted(data.matches.length, "match", "matches")} of two faces of different records` +
       (pairs.length ? `, from ${percent(data.lowest)} on` : "") +
-      `, between ${counted(pairs.length, "pair", "pairs")} of names` +
+      `, between ${counted(pairs.length, "pair", "pairs")} of records` +
       (data.left_out
         ? `; ${leftOut()}. `
         : ". "),
@@ -604,8 +607,8 @@ function leftOut() {
   return (
     `${counted(data.left_out, "more match is", "more matches are")} left out` +
     (data.pairs_left_out
-      ? `, and with them ${counted(data.pairs_left_out, "pair of names", "pairs of names")}`
-      : "; the best match of each pair of names is here")
+      ? `, and with them ${counted(data.pairs_left_out, "pair of records", "pairs of records")}`
+      : "; the best match of each pair of records is here")
   );
 }
 
@@ -620,7 +623,7 @@ function showLacking() {
       make(
         "summary",
         {},
-        `Pairs may be missing: ${counted(photographs, "photograph looks", "photographs look")} like more names than a report lists`,
+        `Pairs may be missing: ${counted(photographs, "photograph looks", "photographs look")} like more records than a report lists`,
       ),
       table(
         remedy +

@@ -1,25 +1,30 @@
-// The model: pairs of names out of matches of faces, and what of them is shown.
+// The model: pairs of records out of matches of faces, and what of them is shown.
 
 /**
- * The pairs of names. Matches come best first, and so do those of each pair.
+ * The pairs of records. Matches come best first, and so do those of each pair.
  *
- * A pair: `names`, `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%),
- * `sides` (for each name its photographs, best first, as {photograph, similarity}), `faceIds`,
- * `relation` (of the two names), `search` (its names, folded).
+ * A pair: `records` (their keys), `names` (what they are called here), `written` (the names in the
+ * best match), `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%), `sides` (for
+ * each record its photographs, best first, as {photograph, similarity}), `faceIds`, `relation` (of
+ * the two names), `search` (its names, folded).
  */
 function pairsOf(data) {
-  const nameOf = (face) => data.photographs[data.faces[face].photograph].name;
+  const photographOf = (face) => data.photographs[data.faces[face].photograph];
   const relations = new Map(
-    data.relations.map(([one, other, relation]) => [JSON.stringify([one, other]), relation]),
+    data.relations.map(([one, other, relation]) => [keyOfRecords([one, other]), relation]),
   );
   const pairs = new Map();
   for (const match of data.matches) {
-    const names = [nameOf(match[0]), nameOf(match[1])];
-    const key = JSON.stringify(names);
+    const shown = [photographOf(match[0]), photographOf(match[1])];
+    const records = shown.map(({ record }) => record);
+    const key = keyOfRecords(records);
     let pair = pairs.get(key);
     if (!pair) {
       const relation = relations.get(key) ?? "UNKNOWN";
-      pair = { key, names, relation, matches: [], best: match[2], search: names.map(folded) };
+      const names = records.map((record) => data.records[record]);
+      const written = shown.map(({ name }) => name);
+      const search = names.map(folded);
+      pair = { key, records, names, written, relation, matches: [], best: match[2], search };
       pairs.set(key, pair);
     }
     pair.matches.push(match);
@@ -31,6 +36,9 @@ function pairsOf(data) {
   }
   return [...pairs.values()];
 }
+
+/** A pair is looked up by the keys of its records, in any order. */
+const keyOfRecords = (records) => JSON.stringify([...records].sort());
 
 /** Whether a match is of two photographs that are the same file, byte for byte. */
 function isSameFile(data, [one, other]) {
@@ -49,7 +57,7 @@ function photographsOf(data, pair, side) {
   return [...best].map(([photograph, similarity]) => ({ photograph, similarity }));
 }
 
-/** How many photographs of each name support the pair at a threshold. */
+/** How many photographs of each record support the pair at a threshold. */
 function support(pair, threshold) {
   return pair.sides.map((side) => countAtLeast(side, threshold, (item) => item.similarity));
 }
@@ -84,11 +92,12 @@ function isFound(pair, words) {
   return words.every((word) => pair.search.some((name) => name.includes(word)));
 }
 
-/** The place of each name in the order of all of them: comparing texts takes long. */
+/** The place of each record in the order of their names: comparing texts takes long. */
 function ranksOf(data) {
   const collator = new Intl.Collator("en", { numeric: true });
-  const names = [...new Set(data.photographs.map(({ name }) => name))].sort(collator.compare);
-  return new Map(names.map((name, rank) => [name, rank]));
+  const named = Object.entries(data.records);
+  named.sort(([, one], [, other]) => collator.compare(one, other));
+  return new Map(named.map(([record], rank) => [record, rank]));
 }
 
 /** These pairs in an order; of equals, the more similar comes first. */
@@ -101,7 +110,7 @@ function sorted(data, ranks, pairs, order, threshold) {
     relation: (pair) => relations.indexOf(pair.relation),
     photographs: (pair) => support(pair, threshold).reduce((sum, count) => sum + count),
     newest: (pair) => newest(data, pair, threshold),
-    name: (pair) => ranks.get(pair.names[0]) * ranks.size + ranks.get(pair.names[1]),
+    name: (pair) => ranks.get(pair.records[0]) * ranks.size + ranks.get(pair.records[1]),
   }[order];
   for (const pair of pairs) worth.set(pair, rank(pair));
   const compare = {
@@ -115,37 +124,37 @@ function sorted(data, ranks, pairs, order, threshold) {
 }
 
 /**
- * Groups of names that are connected through pairs (best first), the largest first.
+ * Groups of records that are connected through pairs (best first), the largest first.
  *
- * A group: `names`, `pairs` (how many connect it), `weakest`: the similarity of the weakest pair
+ * A group: `records`, `pairs` (how many connect it), `weakest`: the similarity of the weakest pair
  * that it cannot do without. At a threshold above that it falls apart.
  */
 function groupsOf(pairs, ranks) {
   const parent = new Map();
   const weakest = new Map();
-  const root = (name) => {
-    let top = name;
+  const root = (record) => {
+    let top = record;
     while (parent.get(top) !== top) top = parent.get(top);
-    while (name !== top) [name] = [parent.get(name), parent.set(name, top)];
+    while (record !== top) [record] = [parent.get(record), parent.set(record, top)];
     return top;
   };
   for (const pair of pairs) {
-    for (const name of pair.names) if (!parent.has(name)) parent.set(name, name);
-    const [one, other] = pair.names.map(root);
+    for (const record of pair.records) if (!parent.has(record)) parent.set(record, record);
+    const [one, other] = pair.records.map(root);
     if (one !== other) parent.set(one, other);
     if (one !== other) weakest.set(other, pair.best);
   }
   const groups = new Map();
-  for (const name of parent.keys()) {
-    const top = root(name);
-    if (!groups.has(top)) groups.set(top, { names: [], pairs: 0, weakest: weakest.get(top) });
-    groups.get(top).names.push(name);
+  for (const record of parent.keys()) {
+    const top = root(record);
+    if (!groups.has(top)) groups.set(top, { records: [], pairs: 0, weakest: weakest.get(top) });
+    groups.get(top).records.push(record);
   }
-  for (const pair of pairs) groups.get(root(pair.names[0])).pairs += 1;
+  for (const pair of pairs) groups.get(root(pair.records[0])).pairs += 1;
   for (const group of groups.values())
-    group.names.sort((one, other) => ranks.get(one) - ranks.get(other));
+    group.records.sort((one, other) => ranks.get(one) - ranks.get(other));
   return [...groups.values()].sort(
-    (one, other) => other.names.length - one.names.length || other.weakest - one.weakest,
+    (one, other) => other.records.length - one.records.length || other.weakest - one.weakest,
   );
 }
 

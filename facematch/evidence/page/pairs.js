@@ -147,7 +147,7 @@ function cardOf(data, decisions, pair, actions) {
       make(
         "p",
         { className: "relation" },
-        `The two names are ${data.relation_words[pair.relation]}.`,
+        `They have ${data.relation_words[pair.relation]}.`,
       ),
       supported,
       decided,

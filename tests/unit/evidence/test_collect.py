@@ -225,7 +225,7 @@ def test_photographs_whose_reports_leave_names_out_are_named(
     }
 
 
-def test_after_a_change_of_name_pattern_each_name_stands_for_its_own_matches(
+def test_after_a_change_of_names_from_each_name_stands_for_its_own_matches(
     album: Album, deployment: Deployment
 ) -> None:
     ann, bo = album.add("Ann_1.jpg"), album.add("Bo_1.jpg")

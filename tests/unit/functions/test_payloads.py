@@ -12,16 +12,17 @@ from functions.matching.decisions import (
     REOPENED_LIMIT,
     NewEvidence,
     Reopened,
-    names_digest,
+    records_digest,
 )
 from functions.matching.faces import Box, Face, FoundFace, IndexedFaces, LookAlikes, UnindexedFace
+from functions.matching.identity import Identity
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
 from functions.matching.matches import evidence_among
 from functions.matching.notifications import PAIRS_LIMIT, notification
 from functions.matching.reports import Outcome, Verdict, report_key
 from tests.unit.functions.matching.test_images import IMAGE
-from tests.unit.strategies import NAME_PATTERN
+from tests.unit.strategies import NAMES_FROM
 
 LIMIT = 200 * 1024
 #: Look-alikes of each face; a few more than are kept.
@@ -77,7 +78,7 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
     searched = evidence_among(
         dict.fromkeys(ids[:indexed_faces], LookAlikes(faces=found)),
         own_key=image.key,
-        name_pattern=NAME_PATTERN,
+        names_from=NAMES_FROM,
         max_matches=100,
         searched_at="2026-11-22T11:15:09.000Z",
     )
@@ -99,12 +100,14 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         report_bucket="b" * 63,
         report_key=report_key(image),
         # As if each match were under a name of its own, and each of the names decided about.
-        silenced=tuple(names_digest("Ann", str(n)) for n in range(len(searched.matches))),
+        silenced=tuple(
+            records_digest("name:Ann", f"name:{n}") for n in range(len(searched.matches))
+        ),
         reopened=(reopened,) * REOPENED_LIMIT,
         same_files=(other,) * PAIRS_LIMIT,
     )
     arn = f"arn:aws:states:eu-central-1:123456789012:execution:{'s' * 80}:{image.execution_name}"
-    assert notification(image, "Ann", searched, verdict, execution_arn=arn).document
+    assert notification(image, Identity("Ann"), searched, verdict, execution_arn=arn).document
     return {
         "image": image.to_payload(),
         "index": indexed.to_payload(),

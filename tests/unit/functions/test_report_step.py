@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.aws.parameters import CACHE_SECONDS
-from functions.matching.decisions import Decided, Decision, decision_key, names_digest
+from functions.matching.decisions import Decided, Decision, decision_key, records_digest
 from functions.matching.errors import Unavailable
+from functions.matching.identity import record_of_name
 from functions.matching.images import UploadedImage
 from functions.matching.reports import delivery_failure_key, failure_key
 from tests.unit.cloud import COLLECTION, OUTPUT, THRESHOLD_PARAMETER
@@ -232,6 +233,8 @@ def decide(
     cloud: Cloud, name: str, other: str, decided: Decided, similarity: float, *face_ids: str
 ) -> None:
     decision = Decision(
+        record_a=record_of_name(min(name, other)),
+        record_b=record_of_name(max(name, other)),
         name_a=min(name, other),
         name_b=max(name, other),
         decision=decided,
@@ -241,7 +244,7 @@ def decide(
         similarity=similarity,
         face_ids=frozenset(face_ids),
     )
-    cloud.write(decision_key(name, other), decision.to_record(imported_at=datetime.now(UTC)))
+    cloud.write(decision_key(*decision.records), decision.to_record(imported_at=datetime.now(UTC)))
 
 
 def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
@@ -253,7 +256,7 @@ def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
 
     verdict, report = run(cloud, event)
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
-    assert (report["above_threshold"], report["silenced_names"]) == (False, ["Bo"])
+    assert (report["above_threshold"], report["silenced"]) == (False, ["Bo"])
     assert verdict["above_threshold"] is False
     # Cy is left: below the threshold.
     assert 80 < verdict["best_open_similarity"] < verdict["notify_threshold"]
@@ -271,7 +274,7 @@ def test_another_pair_above_the_threshold_still_notifies(
     verdict = cloud.run("report", event)
     assert verdict["above_threshold"] is True
     assert verdict["best_open_similarity"] == second["similarity"]
-    assert verdict["silenced"] == [names_digest("Ann", "Bo")]
+    assert verdict["silenced"] == [records_digest("name:Ann", "name:Bo")]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +290,7 @@ def test_stronger_evidence_opens_a_pair_again(
     decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, similarity, *seen)
 
     verdict, report = run(cloud, event)
-    assert (report["above_threshold"], report["reopened_names"]) == (True, ["Bo"])
+    assert (report["above_threshold"], report["reopened"]) == (True, ["Bo"])
     (reopened,) = verdict["reopened"]
     assert (reopened["name"], reopened["why"]) == ("Bo", [why])
     assert verdict["best_open_similarity"] == best["similarity"]
@@ -305,9 +308,9 @@ def test_a_pair_confirmed_as_the_same_person_is_known_whatever_the_evidence(
     verdict, report = run(cloud, event)
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
     assert (report["above_threshold"], verdict["above_threshold"]) == (False, False)
-    assert (report["known_names"], report["silenced_names"]) == (["Bo"], [])
+    assert (report["known"], report["silenced"]) == (["Bo"], [])
     assert verdict["notify_similarity"] < verdict["notify_threshold"]
-    assert verdict["silenced"] == [names_digest("Ann", "Bo")]
+    assert verdict["silenced"] == [records_digest("name:Ann", "name:Bo")]
 
 
 @pytest.mark.parametrize("decided", [Decided.UNSURE, Decided.UNDECIDED])
@@ -323,11 +326,13 @@ def test_any_other_decision_silences_nothing(
 def test_a_broken_decision_stops_the_step_and_names_nobody(
     cloud: Cloud, image: UploadedImage
 ) -> None:
-    cloud.write(decision_key("Ann", "Bo"), {"name_a": "Ann", "name_b": "Bo", "decision": "?"})
+    cloud.write(
+        decision_key("name:Ann", "name:Bo"), {"name_a": "Ann", "name_b": "Bo", "decision": "?"}
+    )
     event = cloud.report_event(image)
     with pytest.raises(ValueError, match="redrive") as raised:
         cloud.run("report", event)
-    assert names_digest("Ann", "Bo") in str(raised.value)
+    assert records_digest("name:Ann", "name:Bo") in str(raised.value)
     assert "Ann" not in str(raised.value)
     assert cloud.report(image) is None
     decide(cloud, "Ann", "Bo", Decided.UNSURE, 100, "a")
@@ -354,7 +359,7 @@ def test_a_name_that_was_left_out_notifies_though_every_listed_one_was_decided_a
         decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *faces_of(listed))
 
     verdict, report = run(cloud, event)
-    assert report["silenced_names"] == ["P1", "P2"]
+    assert report["silenced"] == ["P1", "P2"]
     assert report["best_open_similarity"] == verdict["best_open_similarity"] == 0
     assert (report["names_left_out"], report["more_names_possible"]) == (1, False)
     assert report["best_left_out_similarity"] == pytest.approx(99.86, abs=0.01)
@@ -404,7 +409,7 @@ def test_a_decision_about_a_match_that_notifies_nobody_silences_nothing(
     assert second["name"] == "Cy"
     decide(cloud, "Ann", "Cy", Decided.DIFFERENT_PEOPLE, second["similarity"], *faces_of(second))
     verdict, report = run(cloud, event)
-    assert (report["silenced_names"], verdict["silenced"]) == ([], [])
+    assert (report["silenced"], verdict["silenced"]) == ([], [])
     assert verdict["above_threshold"] is True
 
 

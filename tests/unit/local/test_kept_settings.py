@@ -10,7 +10,7 @@ import pytest
 from facematch.errors import Unusable
 from facematch.local.kept_settings import KeptSettings
 from facematch.local.state_folder import StateFolder
-from functions.matching.keys import DEFAULT_NAME_PATTERN
+from functions.matching.identity import FROM_FILE
 from workflow.synthesis import RefusedSettingError
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ def home(tmp_path: Path) -> StateFolder:
 def test_a_setting_that_was_given_counts_at_the_next_start_and_others_join_it(
     home: StateFolder,
 ) -> None:
-    NONE.with_given({"name_pattern": "folder"}).keep(home)
+    NONE.with_given({"names_from": "folder"}).keep(home)
 
     second = KeptSettings.of(home).with_given({"max_faces": "3"})
     second.keep(home)
 
-    assert KeptSettings.of(home).given == {"name_pattern": "folder", "max_faces": "3"}
+    assert KeptSettings.of(home).given == {"names_from": "folder", "max_faces": "3"}
     assert second.recorded["max_faces"] == 3
     (line, way_back) = second.words()
-    assert line.endswith("max_faces=3, name_pattern=folder")
+    assert line.endswith("max_faces=3, names_from=folder")
     assert way_back.endswith("facematch local start --defaults")
 
 
@@ -51,9 +51,9 @@ def test_a_change_since_the_last_start_is_found(home: StateFolder) -> None:
 
 
 def test_what_says_the_same_as_cdk_json_is_not_kept(home: StateFolder) -> None:
-    NONE.with_given({"name_pattern": "folder"}).keep(home)
+    NONE.with_given({"names_from": "folder"}).keep(home)
 
-    back = KeptSettings.of(home).with_given({"name_pattern": DEFAULT_NAME_PATTERN})
+    back = KeptSettings.of(home).with_given({"names_from": FROM_FILE})
 
     assert back.given == {}
     assert back.words() == []
@@ -65,7 +65,7 @@ def test_before_the_first_start_nothing_is_kept(home: StateFolder) -> None:
 
 
 def test_an_impossible_setting_is_refused_by_itself(home: StateFolder) -> None:
-    NONE.with_given({"name_pattern": "folder"}).keep(home)
+    NONE.with_given({"names_from": "folder"}).keep(home)
     with pytest.raises(RefusedSettingError, match="max_faces is '0'"):
         KeptSettings.of(home).with_given({"max_faces": "0"})
 

@@ -1,4 +1,4 @@
-"""Decisions about pairs of names: when a pair opens again, and what can be imported."""
+"""Decisions about pairs of records: when a pair opens again, and what can be imported."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 DECIDED_AT = datetime(2026, 1, 20, 9, tzinfo=UTC)
 DIFFERENT = Decision(
+    record_a="name:Ann",
+    record_b="name:Bo",
     name_a="Ann",
     name_b="Bo",
     decision=Decided.DIFFERENT_PEOPLE,
@@ -118,16 +120,16 @@ def test_different_people_are_open_again_on_stronger_evidence_only(
 def test_the_same_person_is_known_and_does_not_open_again() -> None:
     decision = replace(DIFFERENT, decision=Decided.SAME_PERSON)
     assert standing(decision, similarity=100, face_ids={"new"}) == (Standing.SAME_PERSON, ())
-    judged = judgement([match("Bo", 99.9), match("Cy", 99.9)], {"Bo": decision})
-    assert (judged.known_names, judged.silenced_names, judged.reopened) == (("Bo",), (), ())
+    judged = judgement([match("Bo", 99.9), match("Cy", 99.9)], {"name:Bo": decision})
+    assert (judged.known, judged.silenced, judged.reopened) == (("name:Bo",), (), ())
 
 
 @pytest.mark.parametrize("decided", [Decided.UNSURE, Decided.UNDECIDED])
 def test_what_silences_nothing_does_not_open_again(decided: Decided) -> None:
     decision = replace(DIFFERENT, decision=decided)
     assert standing(decision, similarity=100, face_ids={"new"}) == (Standing(decided), ())
-    judged = judgement([match("Bo", 99.9)], {"Bo": decision})
-    assert (judged.quiet_names, judged.reopened) == ((), ())
+    judged = judgement([match("Bo", 99.9)], {"name:Bo": decision})
+    assert (judged.quiet, judged.reopened) == ((), ())
 
 
 def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -> None:
@@ -138,8 +140,10 @@ def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -
         match("Cy", 99.2, face="c2"),
         match("Di", 99.9, face="d1"),
     ]
-    judged = judgement(found, {"Bo": seen, "Cy": replace(seen, face_ids=frozenset({"mine", "c1"}))})
-    assert judged.silenced_names == ("Bo",)
+    judged = judgement(
+        found, {"name:Bo": seen, "name:Cy": replace(seen, face_ids=frozenset({"mine", "c1"}))}
+    )
+    assert judged.silenced == ("name:Bo",)
     (reopened,) = judged.reopened
     assert (reopened.name, reopened.why) == ("Cy", (NewEvidence.NEW_PHOTOGRAPH,))
     assert (reopened.decided_by, reopened.decided_at) == ("Rea Viewer", "2026-01-20T09:00:00.000Z")
@@ -197,8 +201,8 @@ def test_what_was_exported_is_imported_and_read_back(
 ) -> None:
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
     assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
-    (record,) = cloud.records(decision_key("Bo", "Ann")) or []
-    assert record["names_digest"] in decision_key("Ann", "Bo")
+    (record,) = cloud.records(decision_key("name:Bo", "name:Ann")) or []
+    assert record["records_digest"] in decision_key("name:Ann", "name:Bo")
 
 
 @pytest.mark.parametrize(
@@ -228,9 +232,9 @@ def test_importing_again_changes_nothing(
 ) -> None:
     file = json_file(tmp_path, exported(DIFFERENT))
     imported(deployment, file)
-    before = cloud.records(decision_key("Ann", "Bo"))
+    before = cloud.records(decision_key("name:Ann", "name:Bo"))
     assert imported(deployment, file) == ["unchanged"]
-    assert cloud.records(decision_key("Ann", "Bo")) == before
+    assert cloud.records(decision_key("name:Ann", "name:Bo")) == before
 
 
 def test_a_newer_decision_stays_whatever_comes_later(
@@ -394,7 +398,7 @@ def test_a_file_that_is_no_export_says_so(tmp_path: Path, content: bytes, compla
 def test_a_broken_record_is_named_and_an_import_replaces_it(
     deployment: Deployment, cloud: Cloud, tmp_path: Path
 ) -> None:
-    cloud.write(decision_key("Ann", "Bo"), {"names_digest": "d", "decision": "GUILTY"})
+    cloud.write(decision_key("name:Ann", "name:Bo"), {"records_digest": "d", "decision": "GUILTY"})
     with pytest.raises(Actionable, match=r"decisions/d\.json is not a decision"):
         read_decisions(deployment)
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]

@@ -127,7 +127,7 @@ def test_an_expression_in_the_hint_survives_make_and_the_shell(
     tmp_path: Path,
 ) -> None:
     pattern = "(?P<name>[^/ ']+)$"
-    context = {**synthesis._cdk_json()["context"], "name_pattern": pattern}
+    context = {**synthesis._cdk_json()["context"], "names_from": pattern}
     monkeypatch.setattr(synthesis, "_cdk_json", lambda: {"context": context})
     aws.holds(outputs_of(settings()))
     assert deploy("", monkeypatch) == 2
@@ -145,7 +145,7 @@ def test_an_expression_in_the_hint_survives_make_and_the_shell(
         text=True,
         check=True,
     )
-    assert printed.stdout.splitlines() == ["-c", f"name_pattern={pattern}"]
+    assert printed.stdout.splitlines() == ["-c", f"names_from={pattern}"]
 
 
 def test_the_named_value_is_deployed_although_cdk_json_says_another(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from facematch.operations.names import Doubt, is_of_a_machine, names_read, words
-from functions.matching.keys import NAME_PATTERNS, compiled_name_pattern
+from functions.matching.identity import compiled_names_from
 
-FILE, FOLDER = (compiled_name_pattern(name) for name in ("file", "folder"))
+FILE, FOLDER = (compiled_names_from(name) for name in ("file", "folder"))
 PEOPLE = ["images/Ann_Lee_1.jpg", "images/Ann_Lee_2.jpg", "images/Bo_1.jpg"]
 FOLDERS = ["images/Ann Lee/IMG_0009.jpg", "images/x/Bo/IMG_0009.jpg", "images/Bo/DSC00001.jpg"]
 
@@ -90,11 +90,6 @@ def test_the_last_folder_below_the_prefix_is_the_name(key: str, name: str | None
     found = names_read([key], FOLDER)
     assert [read for _, read in found.examples] == ([name] if name else [])
     assert found.unnamed == (name is None)
-
-
-def test_a_preset_is_written_out_as_a_regular_expression() -> None:
-    for name, pattern in NAME_PATTERNS.items():
-        assert compiled_name_pattern(name).pattern == pattern
 
 
 def test_the_remedy_is_told_only_where_there_is_a_doubt() -> None:

@@ -1,4 +1,4 @@
-"""Who matches whom: pairs of names out of match rows, and which rows still count."""
+"""Who matches whom: pairs of records out of match rows, and which rows still count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facematch.cli.matches import by_relation
-from facematch.operations.matches import NamePair, matches, paired
+from facematch.operations.matches import RecordPair, matches, paired
 from functions.matching.images import timestamp
 from functions.matching.names import Relation
 from tests.unit.cloud import IMAGES, deployment_of
@@ -83,7 +83,9 @@ def test_each_pair_of_names_comes_once_whichever_side_reported_it(
 
 
 def test_names_stand_in_their_order_with_their_own_photograph() -> None:
-    expected = NamePair(
+    expected = RecordPair(
+        record_a="name:Ann",
+        record_b="name:Bo",
         name_a="Ann",
         name_b="Bo",
         similarity=99.0,

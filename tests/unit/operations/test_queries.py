@@ -88,7 +88,7 @@ def test_athena_and_duckdb_both_understand_a_query(asked: Query) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT list_contains(silenced_names, 'Ann') AS x FROM reports",
+        "SELECT list_contains(silenced, 'Ann') AS x FROM reports",
         "SELECT list_value(1) AS x",
         "SELECT approx_percentile(similarity, 0.5) AS x FROM matches",
         "SELECT dt::date AS x FROM reports",

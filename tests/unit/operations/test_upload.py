@@ -193,7 +193,7 @@ def test_a_dry_run_tells_how_names_are_read_and_uploads_nothing(
     assert "Names: 1 name on 2 photographs." in done.stderr
     assert "  images/Ann Lee/IMG_0009.jpg shows IMG\n" in done.stderr
     assert "look like those that a camera or a program gives to files (IMG)." in done.stderr
-    assert '\n  make deploy CONTEXT="-c name_pattern=folder"\n' in done.stderr
+    assert '\n  make deploy CONTEXT="-c names_from=folder"\n' in done.stderr
     assert document["would_upload"] == 2
     assert document["names"]["doubts"] == {"OF_A_MACHINE": ["IMG"]}
     assert cloud.s3.list_objects_v2(Bucket=IMAGES)["KeyCount"] == 0

@@ -27,7 +27,7 @@ REPLICATED = (
 IMPOSSIBLE: dict[str, list[Any]] = {
     "stack_name": ["", "1st", "a_b", "a b", "x" * 51, "name\n", None, 7],
     "image_prefix": ["images", "/images/", "im ages/", "bilder-ü/", "images//", "images/\n", 7],
-    "name_pattern": ["", "(", "no group", "(?P<other>x)", "(?P<name>a{99999999999})", None, 7],
+    "names_from": ["", "(", "no group", "(?P<other>x)", "(?P<name>a{99999999999})", None, 7],
     "max_faces": [0, 101, -1, 1.5, "1.5", "one", "", None, True, [1], 10**400, "1e400", "nan"],
     "quality_filter": ["auto", "BEST", "", "AUTO|LOW", None, 1],
     "search_threshold": [0, 0.99, "0.8", 100.1, "nan", "inf", "high", "", None, False, {}],
@@ -77,7 +77,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
 ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "stack_name": [("Faces-2", "Faces-2"), ("x" * 50, "x" * 50)],
     "image_prefix": [("", ""), ("a/b/", "a/b/")],
-    "name_pattern": [("^(?P<name>[^/]+)/", "^(?P<name>[^/]+)/")],
+    "names_from": [("^(?P<name>[^/]+)/", "^(?P<name>[^/]+)/")],
     "max_faces": [("1", 1), ("100", 100), (5.0, 5)],
     "quality_filter": [("NONE", "NONE"), ("HIGH", "HIGH")],
     "search_threshold": [("80", 80.0), ("99", 99.0), (1, 1.0)],
@@ -160,7 +160,7 @@ def test_no_outcome_expires_before_its_photograph(name: str) -> None:
             Settings.from_context(context)
 
 
-@pytest.mark.parametrize("key", ["max_face", "Max_faces", "threshold", "name-pattern", ""])
+@pytest.mark.parametrize("key", ["max_face", "Max_faces", "threshold", "names-from", ""])
 def test_an_unknown_setting_is_refused_with_the_known_ones(key: str) -> None:
     with pytest.raises(SettingError) as raised:
         Settings.from_context({key: 1})

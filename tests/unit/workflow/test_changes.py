@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from functions.matching.keys import NAME_PATTERNS
 from workflow.changes import PROTECTED, changes, recorded, recorded_in, recorded_text, refused
 from workflow.outputs import Output
 from workflow.settings import SETTINGS, Settings
@@ -18,7 +17,7 @@ from workflow.synthesis import given_settings
 MOST_BYTES = 1024
 OTHERS: dict[str, Any] = {
     "image_prefix": "a/" * 500,
-    "name_pattern": f"(?P<name>{'x' * 900})",
+    "names_from": f"(?P<name>{'x' * 900})",
     "max_faces": 100,
     "quality_filter": "MEDIUM",
     "search_threshold": 99.99999,
@@ -45,7 +44,7 @@ def outputs_of(settings: Settings) -> dict[str, str]:
     return {
         Output.SETTINGS: recorded_text(settings),
         Output.IMAGE_PREFIX: settings.image_prefix or "/",
-        Output.NAME_PATTERN: settings.name_pattern,
+        Output.NAMES_FROM: settings.names_from,
         Output.MAX_FACES: str(settings.max_faces),
     }
 
@@ -78,7 +77,7 @@ def test_the_settings_that_can_cost_data_are_protected_and_no_others() -> None:
     assert SETTINGS.keys() > PROTECTED
     assert sorted(PROTECTED) == sorted(
         [
-            *("encryption_key", "image_prefix", "name_pattern", "max_faces", "retain_data"),
+            *("encryption_key", "image_prefix", "names_from", "max_faces", "retain_data"),
             *(name for name in asdict(settings()) if name.endswith("_expiration_days")),
         ]
     )
@@ -137,16 +136,16 @@ def test_outputs_of_another_project_are_an_error() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-c", "name_pattern=folder"],
-        ["-cname_pattern=folder"],
-        ["-c=name_pattern=folder"],
-        ["--context", "name_pattern=folder"],
-        ["--context=name_pattern=folder"],
-        ["--profile", "p", "-c", "name_pattern=folder", "--require-approval", "never"],
+        ["-c", "names_from=folder"],
+        ["-cnames_from=folder"],
+        ["-c=names_from=folder"],
+        ["--context", "names_from=folder"],
+        ["--context=names_from=folder"],
+        ["--profile", "p", "-c", "names_from=folder", "--require-approval", "never"],
     ],
     ids=" ".join,
 )
 def test_each_spelling_of_a_setting_is_understood(arguments: list[str]) -> None:
     given = given_settings(arguments)
-    assert given == {"name_pattern": "folder"}
-    assert settings(**given).name_pattern == NAME_PATTERNS["folder"]
+    assert given == {"names_from": "folder"}
+    assert settings(**given).names_from == "folder"

@@ -1,20 +1,23 @@
 -- Match rows that count: the row's own version is the newest of its key, and the other image has not
--- been overwritten since the search. Each with its names in order, whichever side reported it. An
+-- been overwritten since the search. Each with its records in order, whichever side reported it. An
 -- image that has no report does not count: one that was deleted, since its report went with it, one
 -- that was rejected, and one that is on its way, whose own report will say the same. Of a key with
 -- several versions, the newest must have been searched itself by then: until it is indexed, it is an
 -- older one's face that is found.
 -- same_file: 1 if both photographs are the same file, byte for byte, as far as S3 tells contents apart;
 -- `UploadedImage.content_id` has the same rule, and why.
--- uses: newest
+-- uses: newest, match_rows
 SELECT
     m.pair_id,
-    CASE WHEN m.name < m.matched_name THEN m.name ELSE m.matched_name END AS name_a,
-    CASE WHEN m.name < m.matched_name THEN m.matched_name ELSE m.name END AS name_b,
-    CASE WHEN m.name < m.matched_name THEN m.key ELSE m.matched_key END AS key_a,
-    CASE WHEN m.name < m.matched_name THEN m.matched_key ELSE m.key END AS key_b,
-    CASE WHEN m.name < m.matched_name THEN m.face_id ELSE m.matched_face_id END AS face_a,
-    CASE WHEN m.name < m.matched_name THEN m.matched_face_id ELSE m.face_id END AS face_b,
+    CASE WHEN m.record < m.matched_record THEN m.record ELSE m.matched_record END AS record_a,
+    CASE WHEN m.record < m.matched_record THEN m.matched_record ELSE m.record END AS record_b,
+    CASE WHEN m.record < m.matched_record THEN m.name ELSE m.matched_name END AS name_a,
+    CASE WHEN m.record < m.matched_record THEN m.matched_name ELSE m.name END AS name_b,
+    CASE WHEN m.record < m.matched_record THEN m.key ELSE m.matched_key END AS key_a,
+    CASE WHEN m.record < m.matched_record THEN m.matched_key ELSE m.key END AS key_b,
+    CASE WHEN m.record < m.matched_record THEN m.face_id ELSE m.matched_face_id END AS face_a,
+    CASE WHEN m.record < m.matched_record THEN m.matched_face_id ELSE m.face_id END AS face_b,
+    m.relation,
     m.similarity,
     m.notify_threshold,
     m.searched_at,
@@ -22,7 +25,7 @@ SELECT
         WHEN length(own.etag) = 32 AND own.etag = other.etag AND own.size = other.size THEN 1
         ELSE 0
     END AS same_file
-FROM matches AS m
+FROM match_rows AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
 INNER JOIN newest AS other ON other.key = m.matched_key AND other.has_report = 1
 WHERE other.uploaded_at <= m.searched_at

@@ -1,10 +1,10 @@
--- Match rows that count, each with the decision about its names, if there is one, and whether the row
+-- Match rows that count, each with the decision about its records, if there is one, and whether the row
 -- is new evidence: more than the person saw who decided, in similarity to a hundredth of a per cent,
 -- or another face. New evidence opens DIFFERENT_PEOPLE again only where it is strong enough: from
 -- which similarity on, whoever uses this says, since a weak look-alike is no reason to ask again.
--- uses: evidence
+-- uses: evidence, decided
 SELECT
-    e.name_a, e.name_b, e.key_a, e.key_b, e.similarity, e.notify_threshold, e.searched_at, e.same_file,
+    e.record_a, e.record_b, e.name_a, e.name_b, e.key_a, e.key_b, e.relation, e.similarity, e.notify_threshold, e.searched_at, e.same_file,
     d.decision, d.decided_by, d.decided_at,
     CASE
         WHEN floor(e.similarity * 1e2 + 1e-9) > floor(d.similarity * 1e2 + 1e-9) THEN 1
@@ -12,4 +12,4 @@ SELECT
         ELSE 1
     END AS new_evidence
 FROM evidence AS e
-LEFT JOIN decisions AS d ON d.name_a = e.name_a AND d.name_b = e.name_b
+LEFT JOIN decided AS d ON d.record_a = e.record_a AND d.record_b = e.record_b

@@ -4,7 +4,7 @@
 -- versions: how many of the key have an outcome.
 -- uses: outcomes
 SELECT
-    key, digest, version_id, etag, size, uploaded_at, dt, name, status, reason, outcome_at, faces,
+    key, digest, version_id, etag, size, uploaded_at, dt, name, record, status, reason, outcome_at, faces,
     matches, best_similarity, names_left_out, more_names_possible, best_left_out_similarity, has_report,
     versions
 FROM (

@@ -1,8 +1,9 @@
 -- Every version that has an outcome: a report, or a failure record where there is no report (a
 -- report wins over a failure, and for a moment both may be there: has_report says which is which).
--- A report of schema version 1 counted no names that it left out: there may be some.
+-- A report of schema version 1 or 2 has no record key: it is made of the name. One of version 1 counted no names that it left out: there may be some.
 SELECT
-    key, digest, version_id, etag, size, uploaded_at, dt, name, status,
+    key, digest, version_id, etag, size, uploaded_at, dt, name,
+    coalesce(record, 'name:' || trim(replace(name, '_', ' '))) AS record, status,
     CAST(NULL AS varchar) AS reason,
     searched_at AS outcome_at,
     CAST(faces_in_image AS bigint) AS faces,
@@ -18,7 +19,8 @@ SELECT
 FROM reports
 UNION ALL
 SELECT
-    key, digest, version_id, etag, size, uploaded_at, dt, name, status,
+    key, digest, version_id, etag, size, uploaded_at, dt, name,
+    coalesce(record, 'name:' || trim(replace(name, '_', ' '))) AS record, status,
     reason,
     failed_at AS outcome_at,
     CAST(NULL AS bigint) AS faces,

@@ -20,7 +20,7 @@ from functions.matching.reports import failure_key, json_lines
 from tests.examples import examples
 from tests.unit.cloud import IMAGES, event_file, put_body
 from tests.unit.functions.matching.test_images import IMAGE
-from tests.unit.strategies import NAME_PATTERN, json_values
+from tests.unit.strategies import NAMES_FROM, json_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,7 @@ def rejected(image: Subject) -> dict[str, Any]:
         execution_arn="arn:aws:states:::execution",
         failed_at=datetime(2026, 11, 22, tzinfo=UTC),
     )
-    return failure_record(image, failure, name_pattern=NAME_PATTERN)
+    return failure_record(image, failure, names_from=NAMES_FROM)
 
 
 @settings(max_examples=examples(400))

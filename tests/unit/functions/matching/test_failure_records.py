@@ -21,7 +21,7 @@ from functions.matching.failures import (
     lacking,
 )
 from tests.unit.functions.matching.test_images import IMAGE
-from tests.unit.strategies import NAME_PATTERN
+from tests.unit.strategies import NAMES_FROM
 
 FAILED = Failure(
     status=FailureStatus.FAILED,
@@ -35,7 +35,7 @@ FAILED = Failure(
 
 def record(failure: Failure) -> dict[str, Any]:
     made: dict[str, Any] = json.loads(
-        json.dumps(failure_record(IMAGE, failure, name_pattern=NAME_PATTERN))
+        json.dumps(failure_record(IMAGE, failure, names_from=NAMES_FROM))
     )
     return made
 
@@ -174,7 +174,7 @@ def test_without_a_report_the_outcome_is_lacking_unless_it_was_written_and_has_l
 
 def test_a_delivery_failure_says_that_the_report_stands_and_nobody_was_notified() -> None:
     failure = replace(FAILED, step="NotifyMatch", error="NotFoundException")
-    made = failure_record(IMAGE, failure, name_pattern=NAME_PATTERN, lacking=Lacking.DELIVERY)
+    made = failure_record(IMAGE, failure, names_from=NAMES_FROM, lacking=Lacking.DELIVERY)
     assert made["message"].startswith(f"{IMAGE.uri} ")
     assert "nobody was notified" in made["message"]
     assert "restore the permission or the resource, then redrive" in made["remedy"]

@@ -12,17 +12,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from functions.matching.errors import ImageRejected
-from functions.matching.keys import (
-    DEFAULT_NAME_PATTERN,
-    compiled_name_pattern,
-    decoded_key,
-    external_image_id,
-    key_of,
-    name_in,
-)
+from functions.matching.identity import FROM_FILE, compiled_names_from, name_in
+from functions.matching.keys import decoded_key, external_image_id, key_of
 from functions.matching.rejection import require_usable
 from tests.unit.functions.matching.test_images import IMAGE
-from tests.unit.strategies import NAME_PATTERN, awkward, texts, usable_keys
+from tests.unit.strategies import NAMES_FROM, awkward, texts, usable_keys
 
 #: Any text that JSON can spell, halves of surrogate pairs included.
 spelled = st.text(st.characters())
@@ -59,7 +53,7 @@ def test_a_key_is_decoded_once() -> None:
 
 @given(key=spelled | awkward)
 def test_a_name_is_never_blank_and_never_reaches_beyond_its_folder(key: str) -> None:
-    name = name_in(key, NAME_PATTERN)
+    name = name_in(key, NAMES_FROM)
     if name is not None:
         assert name.strip()
         assert "/" not in name
@@ -71,7 +65,7 @@ def test_a_name_is_never_blank_and_never_reaches_beyond_its_folder(key: str) -> 
 def test_two_stems_are_one_name_only_if_they_are_canonically_the_same(one: str, other: str) -> None:
     assume(one.strip())
     assume(other.strip())
-    names = [name_in(f"images/{stem}_0001.jpg", NAME_PATTERN) for stem in (one, other)]
+    names = [name_in(f"images/{stem}_0001.jpg", NAMES_FROM) for stem in (one, other)]
     same = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
     assert (names[0] == names[1]) is same
 
@@ -80,8 +74,8 @@ def test_two_stems_are_one_name_only_if_they_are_canonically_the_same(one: str, 
 def test_the_beginning_of_a_name_is_another_name(stem: str, more: str) -> None:
     assume(stem.strip())
     assume(unicodedata.normalize("NFC", stem + more) != unicodedata.normalize("NFC", stem))
-    assert name_in(f"images/{stem}_1.jpg", NAME_PATTERN) != name_in(
-        f"images/{stem}{more}_1.jpg", NAME_PATTERN
+    assert name_in(f"images/{stem}_1.jpg", NAMES_FROM) != name_in(
+        f"images/{stem}{more}_1.jpg", NAMES_FROM
     )
 
 
@@ -112,20 +106,20 @@ def test_an_id_from_elsewhere_is_told_apart(foreign: str) -> None:
 @given(pattern=spelled | st.text("(?P<name>)[]{}*+\\|^$.1", max_size=20))
 def test_any_pattern_is_compiled_or_refused(pattern: str) -> None:
     with contextlib.suppress(ValueError):
-        assert "name" in compiled_name_pattern(pattern).groupindex
+        assert "name" in compiled_names_from(pattern).groupindex
 
 
 def test_the_default_pattern_takes_no_longer_for_a_hostile_key() -> None:
     """A pattern that backtracks without end would still be at work when the suite is stopped."""
-    pattern = compiled_name_pattern(DEFAULT_NAME_PATTERN)
+    pattern = compiled_names_from(FROM_FILE)
     for part in ("_1", "_", "1", ".", "/", "a/", "_1.", "..", "_0000000000", "._", "\n"):
         for end in ("", "/", ".", "_", "!"):
             name_in("images/" + (part * 1024)[:1016] + end, pattern)
 
 
-@pytest.mark.parametrize("pattern", [DEFAULT_NAME_PATTERN, "^images/(?P<name>[^/]+)/"])
+@pytest.mark.parametrize("pattern", [FROM_FILE, "^images/(?P<name>[^/]+)/"])
 def test_what_looks_like_a_folder_is_rejected_under_every_pattern(pattern: str) -> None:
     """Its removal, which tells no size, is taken for a folder marker's: no face may be there."""
     image = replace(IMAGE, key="images/Ann Lee/")
     with pytest.raises(ImageRejected, match="UNNAMED"):
-        require_usable(image, compiled_name_pattern(pattern))
+        require_usable(image, compiled_names_from(pattern))

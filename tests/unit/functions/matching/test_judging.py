@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.matching.faces import Box, FoundFace, LookAlikes, SearchResult
-from functions.matching.keys import external_image_id, name_in
+from functions.matching.identity import name_in
+from functions.matching.keys import external_image_id
 from functions.matching.matches import MATCHES_LIMIT_BYTES, evidence_among, pair_id
-from tests.unit.strategies import NAME_PATTERN, face_ids, found_faces
+from tests.unit.strategies import NAMES_FROM, face_ids, found_faces
 
 OWN = "images/Ann_Lee_0001.jpg"
 BOX = Box(0.1, 0.2, 0.3, 0.4)
@@ -62,7 +63,7 @@ def judge(
             for searched, faces in found.items()
         },
         own_key=own_key,
-        name_pattern=NAME_PATTERN,
+        names_from=NAMES_FROM,
         max_matches=max_matches,
         searched_at="2026-11-22T11:15:07.000Z",
     )
@@ -106,12 +107,12 @@ def test_a_match_is_never_the_image_itself_nor_its_own_name(
 ) -> None:
     for match in judge(found).matches:
         assert match.key != OWN
-        assert match.name == name_in(match.key, NAME_PATTERN) != "Ann_Lee"
+        assert match.name == name_in(match.key, NAMES_FROM) != "Ann_Lee"
 
 
 def name_of(face: FoundFace) -> str | None:
     keys = {external_image_id(key): key for key in (*KEYS, *OTHER_NAMES)}
-    return name_in(keys[face.external_image_id], NAME_PATTERN)
+    return name_in(keys[face.external_image_id], NAMES_FROM)
 
 
 @given(found=others_found, max_matches=st.integers(1, 9))

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from functions.matching.identity import compiled_names_from, name_in
 from functions.matching.keys import (
-    compiled_name_pattern,
     decoded_key,
     execution_name,
     external_image_id,
     key_of,
-    name_in,
     next_attempt,
     replay_name,
     version_digest,
 )
-from tests.unit.strategies import NAME_PATTERN, awkward, s3_keys, texts, usable_keys
+from tests.unit.strategies import NAMES_FROM, awkward, s3_keys, texts, usable_keys
 
 ALLOWED_ID = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")
 ALLOWED_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
@@ -144,7 +143,7 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
     ],
 )
 def test_the_default_pattern_reads_the_name(key: str, name: str | None) -> None:
-    assert name_in(key, NAME_PATTERN) == name
+    assert name_in(key, NAMES_FROM) == name
 
 
 @pytest.mark.parametrize(
@@ -156,29 +155,29 @@ def test_the_default_pattern_reads_the_name(key: str, name: str | None) -> None:
     ],
 )
 def test_another_pattern_reads_the_name_elsewhere(pattern: str, name: str | None) -> None:
-    assert name_in("images/Ann Lee/holiday.jpg", compiled_name_pattern(pattern)) == name
+    assert name_in("images/Ann Lee/holiday.jpg", compiled_names_from(pattern)) == name
 
 
 @given(key=s3_keys())
 def test_both_ways_of_writing_an_accent_are_one_name(key: str) -> None:
-    composed = name_in(unicodedata.normalize("NFC", key), NAME_PATTERN)
-    decomposed = name_in(unicodedata.normalize("NFD", key), NAME_PATTERN)
+    composed = name_in(unicodedata.normalize("NFC", key), NAMES_FROM)
+    decomposed = name_in(unicodedata.normalize("NFD", key), NAMES_FROM)
     assert composed == decomposed
 
 
 @given(stem=st.text("abÅé_.-", min_size=1, max_size=20), digits=st.integers(0, 99999))
 def test_photographs_of_one_person_carry_one_name(stem: str, digits: int) -> None:
     assume(not stem.startswith("."))
-    name = name_in(f"images/{stem}_{digits}.jpg", NAME_PATTERN)
+    name = name_in(f"images/{stem}_{digits}.jpg", NAMES_FROM)
     assert name == unicodedata.normalize("NFC", stem)
-    assert name_in(f"images/somewhere/else/{stem}_1.png", NAME_PATTERN) == name
+    assert name_in(f"images/somewhere/else/{stem}_1.png", NAMES_FROM) == name
 
 
 @given(one=st.text("abc ", min_size=1, max_size=8), other=st.text("abc ", min_size=1, max_size=8))
 def test_names_are_the_same_only_if_they_are_exactly_the_same(one: str, other: str) -> None:
     assume(one.strip())
     assume(other.strip())
-    names = [name_in(f"images/{stem}_1.jpg", NAME_PATTERN) for stem in (one, other)]
+    names = [name_in(f"images/{stem}_1.jpg", NAMES_FROM) for stem in (one, other)]
     assert (names[0] == names[1]) is (one == other)
 
 
@@ -187,7 +186,7 @@ def test_names_are_the_same_only_if_they_are_exactly_the_same(one: str, other: s
 )
 def test_a_pattern_that_cannot_find_a_name_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"regular expression|group named"):
-        compiled_name_pattern(pattern)
+        compiled_names_from(pattern)
 
 
 # --- Digests and execution names ---

@@ -18,17 +18,18 @@ from functions.matching.decisions import (
     Judgement,
     NewEvidence,
     Reopened,
-    names_digest,
+    records_digest,
 )
 from functions.matching.faces import Box, Match, SearchResult
+from functions.matching.identity import Identity, name_in, record_of_name
 from functions.matching.images import UploadedImage
-from functions.matching.keys import external_image_id, name_in
+from functions.matching.keys import external_image_id
 from functions.matching.matches import pair_id
 from functions.matching.notifications import Notification, notification, percent, printable
 from functions.matching.reports import Outcome, Verdict, best_open_similarity
 from tests.unit.functions.matching.test_images import IMAGE
 from tests.unit.strategies import (
-    NAME_PATTERN,
+    NAMES_FROM,
     awkward,
     images,
     matches,
@@ -75,7 +76,9 @@ def notify(
         unattributed=0,
         searched_at="2026-11-22T11:15:07.000Z",
     )
-    best_open = best_open_similarity(searched, Judgement(silenced_names=silenced))
+    best_open = best_open_similarity(
+        searched, Judgement(silenced=tuple(map(record_of_name, silenced)))
+    )
     verdict = Verdict(
         status=Outcome.MATCHED,
         best_similarity=searched.best_similarity,
@@ -85,11 +88,13 @@ def notify(
         above_threshold=True,
         report_bucket="facematch-output",
         report_key=f"reports/dt={image.day}/{image.digest}.json",
-        silenced=tuple(names_digest(name, other) for other in silenced),
+        silenced=tuple(
+            records_digest(record_of_name(name), record_of_name(other)) for other in silenced
+        ),
         reopened=reopened,
         same_files=same_files,
     )
-    return notification(image, name, searched, verdict, execution_arn=ARN)
+    return notification(image, Identity(name), searched, verdict, execution_arn=ARN)
 
 
 class _Sns:
@@ -284,7 +289,7 @@ def test_the_largest_message_fits_into_sns(character: str) -> None:
         (f"images/{'-' * pad}{character * n}" for n in range(1, 256) for pad in (0, 1)),
         key=lambda key: len(json.dumps(key)) if external_image_id(key) else 0,
     )
-    name = name_in(longest, NAME_PATTERN) or ""
+    name = name_in(longest, NAMES_FROM) or ""
     found = [match(f"{name}{n}", 99.5, key=longest, face=f"{n}") for n in range(100)]
     reopened = (reopened_pair(name, decided_by=character * DECIDED_BY_LIMIT),) * REOPENED_LIMIT
     made = notify(*found, image=replace(IMAGE, key=longest), name=name, reopened=reopened)

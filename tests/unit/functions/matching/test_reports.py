@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.matching.identity import Identity
 from functions.matching.matches import pair_id
 from functions.matching.reports import (
     Outcome,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 #: Columns that a row shares with its report.
 SHARED = (
-    *("digest", "bucket", "key", "version_id", "name", "uploaded_at", "searched_at"),
+    *("digest", "bucket", "key", "version_id", "name", "record"),
+    *("uploaded_at", "searched_at"),
     *("search_threshold", "notify_threshold", "execution_arn", "schema_version"),
 )
 
@@ -46,7 +48,7 @@ def written(
         image,
         indexed,
         searched,
-        name="Ann",
+        own=Identity("Ann"),
         search_threshold=80.0,
         notify_threshold=threshold,
         execution_arn="arn",
@@ -126,11 +128,11 @@ def test_what_a_forgetting_leaves_is_above_the_threshold_by_what_is_left(
     made = written(image, *search, threshold)
     if version == 1:
         made = as_version_1(made)
-    gone = data.draw(st.sets(st.sampled_from([m.name for m in search[1].matches] or [""])))
+    gone = data.draw(st.sets(st.sampled_from([m.record for m in search[1].matches] or [""])))
 
-    left = without_matches(made, lambda _key, name: name in gone, forgotten_name=None)
+    left = without_matches(made, lambda _key, record: record in gone, forgotten_record=None)
 
-    still = [m.similarity for m in search[1].matches if m.name not in gone]
+    still = [m.similarity for m in search[1].matches if m.record not in gone]
     # Version 1 did not say how similar what it left out is: it may be all that made it notify.
     unknown = made["best_open_similarity"] if made["matches_left_out"] else 0.0
     still.append(made.get("best_left_out_similarity", unknown))
@@ -147,7 +149,7 @@ def test_only_a_report_that_left_nothing_out_becomes_unique_by_a_forgetting(
     if version == 1:
         made = as_version_1(made)
 
-    left = without_matches(made, lambda _key, _name: True, forgotten_name=None)
+    left = without_matches(made, lambda _key, _record: True, forgotten_record=None)
 
     cut = made["matches_left_out"] > 0 or made.get("more_names_possible", False)
     became_unique = left["status"] != made["status"]
@@ -168,14 +170,16 @@ def test_a_forgotten_name_leaves_the_known_names_and_a_known_one_stays_quiet() -
         "faces": faces,
         "notify_threshold": 99,
         "above_threshold": False,
-        "silenced_names": [],
-        "known_names": ["Bo", "Cy"],
-        "reopened_names": [],
+        "silenced": [],
+        "known": ["name:Bo", "name:Cy"],
+        "reopened": [],
     }
 
-    left = without_matches(made, lambda _key, name: name == "Bo", forgotten_name="Bo")
+    left = without_matches(
+        made, lambda _key, record: record == "name:Bo", forgotten_record="name:Bo"
+    )
 
-    assert (left["known_names"], left["above_threshold"]) == (["Cy"], False)
+    assert (left["known"], left["above_threshold"]) == (["name:Cy"], False)
     assert left["best_open_similarity"] == 0
 
 
@@ -185,7 +189,7 @@ def test_a_report_that_never_saw_the_forgotten_is_left_as_it_is(
 ) -> None:
     made = {**as_version_1(written(image, *search)), "notified": above}
 
-    assert without_matches(made, lambda _key, _name: False, forgotten_name="Zed") == made
+    assert without_matches(made, lambda _key, _record: False, forgotten_record="name:Zed") == made
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def written(*, judged: bool, monkeypatch: pytest.MonkeyPatch) -> Pile:
             decided_at="2026-11-22T12:00:00.000Z",
             similarity=98.0,
         )
-        silenced = Judgement(silenced_names=("Cid",), known_names=("Dan",), reopened=(reopened,))
+        silenced = Judgement(silenced=("name:Cid",), known=("name:Dan",), reopened=(reopened,))
 
         def judged_report(
             image: UploadedImage, indexed: IndexedFaces, searched: SearchResult, **facts: Any

@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "AWS_REGION": "eu-central-1",
     "COLLECTION_ID": "collection",
     "QUALITY_FILTER": "AUTO",
-    "NAME_PATTERN": "(?P<name>.+)",
+    "NAMES_FROM": "(?P<name>.+)",
     "SEARCH_THRESHOLD": "80.5",
     "MAX_MATCHES": "7",
     "OUTPUT_BUCKET": "output",
@@ -58,7 +58,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_have_the_types_that_they_promise(settings: Any) -> None:
     read = from_environment(settings)
     kinds: dict[str, type] = {"max_faces": int, "max_matches": int}
-    kinds |= {"search_threshold": float, "name_pattern": re.Pattern}
+    kinds |= {"search_threshold": float, "names_from": re.Pattern}
     for name in settings.__dataclass_fields__:
         assert isinstance(getattr(read, name), kinds.get(name, str))
 
@@ -89,7 +89,7 @@ def test_no_image_prefix_means_every_key(monkeypatch: pytest.MonkeyPatch) -> Non
     ("settings", "variable", "value"),
     [
         (IndexSettings, "MAX_FACES", "one"),
-        (IndexSettings, "NAME_PATTERN", "no group"),
+        (IndexSettings, "NAMES_FROM", "no group"),
         (SearchSettings, "SEARCH_THRESHOLD", "high"),
         (SearchSettings, "MAX_MATCHES", "1.5"),
     ],
