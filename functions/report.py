@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,25 +13,31 @@ from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.environment import from_environment
 from functions.aws.parameters import NotifyThreshold
+from functions.aws.register import FaceRegisters
 from functions.matching.decisions import REOPENED_LIMIT, judgement, records_digest
 from functions.matching.errors import ImageRejected, Reason
 from functions.matching.faces import IndexedFaces, SearchResult
 from functions.matching.identity import Identity, identity_in
 from functions.matching.images import COPY_SIMILARITY, UploadedImage, is_first_attempt
+from functions.matching.matches import each_first
 from functions.matching.notifications import PAIRS_LIMIT, passing_matches
 from functions.matching.reports import Outcome, Verdict, passes, report
 from functions.matching.settings import ReportSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from functions.matching.faces import Match
 
 settings = from_environment(ReportSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
 output = OutputBucket(s3, settings.output_bucket)
+registers = FaceRegisters(s3, settings.output_bucket)
 threshold = NotifyThreshold(
     client("ssm"),
     settings.notify_threshold_parameter,
@@ -50,7 +57,12 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     notify_threshold = threshold.value()
     notifying = [m for m in searched.matches if passes(m.similarity, notify_threshold)]
     others = dict.fromkeys(match.identity for match in notifying)
-    judged = judgement(notifying, output.decisions(own, others))
+    judged = judgement(
+        notifying,
+        output.decisions(own, others),
+        own=image,
+        versions=versions(image, notifying),
+    )
     written = report(
         image,
         IndexedFaces.from_payload(event["index"]),
@@ -96,6 +108,21 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         reopened=len(judged.reopened),
     )
     return verdict.to_payload()
+
+
+def versions(image: UploadedImage, matches: Iterable[Match]) -> dict[str, str]:
+    """Return the versions of the best other photographs, by their keys, as the registers know them.
+
+    One request for each photograph, of at most as many as a notification lists.
+    """
+    faces: dict[str, str] = {}
+    for match in each_first(matches, of=lambda match: match.record):
+        faces.setdefault(match.key, match.face_id)
+    found = {
+        key: registers.of_key(image.bucket, key).version_with(face)
+        for key, face in islice(faces.items(), PAIRS_LIMIT)
+    }
+    return {key: version for key, version in found.items() if version is not None}
 
 
 def same_files(

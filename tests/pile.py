@@ -13,6 +13,7 @@ from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResul
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record
 from functions.matching.identity import FROM_FILE, Identity, compiled_names_from, name_in
 from functions.matching.images import UploadedImage, timestamp
+from functions.matching.names import relation
 from functions.matching.reports import (
     Outcome,
     delivery_failure_key,
@@ -116,6 +117,7 @@ class Pile:
                 face_id=other.face_id,
                 key=other.key,
                 name=other.name or "",
+                relation=relation(photograph.name or "", other.name or ""),
                 similarity=similarity,
                 box=BOX,
             )
@@ -201,6 +203,8 @@ class Pile:
                 "decided_at": "2026-11-22T12:00:00.000Z",
                 "similarity": similarity,
                 "face_ids": [photograph.face_id for photograph in on],
+                "versions": [photograph.image.digest for photograph in on],
+                "keys": [photograph.key for photograph in on],
             }
         )
         record = made.to_record(imported_at=at(600))

@@ -376,7 +376,10 @@ FORMER_NAMES: Final = {"name_pattern": "names_from"}
 def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - of the setting's type
     if name in FORMER_NAMES:
         now = FORMER_NAMES[name]
-        raise SettingError(f"{name!r} is now called {now!r}. Give its value as {now}={value}")
+        raise SettingError(
+            f"The setting {name!r} is now called {now!r}. Write the new name before its value "
+            f"({value!r})."
+        )
     if name not in SETTINGS:
         raise SettingError(f"{name!r} is not a setting. Use one of {', '.join(SETTINGS)}.")
     try:

@@ -110,7 +110,7 @@ class Steps:
             Place.FAILURES,
             Place.DELIVERY_FAILURES,
         )
-        allow_records(self.output, report, "s3:GetObject", Place.DECISIONS)
+        allow_records(self.output, report, "s3:GetObject", Place.DECISIONS, Place.REGISTERS)
         report.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
         report.allow("ssm:GetParameter", on=[self.threshold.parameter_arn])
         self.intake.grant_read_images(report, older_versions=False)

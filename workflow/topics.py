@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
@@ -12,6 +12,9 @@ from constructs import Construct
 
 from functions.matching.notifications import LEFT_OUT
 from workflow.encryption import Place, publishing_services
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Topics(Construct):

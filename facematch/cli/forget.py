@@ -170,7 +170,7 @@ def _namesakes(ids: Iterable[str]) -> str:
 def _nowhere(person: Person, namesakes: Collection[str]) -> Actionable:
     """Say that nothing is about the person, which a wrong spelling explains as well."""
     if namesakes:
-        return Actionable(f"Nothing was deleted. {_namesakes(namesakes)}")
+        return Actionable(f"Nothing is about {person.value!r} itself. {_namesakes(namesakes)}")
     what, where = {
         "name": (f"the name {person.value!r}", "as the key of a photograph carries it"),
         "id": (f"the record id {person.value!r}", "as the key of a photograph carries it"),

@@ -42,8 +42,9 @@ class Photograph:
 
     Attributes
     ----------
-    version_id
-        The newest, which the matches are about; "null" in a bucket without versioning.
+    version_id, version
+        The newest, which the matches are about: its id, "null" in a bucket without versioning; and
+        its digest.
     uploaded
         UTC, ISO 8601.
     content
@@ -54,6 +55,7 @@ class Photograph:
     name: str
     record: str
     version_id: str
+    version: str
     uploaded: str
     content: str | None
 
@@ -293,7 +295,15 @@ def _index(
             uploaded = timestamp(now.last_modified)
             version_id = now.version_id or "null"
             evidence.photographs.append(
-                Photograph(side.key, side.name, side.record, version_id, uploaded, now.content_id)
+                Photograph(
+                    side.key,
+                    side.name,
+                    side.record,
+                    version_id,
+                    now.digest,
+                    uploaded,
+                    now.content_id,
+                )
             )
         face = faces.setdefault((side.face_id, photograph), len(faces))
         if face == len(evidence.faces):

@@ -144,6 +144,7 @@ def _shown(
                 "key": photograph.key,
                 "name": photograph.name,
                 "record": photograph.record,
+                "version": photograph.version,
                 "uploaded": photograph.uploaded,
                 "content": photograph.content,
                 "file": made.file,

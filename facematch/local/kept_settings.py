@@ -42,7 +42,7 @@ class KeptSettings:
             return cls(renamed(found["given"]), renamed(found["recorded"]))
         except (FileNotFoundError, NotADirectoryError):
             return cls({}, {})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise Unusable(
                 f"{home.settings} cannot be read, so the settings of the last start are not known. "
                 f"Delete that file, and give them again: {local_command('start')} -c name=value"

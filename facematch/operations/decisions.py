@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from facematch.stack.deployment import Deployment
 
 
-#: What the evidence page exports, in either form; a page of an earlier version knows no records.
+#: What the evidence page exports, in either form.
 COLUMNS: Final = (
     *("name_a", "name_b", "decision", "note", "decided_by", "decided_at"),
     *("similarity", "face_ids"),
 )
-_RECORDS: Final = ("record_a", "record_b")
+#: Columns that a page of an earlier version does not export.
+NEW_COLUMNS: Final = ("record_a", "record_b", "versions", "keys")
 #: A cell lists the ids of all faces of two names.
 _CELL_LIMIT: Final = 16 * 2**20
 _SHOWN_FAULTS: Final = 20
@@ -190,15 +191,24 @@ def _rows_of_csv(file: Path, text: str) -> Iterator[dict[str, Any]]:
             cells = {column: unguarded(row[column] or "") for column in COLUMNS}
             yield {
                 **cells,
-                **{column: unguarded(row[column]) for column in _RECORDS if row.get(column)},
+                **{column: unguarded(row[column]) for column in NEW_COLUMNS if row.get(column)},
                 "similarity": _number(cells["similarity"]),
                 "face_ids": cells["face_ids"].split(),
+                "versions": (row.get("versions") or "").split(),
+                "keys": _list(unguarded(row.get("keys") or "")),
             }
     except csv.Error as error:
         raise NotDecisions(
             f"{file} is not CSV from line {reader.line_num} on: {error}. Import the file as the "
             "page exported it."
         ) from None
+
+
+def _list(cell: str) -> Any:  # noqa: ANN401 - checked with the decision
+    try:
+        return json.loads(cell or "[]")
+    except ValueError:
+        return None
 
 
 def _number(cell: str) -> float | None:

@@ -407,18 +407,34 @@ class Forgetting:
         return without_matches(line, self._person.is_meant, forgotten_record=self._person.record)
 
     def _find_decisions(self, found: Found) -> None:
-        faces = set(found.faces)
+        gone: dict[str, set[str]] = {
+            "face_ids": set(found.faces),
+            "keys": {self._person.key or ""},
+            "versions": self._digests(found),
+        }
         for record in self._records.read_each(list(self._records.keys(Place.DECISIONS))):
             for line in record.lines:
                 if self._person.record in records_decided(line):
                     found.decisions.append(record.key)
-                elif self._person.record is None and faces & set(line["face_ids"]):
-                    left = sorted(set(line["face_ids"]) - faces)
-                    if left:
-                        kept = [{**line, "face_ids": left}]
+                elif self._person.record is None:
+                    seen = {column: line[column] for column in gone if column in line}
+                    left = {c: [one for one in seen[c] if one not in gone[c]] for c in seen}
+                    if left == seen:
+                        continue
+                    if any(left.values()):
+                        kept = [{**line, **left}]
                         found.mentions[record.key] = record._replace(lines=kept)
                     else:
                         found.decisions.append(record.key)
+
+    def _digests(self, found: Found) -> set[str]:
+        """Return the digests of all versions, also of those that are deleted already."""
+        registers = (
+            self._records.register_of(self._deployment.images_bucket, key) for key in found.keys
+        )
+        return {image.digest for image in found.images}.union(
+            *(register.entries for register in registers)
+        )
 
     def _find_dead_letters(self, found: Found) -> None:
         """Find the dead letters about them.

@@ -11,7 +11,7 @@ from facematch.operations.decisions import read_decisions
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
-from functions.matching.decisions import NewEvidence, Standing, standing
+from functions.matching.decisions import NewEvidence, Shown, Standing, standing
 from functions.matching.identity import Identity, id_in
 from functions.matching.images import timestamp
 from functions.matching.names import Relation, relation
@@ -151,7 +151,9 @@ class Present:
         return cls(deployment, {image.key: image for image in images})
 
     def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows that are about two photographs which are there now, with `same_file` in each.
+        """Yield the rows about two photographs that are there now.
+
+        Each gets two columns more: `same_file`, and `versions`, the digests of both photographs.
 
         A row knows the face that it found, and the key, but not the version. An older version's
         face is found until the newer one is indexed, and the newer one that was found may have been
@@ -165,7 +167,11 @@ class Present:
             faces = self.faces(row["matched_key"])
             if faces is None or row["matched_face_id"] in faces:
                 own, other = self.current[row["key"]], self.current[row["matched_key"]]
-                yield {**row, "same_file": own.is_same_file_as(other)}
+                yield {
+                    **row,
+                    "same_file": own.is_same_file_as(other),
+                    "versions": (own.digest, other.digest),
+                }
 
     def faces(self, key: str) -> frozenset[str] | None:
         """Return the faces of the key's current version; None when its register has no version."""
@@ -213,7 +219,7 @@ def paired(
         if one != other:  # a row of an earlier version may be about two spellings of one record
             seen.setdefault(_sorted_pair(one, other), _Seen()).add(row, swapped=one > other)
     pairs = [
-        _as_decided(of_pair.pair(*records), decided.get(records), of_pair.face_ids)
+        _as_decided(of_pair.pair(*records), decided.get(records), of_pair.photographs)
         for records, of_pair in seen.items()
     ]
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.record_a, pair.record_b))
@@ -223,7 +229,7 @@ class _Seen:
     """What the match rows say of one pair of records."""
 
     def __init__(self) -> None:
-        self.face_ids: set[str] = set()
+        self.photographs: set[Shown] = set()
         self._best: tuple[float, str, str, dict[str, Any]] | None = None
         self._same_file: dict[tuple[str, str], bool] = {}
         self._names: tuple[set[str], set[str]] = set(), set()
@@ -232,7 +238,9 @@ class _Seen:
         keys, names = (row["key"], row["matched_key"]), (row["name"], row["matched_name"])
         if swapped:
             keys, names = keys[::-1], names[::-1]
-        self.face_ids.update((row["face_id"], row["matched_face_id"]))
+        own, other = row["versions"]
+        self.photographs.add(Shown(row["key"], own, row["face_id"]))
+        self.photographs.add(Shown(row["matched_key"], other, row["matched_face_id"]))
         self._same_file[_sorted_pair(*keys)] = row["same_file"]
         for written, name in zip(self._names, names, strict=True):
             written.add(name)
@@ -263,10 +271,10 @@ def spellings(names: Collection[str]) -> str:
     return first if first == last else f"{first} / {last}"
 
 
-def _as_decided(pair: RecordPair, decision: Decision | None, face_ids: set[str]) -> RecordPair:
+def _as_decided(pair: RecordPair, decision: Decision | None, photographs: set[Shown]) -> RecordPair:
     if decision is None:
         return pair
-    stands, why = standing(decision, similarity=pair.similarity, face_ids=face_ids)
+    stands, why = standing(decision, similarity=pair.similarity, photographs=photographs)
     return replace(
         pair,
         standing=stands,

@@ -114,8 +114,12 @@ class Records:
 
     def register(self, image: UploadedImage) -> Register:
         """What is entered of the image's key; nothing, where nobody has been."""
+        return self.register_of(image.bucket, image.key)
+
+    def register_of(self, bucket: str, key: str) -> Register:
+        """What is entered of the key of an image."""
         with actionable():
-            return self._registers.read(image)
+            return self._registers.of_key(bucket, key)
 
     def write(self, key: str, lines: list[dict[str, Any]], *, replaces: str | None) -> bool:
         """Write a record unless somebody else has written or deleted it meanwhile.

@@ -40,7 +40,11 @@ class FaceRegisters:
         Unavailable
             When S3 throttles or fails.
         """
-        register, _ = self._read(register_key(image.bucket, image.key))
+        return self.of_key(image.bucket, image.key)
+
+    def of_key(self, bucket: str, key: str) -> Register:
+        """Return what is entered of the key of an image, as `read` does."""
+        register, _ = self._read(register_key(bucket, key))
         return register
 
     def join(

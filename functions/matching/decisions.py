@@ -11,16 +11,18 @@ import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from functions.matching.identity import Identity, id_in, record_of_name
 from functions.matching.images import timestamp
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from functions.matching.faces import Match
+    from functions.matching.images import UploadedImage
 
 SCHEMA_VERSION: Final = 1
 NOTE_LIMIT: Final = 2000
@@ -31,6 +33,26 @@ CLOCK_TOLERANCE: Final = timedelta(days=1)
 #: A payload between states carries no more of them, since it may have 256 KiB in all; the report
 #: names the rest.
 REOPENED_LIMIT: Final = 5
+
+
+#: Columns that say what the person saw.
+SEEN: Final = ("versions", "keys", "face_ids")
+
+
+class Shown(NamedTuple):
+    """A photograph that is evidence.
+
+    Attributes
+    ----------
+    version
+        Digest of the object version; None if it is not known.
+    face_id
+        Of the face that looks like one of the other record.
+    """
+
+    key: str
+    version: str | None
+    face_id: str
 
 
 class Decided(StrEnum):
@@ -71,8 +93,14 @@ class Decision:
         Their names, as the person saw them.
     similarity
         The best that the person saw, %.
+    versions
+        Digests of the photographs, of both records, that the person saw as evidence. A face model
+        of another version gives new ids to all faces, but the photographs stay the same.
+    keys
+        Of the same photographs. They count alone where no version is known, and in a decision that
+        was made on another stack, which has no `versions`.
     face_ids
-        Of all faces, of both names, that the person saw as evidence.
+        Of the faces that the person saw: all that a decision of an earlier version knows.
     decided_at
         UTC.
     """
@@ -86,7 +114,9 @@ class Decision:
     decided_by: str
     decided_at: datetime
     similarity: float
-    face_ids: frozenset[str]
+    versions: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    face_ids: frozenset[str] = frozenset()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], *, now: datetime | None = None) -> Self:
@@ -105,6 +135,9 @@ class Decision:
         (record_a, name_a), (record_b, name_b) = sorted(_side(record, side) for side in ("a", "b"))
         if record_a == record_b:
             raise ValueError("both sides are the same record: a decision is about two records")
+        seen = {column: _texts(record, column) for column in SEEN}
+        if not any(seen.values()):
+            raise ValueError("versions, keys and face_ids are missing: which photographs were seen")
         return cls(
             record_a=record_a,
             record_b=record_b,
@@ -115,7 +148,7 @@ class Decision:
             decided_by=_text(record, "decided_by", limit=DECIDED_BY_LIMIT),
             decided_at=_moment(record, now),
             similarity=_percentage(record),
-            face_ids=_ids(record),
+            **seen,
         )
 
     @property
@@ -136,7 +169,7 @@ class Decision:
         return {
             **asdict(self),
             "decided_at": timestamp(self.decided_at),
-            "face_ids": sorted(self.face_ids),
+            **{column: sorted(getattr(self, column)) for column in SEEN},
         }
 
     def to_record(self, *, imported_at: datetime) -> dict[str, Any]:
@@ -149,7 +182,7 @@ class Decision:
         }
 
     def new_evidence(
-        self, *, similarity: float, face_ids: Collection[str]
+        self, *, similarity: float, photographs: Iterable[Shown]
     ) -> tuple[NewEvidence, ...]:
         """What the evidence has that this decision was not made on.
 
@@ -157,15 +190,22 @@ class Decision:
         ----------
         similarity
             The best now, %.
-        face_ids
-            Of the faces, of both names, that the evidence is about.
+        photographs
+            Of both records, that the evidence is about.
         """
         found = []
         if _as_seen(similarity) > _as_seen(self.similarity):
             found.append(NewEvidence.HIGHER_SIMILARITY)
-        if not self.face_ids.issuperset(face_ids):
+        if not all(map(self._was_seen, photographs)):
             found.append(NewEvidence.NEW_PHOTOGRAPH)
         return tuple(found)
+
+    def _was_seen(self, photograph: Shown) -> bool:
+        if self.versions and photograph.version is not None:
+            return photograph.version in self.versions
+        if self.keys:
+            return photograph.key in self.keys
+        return photograph.face_id in self.face_ids
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,7 +292,7 @@ def records_digest(record: str, other_record: str) -> str:
 
 
 def standing(
-    decision: Decision | None, *, similarity: float, face_ids: Collection[str]
+    decision: Decision | None, *, similarity: float, photographs: Iterable[Shown]
 ) -> tuple[Standing, tuple[NewEvidence, ...]]:
     """How a pair of records stands, given all the evidence about it, and why it is open again.
 
@@ -262,13 +302,19 @@ def standing(
     if decision is None:
         return Standing.UNDECIDED, ()
     if decision.decision is Decided.DIFFERENT_PEOPLE:
-        found = decision.new_evidence(similarity=similarity, face_ids=face_ids)
+        found = decision.new_evidence(similarity=similarity, photographs=photographs)
         if found:
             return Standing.REOPENED, found
     return Standing(decision.decision), ()
 
 
-def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Judgement:
+def judgement(
+    matches: Iterable[Match],
+    decisions: Mapping[str, Decision],
+    *,
+    own: UploadedImage,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> Judgement:
     """Which of an image's matches notify nobody, and which pairs are open again.
 
     Parameters
@@ -277,6 +323,10 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
         Of the image, those that would notify.
     decisions
         About the image's record and another one, by the other's key.
+    own
+        The image.
+    versions
+        Digests of the other photographs, by their keys, as far as they are known.
     """
     by_record: dict[str, list[Match]] = {}
     for match in matches:
@@ -287,7 +337,14 @@ def judgement(matches: Iterable[Match], decisions: Mapping[str, Decision]) -> Ju
         stands, why = standing(
             decision,
             similarity=max(match.similarity for match in evidence),
-            face_ids={i for match in evidence for i in (match.face_id, match.searched_face_id)},
+            photographs=[
+                photograph
+                for match in evidence
+                for photograph in (
+                    Shown(own.key, own.digest, match.searched_face_id),
+                    Shown(match.key, versions.get(match.key), match.face_id),
+                )
+            ],
         )
         if stands is Standing.DIFFERENT_PEOPLE:
             silenced.append(record)
@@ -379,10 +436,10 @@ def _percentage(record: Mapping[str, Any]) -> float:
     return float(value)
 
 
-def _ids(record: Mapping[str, Any]) -> frozenset[str]:
-    value = record.get("face_ids")
-    if not isinstance(value, list) or not value or not all(isinstance(i, str) and i for i in value):
-        raise ValueError("face_ids is not a list of the ids of the faces that were seen")
+def _texts(record: Mapping[str, Any], field: str) -> frozenset[str]:
+    value = record.get(field, [])
+    if not isinstance(value, list) or not all(isinstance(i, str) and i for i in value):
+        raise ValueError(f"{field} is not a list of texts")
     if not all(map(_is_text, value)):
-        raise ValueError("face_ids holds half of a character (a surrogate)")
+        raise ValueError(f"{field} holds half of a character (a surrogate)")
     return frozenset(value)

@@ -42,8 +42,8 @@ _NEW_EVIDENCE: Final = {
 class Notification:
     """One message: the subject, the text for e-mail, the JSON for everything else.
 
-    `attributes` are for filter policies: numbers, texts and lists of texts. `relation` lists how the
-    names relate in the pairs.
+    `attributes` are for filter policies: numbers, texts and lists of texts. `relation` lists how
+    the names relate in the pairs.
     """
 
     subject: str
@@ -78,7 +78,10 @@ def notification(
 ) -> Notification:
     """The notification for an image with a record above the threshold, listed or left out."""
     passing = passing_matches(own, searched, verdict)
-    others = list({match.record: match for match in reversed(passing)}.values())[::-1]
+    best: dict[str, Match] = {}
+    for match in passing:
+        best.setdefault(match.record, match)
+    others = list(best.values())
     names = list(dict.fromkeys(match.name for match in others))
     document = {
         "schema_version": 1,
@@ -102,7 +105,7 @@ def notification(
     listed = [printable(other) for other in names[:_ATTRIBUTE_NAMES_LIMIT]]
     return Notification(
         subject=_subject(own, others, searched, verdict),
-        text=_text(image, own, passing, searched, verdict, execution_arn),
+        text=_text(image, own, passing, searched, verdict, execution_arn=execution_arn),
         document=json.dumps(document),  # ASCII: SQS refuses some characters, and may subscribe
         attributes={
             "event": "match",
@@ -137,6 +140,7 @@ def _text(
     passing: list[Match],
     searched: SearchResult,
     verdict: Verdict,
+    *,
     execution_arn: str,
 ) -> str:
     name = printable(str(own))

@@ -119,6 +119,10 @@ class Register:
             },
         )
 
+    def version_with(self, face_id: str) -> str | None:
+        """Return the digest of the version that put the face in; None if it is not entered."""
+        return next((d for d, entry in self.entries.items() if face_id in entry.face_ids), None)
+
     def leaving_faces(self) -> tuple[str, ...]:
         """Faces of leaving versions that no version which stays has too."""
         stay = {i for e in self.entries.values() if not e.leaving for i in e.face_ids}

@@ -167,6 +167,8 @@ DECISIONS: Final = Table(
         "decided_by": "string",
         "decided_at": "string",
         "similarity": "double",
+        "versions": "array<string>",
+        "keys": "array<string>",
         "face_ids": "array<string>",
         "imported_at": "string",
     },

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
+from functions.matching.identity import record_of_name
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
@@ -57,6 +58,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "photographs": [],
         "faces": [],
         "matches": [],
+        "records": {},
         "relations": [],
         "relation_words": RELATIONS,
         "decisions": [],
@@ -86,6 +88,8 @@ def with_matches(
                 {
                     "key": f"images/{name}_{int(count or 1):04}.jpg",
                     "name": name,
+                    "record": record_of_name(name),
+                    "version": digest,
                     "uploaded": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "file": f"photographs/{digest}.jpg" if pictures else None,
                     "content": None,
@@ -105,21 +109,29 @@ def with_matches(
 
     rows: list[tuple[int, int, float]] = []
     for one, other, similarity in sorted(matches, key=lambda match: -match[2]):
-        low, high = sorted((one, other), key=lambda photograph: photograph.partition("#")[0])
+        low, high = sorted(
+            (one, other), key=lambda photograph: record_of_name(photograph.partition("#")[0])
+        )
         rows.append((face(low), face(high), similarity))
     counts = document()["counts"] | {
         "images": len(photographs),
         "faces": len(faces),
         "MATCHED": len(photographs),
     }
-    names = [photographs[each["photograph"]]["name"] for each in faces]
-    pairs = dict.fromkeys((names[one], names[other]) for one, other, _ in rows)
+    shown = [photographs[each["photograph"]] for each in faces]
+    relations = {
+        (shown[one]["record"], shown[other]["record"]): relation(
+            shown[one]["name"], shown[other]["name"]
+        )
+        for one, other, _ in rows
+    }
     found = {
         "counts": counts,
         "photographs": photographs,
         "faces": faces,
         "matches": rows,
-        "relations": [(one, other, relation(one, other)) for one, other in pairs],
+        "records": {each["record"]: each["name"] for each in photographs},
+        "relations": [(*records, label) for records, label in relations.items()],
     }
     return document(**found | changes)
 

@@ -60,14 +60,23 @@ def test_what_the_keys_decide_is_exported_as_json_and_as_csv(desk: Desk) -> None
     assert first["similarity"] == 99.9321
     assert first["decided_by"] == "Robin"
     assert first["decided_at"].endswith("Z")
-    assert first["face_ids"] == sorted(data["faces"][face]["id"] for face in data["matches"][0][:2])
+    shown = [
+        data["photographs"][data["faces"][face]["photograph"]] for face in data["matches"][0][:2]
+    ]
+    assert first["versions"] == sorted(photograph["version"] for photograph in shown)
+    assert first["keys"] == sorted(photograph["key"] for photograph in shown)
+    assert (first["record_a"], first["record_b"]) == ("name:Ann", "name:Bea")
 
     text = exported(page, "Export CSV")
-    columns = "name_a,name_b,decision,note,decided_by,decided_at,similarity,face_ids"
+    columns = (
+        "record_a,record_b,name_a,name_b,decision,note,decided_by,decided_at,similarity,versions,keys,"
+        "face_ids"
+    )
     assert text.startswith(f"\ufeff{columns}\r\n")
     rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text[1:], newline="")))
     for row in rows:
-        row["face_ids"] = row["face_ids"].split(" ")
+        row |= {column: row[column].split() for column in ("versions", "face_ids")}
+        row["keys"] = json.loads(row["keys"])
         row["similarity"] = float(row["similarity"])
     assert rows == document["decisions"]
     expect(page.locator("#waiting")).to_have_text("All 3 exported.")

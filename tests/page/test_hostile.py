@@ -46,7 +46,7 @@ def test_hostile_names_are_shown_and_do_nothing(desk: Desk) -> None:
     data = with_matches([("Ann", name, 99.9 - i / 100) for i, name in enumerate(NAMES)])
     for photograph in data["photographs"]:
         photograph["key"] = f"images/{photograph['name']}/1.jpg"
-    words = "looks like 1 more name than its report lists"
+    words = "looks like 1 more record than its report lists"
     data["lacking"]["photographs"] = len(NAMES)
     data["lacking"]["worst"] = [{"key": name, "words": words} for name in NAMES]
     data["failures"] = [{"reason": name, "status": "FAILED", "images": 1} for name in NAMES]

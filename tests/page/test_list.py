@@ -312,15 +312,17 @@ def test_photographs_whose_reports_leave_names_out_are_named_with_what_to_do(des
     page = desk.open(document())
     assert page.inner_text("#lacking") == ""
 
-    worst = [{"key": "images/Ann_1.jpg", "words": "looks like 6 more names than its report lists"}]
+    worst = [
+        {"key": "images/Ann_1.jpg", "words": "looks like 6 more records than its report lists"}
+    ]
     lacking = {"photographs": 101, "remedy": "Search again.", "worst": worst}
     page = desk.open(document(lacking=lacking))
     page.click("#lacking summary")
 
     text = page.inner_text("#lacking")
-    assert "Pairs may be missing: 101 photographs look like more names" in text
+    assert "Pairs may be missing: 101 photographs look like more records" in text
     assert "images/Ann_1.jpg" in text
-    assert "looks like 6 more names than its report lists" in text
+    assert "looks like 6 more records than its report lists" in text
     assert "Search again. These are the first 1; facematch query left_out lists all." in text
 
 

@@ -40,7 +40,7 @@ by_records AS (
         record_a, record_b, decision, decided_by, decided_at,
         min(name_a) AS name_a, max(last_name_a) AS last_name_a,
         min(name_b) AS name_b, max(last_name_b) AS last_name_b,
-        max_by(relation, similarity) AS relation,
+        max_by(relation, CASE WHEN relation IS NULL THEN NULL ELSE similarity END) AS relation,
         max(similarity) AS similarity,
         count(*) AS image_pairs,
         CAST(sum(same_file) AS bigint) AS same_files,

@@ -20,6 +20,8 @@ const COLUMNS = [
   "decided_by",
   "decided_at",
   "similarity",
+  "versions",
+  "keys",
   "face_ids",
 ];
 
@@ -28,15 +30,28 @@ const COLUMNS = [
  *
  * Only matches that reach the threshold count: a weaker look-alike is no reason to ask again.
  */
-function reasonsToReopen(decision, pair, faces, threshold) {
+function reasonsToReopen(decision, pair, data, threshold) {
   if (decision.decision !== "DIFFERENT_PEOPLE" || pair.best < threshold) return [];
-  const seen = new Set(decision.face_ids);
+  const seen = seenBy(decision, data);
   const count = countAtLeast(pair.matches, threshold, (match) => match[2]);
-  const isNew = ([one, other]) => !seen.has(faces[one].id) || !seen.has(faces[other].id);
+  const isNew = ([one, other]) => !seen(one) || !seen(other);
   return [
     ...(hundredths(pair.best) > hundredths(decision.similarity) ? ["HIGHER_SIMILARITY"] : []),
     ...(pair.matches.slice(0, count).some(isNew) ? ["NEW_PHOTOGRAPH"] : []),
   ];
+}
+
+/** Whether the person saw the photograph of a face: the rule of `Decision.new_evidence`. */
+function seenBy({ versions, keys, face_ids }, data) {
+  const [column, has] = versions?.length
+    ? [new Set(versions), ({ version }) => version]
+    : keys?.length
+      ? [new Set(keys), ({ key }) => key]
+      : [new Set(face_ids), (_, face) => face.id];
+  return (index) => {
+    const face = data.faces[index];
+    return column.has(has(data.photographs[face.photograph], face));
+  };
 }
 
 /**
@@ -47,12 +62,12 @@ function reasonsToReopen(decision, pair, faces, threshold) {
  */
 class Decisions {
   #storageKey;
-  #faces;
+  #data;
 
   constructor(data) {
     this.stack = data.stack;
     this.threshold = data.threshold;
-    this.#faces = data.faces;
+    this.#data = data;
     this.#storageKey = `facematch:${data.stack}:${data.local ? "local" : "aws"}`;
     this.recorded = new Map(data.decisions.map((item) => [keyOf(item), item]));
     this.isKept = true;
@@ -111,7 +126,7 @@ class Decisions {
   standing(pair) {
     const decision = this.of(pair);
     if (!decision) return { standing: "UNDECIDED", why: [] };
-    const why = reasonsToReopen(decision, pair, this.#faces, this.threshold);
+    const why = reasonsToReopen(decision, pair, this.#data, this.threshold);
     return { standing: why.length ? "REOPENED" : decision.decision, why };
   }
 
@@ -127,7 +142,8 @@ class Decisions {
       decided_by: this.reviewer,
       decided_at: new Date().toISOString(),
       similarity: pair.best,
-      face_ids: pair.faceIds,
+      ...pair.seen,
+      face_ids: [],
       exported: false,
       toldBefore: Boolean(before?.exported || before?.toldBefore), // an export has an earlier one
     });
@@ -158,7 +174,7 @@ class Decisions {
 
   #rows() {
     return [...this.own.values()].map((item) =>
-      Object.fromEntries(COLUMNS.map((column) => [column, item[column] ?? ""])),
+      Object.fromEntries(COLUMNS.map((column) => [column, item[column] ?? []])),
     );
   }
 
@@ -180,10 +196,16 @@ const keyOf = (item) =>
   keyOfRecords([item.record_a ?? recordOf(item.name_a), item.record_b ?? recordOf(item.name_b)]);
 const recordOf = (name) => `name:${name.replace(/[\s_]+/gu, " ").trim()}`;
 
+/** Ids have no blanks, keys may have any character. */
+function inOneCell(column, value) {
+  if (!Array.isArray(value)) return value;
+  return column === "keys" ? JSON.stringify(value) : value.join(" ");
+}
+
 /** RFC 4180, with a byte order mark, for the spreadsheet programs that need it. */
 function csv(rows) {
   const lines = rows.map((row) =>
-    COLUMNS.map((column) => cell(column === "face_ids" ? row.face_ids.join(" ") : row[column])),
+    COLUMNS.map((column) => cell(inOneCell(column, row[column]))),
   );
   return `\uFEFF${[COLUMNS, ...lines].map((cells) => cells.join(",")).join("\r\n")}\r\n`;
 }

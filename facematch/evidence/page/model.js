@@ -5,7 +5,7 @@
  *
  * A pair: `records` (their keys), `names` (what they are called here), `written` (the names in the
  * best match), `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%), `sides` (for
- * each record its photographs, best first, as {photograph, similarity}), `faceIds`, `relation` (of
+ * each record its photographs, best first, as {photograph, similarity}), `seen` (what a decision notes of them), `relation` (of
  * the two names), `search` (its names, folded).
  */
 function pairsOf(data) {
@@ -31,8 +31,11 @@ function pairsOf(data) {
   }
   for (const pair of pairs.values()) {
     pair.sides = [0, 1].map((side) => photographsOf(data, pair, side));
-    const faces = new Set(pair.matches.flatMap(([one, other]) => [one, other]));
-    pair.faceIds = [...faces].map((face) => data.faces[face].id).sort();
+    const shown = pair.sides.flat().map(({ photograph }) => data.photographs[photograph]);
+    pair.seen = {
+      versions: shown.map(({ version }) => version).sort(),
+      keys: shown.map(({ key }) => key).sort(),
+    };
   }
   return [...pairs.values()];
 }

@@ -46,7 +46,7 @@ def test_names_that_the_report_leaves_out_are_said_with_the_command_to_search_ag
 ) -> None:
     said = shown(cloud, image)
 
-    assert "looks like 2 more names than its report lists, by 99.93 % at most" in said
+    assert "looks like 2 more records than its report lists, by 99.93 % at most" in said
     assert "facematch backfill --again --prefix 'images/Ann Lee_1.jpg'" in said
 
 
@@ -56,7 +56,7 @@ def test_a_report_of_an_earlier_version_that_left_matches_out_may_lack_names(
     (report,) = cloud.records(report_key(image)) or []
     cloud.write(report_key(image), json.loads(json.dumps(as_version_1(report))))
 
-    assert "may look like more names than its report lists" in shown(cloud, image)
+    assert "may look like more records than its report lists" in shown(cloud, image)
 
 
 def test_a_complete_report_says_nothing_of_names_left_out(cloud: Cloud) -> None:

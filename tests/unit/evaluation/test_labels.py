@@ -17,10 +17,10 @@ from facematch.evaluation.labels import (
 )
 from facematch.evaluation.measure import Asked, measured
 from facematch.files.photographs import LeftOut
-from functions.matching.identity import FROM_FILE
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from tests.unit.labelled import faces_with
 
-PATTERN = re.compile(FROM_FILE)
+PATTERN = compiled_names_from(FROM_FILE)
 
 
 def test_photographs_below_the_folder_have_the_names_that_the_workflow_reads(

@@ -130,8 +130,8 @@ def test_the_page_knows_how_the_names_of_each_pair_relate(empty: Page) -> None:
     empty.write()
 
     assert sorted(empty.document["relations"]) == [
-        ["Ann Lee", "Bea Lee", "SHARED_PART"],
-        ["Ann Lee", "LEE, Ann", "VARIANT"],
+        ["name:Ann Lee", "name:Bea Lee", "SHARED_PART"],
+        ["name:Ann Lee", "name:LEE, Ann", "VARIANT"],
     ]
     assert next(iter(empty.document["relation_words"])) == "UNRELATED"
 
@@ -149,7 +149,7 @@ def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_nam
     assert (lacking["photographs"], len(lacking["worst"])) == (101, 100)
     assert lacking["worst"][0] == {
         "key": "images/Ann_001.jpg",
-        "words": "looks like 2 more names than its report lists",
+        "words": "looks like 2 more records than its report lists",
     }
     assert "facematch backfill --again --prefix KEY" in lacking["remedy"]
 

@@ -51,7 +51,7 @@ def test_a_subscriber_gets_one_json_message_that_names_the_pair(
     answer = cloud.run("notify", event)
     (envelope,) = received(cloud, queue)
     assert envelope["MessageId"] == answer["message_id"]
-    assert envelope["Subject"] == "99.61 %: Ann looks like Bo"
+    assert envelope["Subject"] == "99.61 %, unrelated names: Ann looks like Bo"
     message = json.loads(envelope["Message"])
     assert message["name"] == "Ann"
     assert message["other_names"] == ["Bo"]
@@ -102,7 +102,7 @@ def test_an_awkward_name_reaches_the_subscriber_as_it_is(cloud: Cloud) -> None:
     cloud.run("notify", {**given, "report": cloud.run("report", given)})
     (envelope,) = received(cloud, queue)
     assert json.loads(envelope["Message"])["other_names"] == ['Zoë "Z" \u202e\n']
-    assert envelope["Subject"] == '100.00 %: Ann  looks like Zoë "Z"   '
+    assert envelope["Subject"] == '100.00 %, unrelated names: Ann  looks like Zoë "Z"   '
 
 
 @pytest.mark.parametrize(

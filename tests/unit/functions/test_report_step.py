@@ -256,7 +256,7 @@ def test_a_pair_decided_against_notifies_nobody_and_stays_in_the_report(
 
     verdict, report = run(cloud, event)
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
-    assert (report["above_threshold"], report["silenced"]) == (False, ["Bo"])
+    assert (report["above_threshold"], report["silenced"]) == (False, ["name:Bo"])
     assert verdict["above_threshold"] is False
     # Cy is left: below the threshold.
     assert 80 < verdict["best_open_similarity"] < verdict["notify_threshold"]
@@ -290,7 +290,7 @@ def test_stronger_evidence_opens_a_pair_again(
     decide(cloud, "Ann", "Bo", Decided.DIFFERENT_PEOPLE, similarity, *seen)
 
     verdict, report = run(cloud, event)
-    assert (report["above_threshold"], report["reopened"]) == (True, ["Bo"])
+    assert (report["above_threshold"], report["reopened"]) == (True, ["name:Bo"])
     (reopened,) = verdict["reopened"]
     assert (reopened["name"], reopened["why"]) == ("Bo", [why])
     assert verdict["best_open_similarity"] == best["similarity"]
@@ -308,7 +308,7 @@ def test_a_pair_confirmed_as_the_same_person_is_known_whatever_the_evidence(
     verdict, report = run(cloud, event)
     assert (report["status"], report["best_similarity"]) == ("MATCHED", best["similarity"])
     assert (report["above_threshold"], verdict["above_threshold"]) == (False, False)
-    assert (report["known"], report["silenced"]) == (["Bo"], [])
+    assert (report["known"], report["silenced"]) == (["name:Bo"], [])
     assert verdict["notify_similarity"] < verdict["notify_threshold"]
     assert verdict["silenced"] == [records_digest("name:Ann", "name:Bo")]
 
@@ -359,7 +359,7 @@ def test_a_name_that_was_left_out_notifies_though_every_listed_one_was_decided_a
         decide(cloud, "Ann", listed["name"], Decided.DIFFERENT_PEOPLE, 100, *faces_of(listed))
 
     verdict, report = run(cloud, event)
-    assert report["silenced"] == ["P1", "P2"]
+    assert report["silenced"] == ["name:P1", "name:P2"]
     assert report["best_open_similarity"] == verdict["best_open_similarity"] == 0
     assert (report["names_left_out"], report["more_names_possible"]) == (1, False)
     assert report["best_left_out_similarity"] == pytest.approx(99.86, abs=0.01)

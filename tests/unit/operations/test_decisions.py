@@ -18,6 +18,7 @@ from facematch.errors import Actionable
 from facematch.files.spreadsheets import guarded
 from facematch.operations.decisions import (
     COLUMNS,
+    NEW_COLUMNS,
     NotDecisions,
     decisions_in,
     import_decisions,
@@ -28,15 +29,18 @@ from facematch.stack.deployment import Deployment
 from functions.matching.decisions import (
     DECIDED_BY_LIMIT,
     NOTE_LIMIT,
+    SEEN,
     Decided,
     Decision,
     NewEvidence,
+    Shown,
     Standing,
     decision_key,
     judgement,
     standing,
 )
 from tests.unit.cloud import OUTPUT, own_client
+from tests.unit.functions.matching.test_images import IMAGE
 from tests.unit.functions.matching.test_notifications import match
 from tests.unit.operations.test_pairs import row
 from tests.unit.strategies import awkward, texts
@@ -57,7 +61,8 @@ DIFFERENT = Decision(
     decided_by="Rea Viewer",
     decided_at=DECIDED_AT,
     similarity=99.5,
-    face_ids=frozenset({"a1", "b1"}),
+    versions=frozenset({"a1", "b1"}),
+    keys=frozenset({"Ann_1", "Bo_1"}),
 )
 NAMES = (texts | awkward).filter(lambda name: bool(name.strip()))
 
@@ -65,7 +70,13 @@ NAMES = (texts | awkward).filter(lambda name: bool(name.strip()))
 def exported(decision: Decision) -> dict[str, Any]:
     """The decision as the page exports it."""
     record = decision.to_record(imported_at=DECIDED_AT)
-    return {column: record[column] for column in COLUMNS}
+    return {column: record[column] for column in (*NEW_COLUMNS, *COLUMNS)}
+
+
+def photographs(*versions: str) -> set[Shown]:
+    """Photographs of these versions, which name their keys: `b2` is a version of Bo_1."""
+    keys = {"a": "Ann_1", "b": "Bo_1", "c": "Cy_1"}
+    return {Shown(keys[version[0]], version, f"face of {version}") for version in versions}
 
 
 @given(one=NAMES, other=NAMES)
@@ -85,13 +96,22 @@ def test_a_pair_has_one_decision_whichever_name_comes_first(one: str, other: str
         decided_by=NAMES.map(lambda text: text[:DECIDED_BY_LIMIT]).filter(str.strip),
         decided_at=st.just(DECIDED_AT),
         similarity=st.floats(0, 100),
+        record_a=NAMES.map("id:{}".format),
+        record_b=NAMES.map("name:{}".format),
+        versions=st.frozensets(st.uuids().map(str), max_size=5),
+        keys=st.frozensets(NAMES, max_size=5),
         face_ids=st.frozensets(st.uuids().map(str), min_size=1, max_size=5),
-    ).filter(lambda decision: decision.name_a < decision.name_b)
+    )
 )
 def test_a_decision_comes_back_from_its_record(decision: Decision) -> None:
     record = json.loads(json.dumps(decision.to_record(imported_at=DECIDED_AT)))
     assert Decision.from_record(record) == decision
-    swapped = {**record, "name_a": record["name_b"], "name_b": record["name_a"]}
+    swapped = dict(record)
+    for column in ("name", "record"):
+        swapped[f"{column}_a"], swapped[f"{column}_b"] = (
+            record[f"{column}_b"],
+            record[f"{column}_a"],
+        )
     assert Decision.from_record(swapped) == decision
 
 
@@ -99,7 +119,7 @@ def test_a_decision_comes_back_from_its_record(decision: Decision) -> None:
 
 
 @pytest.mark.parametrize(
-    ("similarity", "face_ids", "why"),
+    ("similarity", "shown", "why"),
     [
         (99.5, {"a1", "b1"}, []),
         (99.1, {"a1", "b1"}, []),
@@ -111,37 +131,76 @@ def test_a_decision_comes_back_from_its_record(decision: Decision) -> None:
     ],
 )
 def test_different_people_are_open_again_on_stronger_evidence_only(
-    similarity: float, face_ids: set[str], why: list[str]
+    similarity: float, shown: set[str], why: list[str]
 ) -> None:
-    stands = standing(DIFFERENT, similarity=similarity, face_ids=face_ids)
+    stands = standing(DIFFERENT, similarity=similarity, photographs=photographs(*shown))
     assert stands == (Standing.REOPENED if why else Standing.DIFFERENT_PEOPLE, tuple(why))
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown", "is_new"),
+    [
+        # All faces have other ids after an update of the face model; the photographs are the same.
+        ({"versions": {"a1", "b1"}}, Shown("Bo_1", "b1", "another face"), False),
+        ({"versions": {"a1", "b1"}, "keys": {"Bo_1"}}, Shown("Bo_1", "b2", "b1"), True),
+        # Without a version the key counts alone: nobody knows one, or the decision has none.
+        ({"versions": {"a1", "b1"}, "keys": {"Bo_1"}}, Shown("Bo_1", None, "x"), False),
+        ({"versions": {"a1", "b1"}, "keys": {"Bo_1"}}, Shown("Bo_2", None, "x"), True),
+        ({"keys": {"Bo_1"}}, Shown("Bo_1", "b2", "x"), False),
+        ({"keys": {"Bo_1"}}, Shown("Bo_2", "b2", "x"), True),
+        # A decision of an earlier version knows faces only.
+        ({"face_ids": {"f"}}, Shown("Bo_1", "b1", "f"), False),
+        ({"face_ids": {"f"}}, Shown("Bo_1", "b1", "g"), True),
+    ],
+)
+def test_what_a_person_saw_are_photographs(
+    seen: dict[str, set[str]], shown: Shown, *, is_new: bool
+) -> None:
+    record = DIFFERENT.to_record(imported_at=DECIDED_AT)
+    record |= {column: sorted(seen.get(column, ())) for column in SEEN}
+    decision = Decision.from_record(record)
+    _, why = standing(decision, similarity=99, photographs=[shown])
+    assert why == ((NewEvidence.NEW_PHOTOGRAPH,) if is_new else ())
 
 
 def test_the_same_person_is_known_and_does_not_open_again() -> None:
     decision = replace(DIFFERENT, decision=Decided.SAME_PERSON)
-    assert standing(decision, similarity=100, face_ids={"new"}) == (Standing.SAME_PERSON, ())
-    judged = judgement([match("Bo", 99.9), match("Cy", 99.9)], {"name:Bo": decision})
+    assert standing(decision, similarity=100, photographs=photographs("b9")) == (
+        Standing.SAME_PERSON,
+        (),
+    )
+    judged = judgement([match("Bo", 99.9), match("Cy", 99.9)], {"name:Bo": decision}, own=IMAGE)
     assert (judged.known, judged.silenced, judged.reopened) == (("name:Bo",), (), ())
 
 
 @pytest.mark.parametrize("decided", [Decided.UNSURE, Decided.UNDECIDED])
 def test_what_silences_nothing_does_not_open_again(decided: Decided) -> None:
     decision = replace(DIFFERENT, decision=decided)
-    assert standing(decision, similarity=100, face_ids={"new"}) == (Standing(decided), ())
-    judged = judgement([match("Bo", 99.9)], {"name:Bo": decision})
+    assert standing(decision, similarity=100, photographs=photographs("b9")) == (
+        Standing(decided),
+        (),
+    )
+    judged = judgement([match("Bo", 99.9)], {"name:Bo": decision}, own=IMAGE)
     assert (judged.quiet, judged.reopened) == ((), ())
 
 
 def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -> None:
-    seen = replace(DIFFERENT, face_ids=frozenset({"mine", "b1"}))
+    seen = replace(DIFFERENT, versions=frozenset({IMAGE.digest, "b1"}))
     found = [
-        match("Bo", 99.5, face="b1"),
-        match("Cy", 99.4, face="c1"),
-        match("Cy", 99.2, face="c2"),
-        match("Di", 99.9, face="d1"),
+        match("Bo", 99.5, key="Bo_1"),
+        match("Cy", 99.4, key="Cy_1"),
+        match("Cy", 99.2, key="Cy_2"),
+        match("Di", 99.9, key="Di_1"),
     ]
+    versions = {"Bo_1": "b1", "Cy_1": "c1", "Cy_2": "c2", "Di_1": "d1"}
     judged = judgement(
-        found, {"name:Bo": seen, "name:Cy": replace(seen, face_ids=frozenset({"mine", "c1"}))}
+        found,
+        {
+            "name:Bo": seen,
+            "name:Cy": replace(seen, versions=frozenset({IMAGE.digest, "c1"})),
+        },
+        own=IMAGE,
+        versions=versions,
     )
     assert judged.silenced == ("name:Bo",)
     (reopened,) = judged.reopened
@@ -151,12 +210,13 @@ def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -
 
 def test_pairs_of_names_stand_as_they_were_decided() -> None:
     rows = [row("Ann_1", "Bo_1", 99.5), row("Ann_1", "Cy_1", 99.0)]
-    seen = frozenset({"face of Ann_1", "face of Bo_1"})
-    (bo, cy) = paired(rows, {("Ann", "Bo"): replace(DIFFERENT, face_ids=seen)})
+    pair = "name:Ann", "name:Bo"
+    seen = frozenset({"version of Ann_1", "version of Bo_1"})
+    (bo, cy) = paired(rows, {pair: replace(DIFFERENT, versions=seen)})
     assert (bo.standing, bo.note, bo.is_open) == ("DIFFERENT_PEOPLE", "brothers", False)
     assert (cy.standing, cy.decided_by, cy.is_open) == ("UNDECIDED", None, True)
 
-    (bo, _) = paired(rows, {("Ann", "Bo"): replace(DIFFERENT, face_ids=frozenset({"another"}))})
+    (bo, _) = paired(rows, {pair: replace(DIFFERENT, versions=frozenset({"another"}))})
     assert (bo.standing, bo.why, bo.is_open) == ("REOPENED", ("NEW_PHOTOGRAPH",), True)
 
 
@@ -182,10 +242,11 @@ def json_file(folder: Path, *decisions: dict[str, Any], stack: str = "FaceMatchi
 def csv_file(folder: Path, *rows: dict[str, Any]) -> Path:
     """As a spreadsheet saves it: quotes doubled, lines ended by CR LF, a mark at the beginning."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
+    writer = csv.DictWriter(text, (*NEW_COLUMNS, *COLUMNS))
     writer.writeheader()
     for given_row in rows:
-        writer.writerow({**given_row, "face_ids": " ".join(given_row["face_ids"])})
+        lists = {column: " ".join(given_row[column]) for column in ("versions", "face_ids")}
+        writer.writerow({**given_row, **lists, "keys": json.dumps(given_row["keys"])})
     file = folder / "decisions.csv"
     file.write_bytes(b"\xef\xbb\xbf" + text.getvalue().encode())
     return file
@@ -200,7 +261,7 @@ def test_what_was_exported_is_imported_and_read_back(
     deployment: Deployment, cloud: Cloud, tmp_path: Path
 ) -> None:
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+    assert read_decisions(deployment) == {DIFFERENT.records: DIFFERENT}
     (record,) = cloud.records(decision_key("name:Bo", "name:Ann")) or []
     assert record["records_digest"] in decision_key("name:Ann", "name:Bo")
 
@@ -248,7 +309,7 @@ def test_a_newer_decision_stays_whatever_comes_later(
     ]
     old = json_file(tmp_path, exported(DIFFERENT))
     assert imported(deployment, old) == ["older than what is there"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): newer}
+    assert read_decisions(deployment) == {newer.records: newer}
 
 
 def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
@@ -273,7 +334,7 @@ def test_a_decision_that_another_import_writes_meanwhile_is_not_lost(
     racing = replace(deployment, make_client=lambda _: Racing())
     file = json_file(tmp_path, exported(DIFFERENT))
     assert imported(racing, file) == ["older than what is there"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): newer}
+    assert read_decisions(deployment) == {newer.records: newer}
 
 
 def test_a_decision_that_is_forgotten_between_look_and_write_does_not_stop_an_import(
@@ -301,7 +362,7 @@ def test_a_decision_that_is_forgotten_between_look_and_write_does_not_stop_an_im
     forgetful = replace(deployment, make_client=lambda _: Forgetful())
     file = json_file(tmp_path, exported(DIFFERENT))
     assert imported(forgetful, file) == ["imported"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+    assert read_decisions(deployment) == {DIFFERENT.records: DIFFERENT}
 
 
 def test_of_two_decisions_of_one_moment_the_one_that_is_imported_last_counts(
@@ -310,7 +371,7 @@ def test_of_two_decisions_of_one_moment_the_one_that_is_imported_last_counts(
     imported(deployment, json_file(tmp_path, exported(DIFFERENT)))
     same = replace(DIFFERENT, decision=Decided.SAME_PERSON)
     assert imported(deployment, json_file(tmp_path, exported(same))) == ["imported"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): same}
+    assert read_decisions(deployment) == {same.records: same}
 
 
 @pytest.mark.parametrize(
@@ -327,9 +388,10 @@ def test_of_two_decisions_of_one_moment_the_one_that_is_imported_last_counts(
         ({"similarity": "99"}, "similarity is not a number"),
         ({"similarity": float("nan")}, "similarity is not a number"),
         ({"similarity": True}, "similarity is not a number"),
-        ({"face_ids": []}, "face_ids is not a list"),
+        ({"versions": [], "keys": []}, "versions, keys and face_ids are missing"),
+        ({"keys": "a1"}, "keys is not a list"),
         ({"face_ids": "a1"}, "face_ids is not a list"),
-        ({"name_b": "Ann"}, "name_a and name_b are the same"),
+        ({"record_b": "name:Ann"}, "both sides are the same record"),
         ({"name_a": None}, "name_a is missing"),
         ({"note": "x" * (NOTE_LIMIT + 1)}, "note has 2,001 characters"),
         ({"note": 1}, "note is missing"),
@@ -369,9 +431,9 @@ def test_a_decision_of_a_time_to_come_that_is_there_already_is_replaced(
     deployment: Deployment, cloud: Cloud, tmp_path: Path
 ) -> None:
     ahead = replace(DIFFERENT, decided_at=datetime.now(UTC) + timedelta(days=400))
-    cloud.write(decision_key("Ann", "Bo"), ahead.to_record(imported_at=DECIDED_AT))
+    cloud.write(decision_key(*ahead.records), ahead.to_record(imported_at=DECIDED_AT))
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+    assert read_decisions(deployment) == {DIFFERENT.records: DIFFERENT}
 
 
 @pytest.mark.parametrize(
@@ -402,4 +464,4 @@ def test_a_broken_record_is_named_and_an_import_replaces_it(
     with pytest.raises(Actionable, match=r"decisions/d\.json is not a decision"):
         read_decisions(deployment)
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
-    assert read_decisions(deployment) == {("Ann", "Bo"): DIFFERENT}
+    assert read_decisions(deployment) == {DIFFERENT.records: DIFFERENT}

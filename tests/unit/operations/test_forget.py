@@ -72,7 +72,7 @@ class Machine:
         self.deployment = deployment_of(cloud)
         self.deployment.outputs.update(
             CollectionId="collection",
-            NamePattern=FROM_FILE,
+            NamesFrom=FROM_FILE,
             QueueUrl=cloud.sqs.create_queue(QueueName="intake")["QueueUrl"],
             DeadLetterQueueUrl=cloud.sqs.create_queue(QueueName="dead")["QueueUrl"],
             RemovalStateMachineArn=cloud.removal_state_machine_arn,

@@ -165,7 +165,7 @@ def test_photographs_whose_reports_leave_names_out_are_named_also_when_what_they
 
     assert found.pairs == []
     assert found.lacking == {ANN: NamesLeftOut(2, more_possible=False)}
-    assert f"{ANN} looks like 2 more names than its report lists" in told(deployment).stderr
+    assert f"{ANN} looks like 2 more records than its report lists" in told(deployment).stderr
     assert json.loads(told(deployment, "--json").stdout) == []
 
     cloud.upload(ANN, photograph(90))  # the newest version is what counts

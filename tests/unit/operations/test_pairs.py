@@ -35,6 +35,7 @@ def row(key: str, matched_key: str, similarity: float, **more: Any) -> dict[str,
         "face_id": f"face of {key}",
         "matched_face_id": f"face of {matched_key}",
         "same_file": False,
+        "versions": (f"version of {key}", f"version of {matched_key}"),
         **more,
     }
 

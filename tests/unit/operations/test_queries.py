@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 #: name and with the same meaning. Before one is added, look it up in both.
 IN_BOTH_ENGINES = {
     *("array_agg", "array_distinct", "cast", "coalesce", "contains", "count", "flatten", "floor"),
-    *("length", "max", "min", "nullif", "row_number", "sum", "unnest"),
+    *("cardinality", "length", "max", "max_by", "min", "nullif", "replace", "row_number", "sum"),
+    *("trim", "unnest"),
 }
 #: What may stand before a bracket and is no function.
 KEYWORDS = {"and", "as", "case", "filter", "from", "in", "or", "over", "select", "t", "when"}
@@ -171,7 +172,9 @@ def test_what_a_file_uses_stands_before_it_each_thing_once(tmp_path: Path, body:
     assert names == [
         "outcomes",
         "newest",
+        "match_rows",
         "evidence",
+        "decided",
         "judged",
         "pairs",
         *(["best"] if own else []),

@@ -37,6 +37,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "starts_per_second": [0, "0", -1, 1001, "auto", "nan", True],
     "traced_percent": [-1, 100.1, "all", "nan", True, {}],
     "notification_email": ["nobody", "a@b", "a b@c.de", "@", 7],
+    "notify_relations": ["", "none", "UNRELATED,ALL", "unrelated", ",", [], None, 7],
     "alarm_email": ["nobody", "a@b", "a@b.de, c@d.de", 7],
     "retain_data": ["yes", "1", 1, "", None, "on"],
     "encryption_key": [
@@ -87,6 +88,12 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "starts_per_second": [("4.5", 4.5), (None, None), ("", None), (0.05, 0.05)],
     "traced_percent": [("100", 100.0), (0, 0.0), ("0.5", 0.5), ("", None), (None, None)],
     "notification_email": [("a@b.de", "a@b.de"), ("", None), (None, None)],
+    "notify_relations": [
+        ("all", "all"),
+        ("UNRELATED", "UNRELATED"),
+        ("UNRELATED, SAME_NAME", "SAME_NAME,UNRELATED"),
+        (["VARIANT"], "VARIANT"),
+    ],
     "alarm_email": [("ops+faces@example.com", "ops+faces@example.com"), (None, None)],
     "retain_data": [("true", True), ("false", False), ("False", False), (True, True)],
     "encryption_key": [("aws", "aws"), ("own", "own"), (KEY, KEY), (REPLICATED, REPLICATED)],

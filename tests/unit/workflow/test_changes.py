@@ -26,6 +26,7 @@ OTHERS: dict[str, Any] = {
     "settle_seconds": 3600,
     "starts_per_second": 999.999,
     "traced_percent": 99.999,
+    "notify_relations": "SAME_NAME,UNRELATED,SHARED_PART,VARIANT,UNKNOWN",
     "notification_email": f"{'n' * 60}@{'e' * 180}.example",
     "alarm_email": f"{'n' * 61}@{'e' * 180}.example",
     "retain_data": False,

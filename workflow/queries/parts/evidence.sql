@@ -15,6 +15,8 @@ SELECT
     CASE WHEN m.record < m.matched_record THEN m.matched_name ELSE m.name END AS name_b,
     CASE WHEN m.record < m.matched_record THEN m.key ELSE m.matched_key END AS key_a,
     CASE WHEN m.record < m.matched_record THEN m.matched_key ELSE m.key END AS key_b,
+    CASE WHEN m.record < m.matched_record THEN m.digest ELSE other.digest END AS version_a,
+    CASE WHEN m.record < m.matched_record THEN other.digest ELSE m.digest END AS version_b,
     CASE WHEN m.record < m.matched_record THEN m.face_id ELSE m.matched_face_id END AS face_a,
     CASE WHEN m.record < m.matched_record THEN m.matched_face_id ELSE m.face_id END AS face_b,
     m.relation,

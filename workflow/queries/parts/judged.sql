@@ -1,6 +1,6 @@
 -- Match rows that count, each with the decision about its records, if there is one, and whether the row
 -- is new evidence: more than the person saw who decided, in similarity to a hundredth of a per cent,
--- or another face. New evidence opens DIFFERENT_PEOPLE again only where it is strong enough: from
+-- or a photograph (`Decision.new_evidence` has the same rule). New evidence opens DIFFERENT_PEOPLE again only where it is strong enough: from
 -- which similarity on, whoever uses this says, since a weak look-alike is no reason to ask again.
 -- uses: evidence, decided
 SELECT
@@ -8,6 +8,9 @@ SELECT
     d.decision, d.decided_by, d.decided_at,
     CASE
         WHEN floor(e.similarity * 1e2 + 1e-9) > floor(d.similarity * 1e2 + 1e-9) THEN 1
+        WHEN contains(d.versions, e.version_a) AND contains(d.versions, e.version_b) THEN 0
+        WHEN cardinality(d.versions) = 0 AND contains(d.keys, e.key_a) AND contains(d.keys, e.key_b)
+            THEN 0
         WHEN contains(d.face_ids, e.face_a) AND contains(d.face_ids, e.face_b) THEN 0
         ELSE 1
     END AS new_evidence

@@ -63,20 +63,17 @@ def test_a_name_is_never_blank_and_never_reaches_beyond_its_folder(key: str) -> 
 
 @given(one=stems, other=stems)
 def test_two_stems_are_one_name_only_if_they_are_canonically_the_same(one: str, other: str) -> None:
-    assume(one.strip())
-    assume(other.strip())
     names = [name_in(f"images/{stem}_0001.jpg", NAMES_FROM) for stem in (one, other)]
+    assume(all(names))
     same = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
     assert (names[0] == names[1]) is same
 
 
 @given(stem=stems, more=stems)
 def test_the_beginning_of_a_name_is_another_name(stem: str, more: str) -> None:
-    assume(stem.strip())
     assume(unicodedata.normalize("NFC", stem + more) != unicodedata.normalize("NFC", stem))
-    assert name_in(f"images/{stem}_1.jpg", NAMES_FROM) != name_in(
-        f"images/{stem}{more}_1.jpg", NAMES_FROM
-    )
+    name = name_in(f"images/{stem}_1.jpg", NAMES_FROM)
+    assert name is None or name != name_in(f"images/{stem}{more}_1.jpg", NAMES_FROM)
 
 
 @given(key=usable_keys(), place=st.integers(0, 254), put=st.text("aAbzZ09:_.-=+/ é", max_size=2))

@@ -167,7 +167,7 @@ def test_both_ways_of_writing_an_accent_are_one_name(key: str) -> None:
 
 @given(stem=st.text("abÅé_.-", min_size=1, max_size=20), digits=st.integers(0, 99999))
 def test_photographs_of_one_person_carry_one_name(stem: str, digits: int) -> None:
-    assume(not stem.startswith("."))
+    assume(not stem.startswith(".") and stem.strip("_"))
     name = name_in(f"images/{stem}_{digits}.jpg", NAMES_FROM)
     assert name == unicodedata.normalize("NFC", stem)
     assert name_in(f"images/somewhere/else/{stem}_1.png", NAMES_FROM) == name

@@ -25,6 +25,7 @@ from functions.matching.identity import Identity, name_in, record_of_name
 from functions.matching.images import UploadedImage
 from functions.matching.keys import external_image_id
 from functions.matching.matches import pair_id
+from functions.matching.names import relation
 from functions.matching.notifications import Notification, notification, percent, printable
 from functions.matching.reports import Outcome, Verdict, best_open_similarity
 from tests.unit.functions.matching.test_images import IMAGE
@@ -51,6 +52,7 @@ def match(name: str, similarity: float, *, key: str | None = None, face: str = "
         name=name,
         similarity=similarity,
         box=Box(0.1, 0.1, 0.2, 0.2),
+        relation=relation("Ann_Lee", name),
     )
 
 
@@ -130,7 +132,7 @@ def test_the_subject_is_one_short_line_for_any_name(name: str, others: list[str]
 
 def test_the_subject_says_who_looks_like_whom() -> None:
     made = notify(match("Bo", 99.567), match("Cy", 99.1), match("Bo", 98.0, face="third"))
-    assert made.subject == "99.56 %: Ann_Lee looks like Bo and 1 more"
+    assert made.subject == "99.56 %, unrelated names: Ann_Lee looks like Bo and 1 more"
 
 
 @given(
@@ -149,8 +151,8 @@ def test_the_document_is_json_and_says_which_pairs(
     assert document["pairs_in_report"] == len(found)
     assert document["pairs"][0]["similarity"] == max(one.similarity for one in found)
     assert len(document["pairs"]) == min(20, len(found))
-    told = {pair["other_name"] for pair in document["pairs"]}
-    assert len(told) == min(20, len({one.name for one in found}))
+    told = {pair["other_record"] for pair in document["pairs"]}
+    assert len(told) == min(20, len({one.record for one in found}))
     ids = {pair_id("mine", one.face_id): one for one in found}
     for pair in document["pairs"]:
         assert ids[pair["pair_id"]].key == pair["other_key"]
@@ -173,10 +175,10 @@ def test_a_copied_photograph_is_called_that_and_another_one_is_not() -> None:
     )
 
     assert (
-        "99.99 %  Bo\n"
+        "99.99 %  Bo: unrelated names\n"
         "         s3://facematch-images/images/Bo_1.jpg\n"
         "         The two photographs are the same file.\n"
-        "99.95 %  Cy\n"
+        "99.95 %  Cy: unrelated names\n"
         "         s3://facematch-images/images/Cy_1.jpg\n"
         "\n"
         "One file under two names"
@@ -191,9 +193,9 @@ def test_a_copied_photograph_is_called_that_and_another_one_is_not() -> None:
 
 def test_names_that_the_report_leaves_out_are_told_with_what_to_do() -> None:
     made = notify(match("Bo", 99.5), names_left_out=6, best_left_out=99.456)
-    assert made.subject == "99.50 %: Ann_Lee looks like Bo"
+    assert made.subject == "99.50 %, unrelated names: Ann_Lee looks like Bo"
     assert (
-        "The photograph looks like 6 more names than its report lists, by 99.45 % at most.\n"
+        "The photograph looks like 6 more records than its report lists, by 99.45 % at most.\n"
     ) in made.text
     assert "\n  facematch backfill --again --prefix images/Ann_Lee_0001.jpg\n" in made.text
     document = json.loads(made.document)
@@ -203,7 +205,7 @@ def test_names_that_the_report_leaves_out_are_told_with_what_to_do() -> None:
 
 def test_without_an_open_match_the_names_left_out_are_the_message() -> None:
     made = notify(match("Bo", 99.9), silenced=("Bo",), names_left_out=1, best_left_out=99.5)
-    assert made.subject == "99.50 %: Ann_Lee looks like 1 more name than its report lists"
+    assert made.subject == "99.50 %: Ann_Lee looks like 1 more record than its report lists"
     assert "Bo" not in made.text + made.document
     document = json.loads(made.document)
     assert (document["other_names"], document["pairs"], document["best_similarity"]) == ([], [], 0)
@@ -214,7 +216,7 @@ def test_without_an_open_match_the_names_left_out_are_the_message() -> None:
 
 @pytest.mark.parametrize(
     ("names_left_out", "words"),
-    [(0, "may look like more names"), (2, "looks like at least 2 more names")],
+    [(0, "may look like more records"), (2, "looks like at least 2 more records")],
 )
 def test_names_that_nobody_could_count_are_not_counted(names_left_out: int, words: str) -> None:
     made = notify(names_left_out=names_left_out, more_names_possible=True, best_left_out=99.0)
@@ -254,7 +256,7 @@ def test_a_pair_that_was_decided_against_is_not_told_among_others() -> None:
     document = json.loads(made.document)
     assert [pair["other_name"] for pair in document["pairs"]] == document["other_names"] == ["Bo"]
     assert document["best_similarity"] == made.attributes["best_similarity"] == 99.5
-    assert made.subject == "99.50 %: Ann_Lee looks like Bo"
+    assert made.subject == "99.50 %, unrelated names: Ann_Lee looks like Bo"
     assert "Cy" not in made.text + made.document
 
 
@@ -268,6 +270,7 @@ def test_a_pair_that_opens_again_says_why() -> None:
     (told,) = json.loads(made.document)["reopened"]
     assert told == {
         "other_name": "Bo",
+        "other_record": "name:Bo",
         "why": ["HIGHER_SIMILARITY", "NEW_PHOTOGRAPH"],
         "decided_by": "Rea Viewer",
         "decided_at": "2026-11-20T09:00:00.000Z",
