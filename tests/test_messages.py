@@ -579,7 +579,7 @@ OUTPUTS: Final = {
     "StateMachineArn": MACHINE,
     "RemovalStateMachineArn": f"{MACHINE}-removal",
     "BackfillStateMachineArn": f"{MACHINE}-backfill",
-    "NamesFrom": FROM_FILE.replace("<", "&lt;").replace(">", "&gt;"),
+    "NamePattern": compiled_names_from(FROM_FILE).pattern.replace("<", "&lt;").replace(">", "&gt;"),
     "StartsPerSecond": "auto",
     "MaxFaces": "1",
     "NotifyThresholdParameter": "/FaceMatching/notify-threshold",

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from functions.matching.identity import FROM_FILE, FROM_FOLDER, compiled_names_from
 from workflow.outputs import Output
 from workflow.settings import FORMER_NAMES, SETTINGS
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from workflow.settings import Settings
+
 
 #: A change of these makes data unreadable, makes reports before and after it incomparable, or
 #: deletes data. So a person must name the setting.
@@ -32,11 +34,9 @@ _NOT_COMPARED: Final = "stack_name"
 #: These have outputs of their own.
 _OWN_OUTPUTS: Final = {
     "image_prefix": Output.IMAGE_PREFIX,
-    "names_from": Output.NAMES_FROM,
+    "names_from": Output.NAME_PATTERN,
     "max_faces": Output.MAX_FACES,
 }
-#: The output of an earlier version.
-_FORMER_NAMES_FROM: Final = "NamePattern"
 #: Outputs can be read by everybody who may describe the stack.
 _CONFIDENTIAL: Final = frozenset({"notification_email", "alarm_email"})
 #: CloudFormation allows 1,024 bytes for the value of an output (AWS CloudFormation quotas), which
@@ -76,7 +76,7 @@ def recorded(settings: Settings) -> dict[str, Any]:
     """
     return {
         name: _digest(value) if _is_hidden(name, value) else value
-        for name, value in asdict(settings).items()
+        for name, value in renamed(asdict(settings)).items()
         if name != _NOT_COMPARED
     }
 
@@ -106,18 +106,19 @@ def recorded_in(outputs: Mapping[str, str]) -> dict[str, Any]:
         {
             **values,
             "image_prefix": outputs[Output.IMAGE_PREFIX].removeprefix("/"),
-            "names_from": outputs.get(_FORMER_NAMES_FROM) or outputs[Output.NAMES_FROM],
+            "names_from": outputs[Output.NAME_PATTERN],
             "max_faces": int(outputs[Output.MAX_FACES]),
         }
     )
 
 
 def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of any version under the names that they have now."""
+    """Return settings of any version as this version names and writes them."""
     now = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
-    if "names_from" in now:
-        # Where a word is a setting now, an earlier version recorded its regular expression.
-        now["names_from"] = SETTINGS["names_from"].read(now["names_from"])
+    prefix = now.get("image_prefix", SETTINGS["image_prefix"].default)
+    for word in (FROM_FILE, FROM_FOLDER):
+        if now.get("names_from") == compiled_names_from(word, image_prefix=prefix).pattern:
+            now["names_from"] = word
     return now
 
 

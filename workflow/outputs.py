@@ -10,7 +10,7 @@ class Output(StrEnum):
 
     IMAGES_BUCKET = "ImagesBucket"
     IMAGE_PREFIX = "ImagePrefix"
-    NAMES_FROM = "NamesFrom"
+    NAME_PATTERN = "NamePattern"
     MAX_FACES = "MaxFaces"
     STARTS_PER_SECOND = "StartsPerSecond"
     OUTPUT_BUCKET = "OutputBucket"

@@ -107,21 +107,20 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
 
 def _names_from(value: Any) -> str:  # noqa: ANN401
     try:
-        compiled = compiled_names_from(value)
+        compiled_names_from(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{FROM_FILE}, {FROM_FOLDER}, or a regular expression with a group 'name' ({error})"
         ) from None
-    # A stack of an earlier version records the expression of each word.
-    words = (w for w in (FROM_FILE, FROM_FOLDER) if compiled_names_from(w) == compiled)
-    return next(words, str(value))
+    return str(value)
 
 
 def _relations(value: Any) -> str:  # noqa: ANN401
-    words = value if isinstance(value, list) else str(value).replace(" ", "").split(",")
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    words = text.replace(" ", "").split(",")
     if words == [EVERY_RELATION]:
         return EVERY_RELATION
-    if not words or not set(words) <= set(Relation):
+    if not set(words) <= set(Relation):
         raise ValueError(f"{EVERY_RELATION}, or some of {','.join(Relation)} separated by commas")
     return ",".join(relation for relation in Relation if relation in words)
 

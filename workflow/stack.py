@@ -186,7 +186,7 @@ class FaceMatchingStack(cdk.Stack):
         outputs = {
             Output.IMAGES_BUCKET: self.intake.images.bucket_name,
             Output.IMAGE_PREFIX: self._settings.image_prefix or "/",
-            Output.NAMES_FROM: self._settings.names_from,
+            Output.NAME_PATTERN: self._settings.names_pattern,
             Output.MAX_FACES: str(self._settings.max_faces),
             Output.STARTS_PER_SECOND: f"{self._settings.starts_per_second or 'auto'}",
             Output.OUTPUT_BUCKET: self.output.bucket_name,

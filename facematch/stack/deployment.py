@@ -152,7 +152,7 @@ class Deployment:
     @property
     def names_from(self) -> re.Pattern[str]:
         """Reads names and record ids from keys."""
-        return compiled_names_from(self.outputs[Output.NAMES_FROM], image_prefix=self.image_prefix)
+        return compiled_names_from(self.outputs[Output.NAME_PATTERN])
 
     @property
     def starts_per_second(self) -> float:

@@ -379,8 +379,9 @@ def records_decided(line: Mapping[str, Any]) -> frozenset[str]:
 def _side(record: Mapping[str, Any], side: str) -> tuple[str, str]:
     """Return the record key and the name of one side; an old decision has a name only."""
     name = _text(record, f"name_{side}")
-    key = record.get(f"record_{side}")
-    return (record_of_name(name) if key is None else _text(record, f"record_{side}")), name
+    # A page of an earlier version knows names only.
+    has_record = bool(record.get(f"record_{side}"))
+    return (_text(record, f"record_{side}") if has_record else record_of_name(name)), name
 
 
 def _as_seen(similarity: float) -> int:

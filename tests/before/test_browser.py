@@ -36,4 +36,5 @@ def test_they_are_there_and_exported_as_they_were(desk: Desk) -> None:  # noqa: 
     for standing, pair in zip(("same", "different", "unsure"), pairs, strict=True):
         choose(page, standing)
         assert names_shown(page) == [pair]
-    assert exported_decisions(page) == decided
+    exported = exported_decisions(page)
+    assert [{field: each[field] for field in decided[0]} for each in exported] == decided

@@ -19,6 +19,7 @@ import typer
 from facematch.cli.main import FORMER, app
 from facematch.evidence.folders import EvidenceFolders
 from facematch.stack.records import Records
+from functions.matching.identity import record_of_name
 from functions.matching.places import Place
 from tests.before import kept, rights
 from tests.before.conftest import RAN, facematch, run
@@ -106,8 +107,8 @@ EXPORTED = {
 #: Of the queries that have no default for them.
 PARAMETERS = {
     ("history", "key"): f"images/{OTTILIE}_0001.jpg",
-    ("pair_photographs", "name"): ALOYSIUS,
-    ("pair_photographs", "other_name"): ZOE,
+    ("pair_photographs", "record"): record_of_name(ALOYSIUS),
+    ("pair_photographs", "other_record"): record_of_name(ZOE),
 }
 #: Commands that have no use for a stack, nor for anything that another command has kept.
 NO_STACK = {
@@ -375,9 +376,9 @@ def test_the_queries_find_the_same(updated: Stack) -> None:
     assert has(failures, FAILURES)
     groups = {(row["person"], row["name"]) for row in updated.json("query", "groups")}
     assert groups == {
-        *((ALOYSIUS, name) for name in (ALOYSIUS, JUERGEN, ZOE)),
-        *((BO, name) for name in (BO, LEO)),
-        *((PAUL, name) for name in (PAUL, QUENTIN)),
+        *((record_of_name(ALOYSIUS), name) for name in (ALOYSIUS, JUERGEN, ZOE)),
+        *((record_of_name(BO), name) for name in (BO, LEO)),
+        *((record_of_name(PAUL), name) for name in (PAUL, QUENTIN)),
     }
     names = {row["name"]: row["photographs"] for row in updated.json("query", "names")}
     assert len(names) == 28
@@ -393,7 +394,10 @@ def test_the_queries_tell_a_photograph_s_history_and_a_pair_s_photographs(update
     assert (newer["status"], older["status"]) == ("MATCHED", "UNIQUE")
     assert (passed(newer), passed(older)) == (True, False)
     assert (newer["newest"], older["newest"]) == (True, False)
-    asked = ("--param", f"name={ALOYSIUS}", "--param", f"other_name={ZOE}")
+    asked = [
+        f"--param={parameter}={PARAMETERS['pair_photographs', parameter]}"
+        for parameter in ("record", "other_record")
+    ]
     found = updated.json("query", "pair_photographs", *asked)
     assert [row["other_key"] for row in found] == [f"images/{ZOE}_000{n}.jpg" for n in (1, 2)]
 

@@ -159,7 +159,7 @@ def test_what_the_text_of_the_scaling_says_is_in_its_figures(scaling: dict[str, 
     image = largest["transitions"] / largest["starts"]
     assert f"{5000 / image:.0f} images a second there, {800 / image:.0f} elsewhere" in SCALING
     seconds = largest["concurrent_invocations"] / largest["starts"] + 0.2  # as many starters
-    assert round(1000 / seconds / 0.96, -1) == 890
+    assert round(1000 / seconds / 0.96, -1) == 880
     assert largest["s3_puts"] * 2 < 3500
     assert largest["s3_gets"] * 2 < 5500
     assert re.search(r"MOST_SCANNED_BYTES`\): from about 4 million", SCALING)

@@ -275,7 +275,7 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template)
         "ImagesBucket",
         "ImagePrefix",
         "Settings",
-        "NamesFrom",
+        "NamePattern",
         "MaxFaces",
         "StartsPerSecond",
         "OutputBucket",

@@ -65,6 +65,7 @@ RIGHTS = {
         ("s3:DeleteObject", f"{OUTPUT}/failures/*"),
         ("s3:DeleteObject", f"{OUTPUT}/delivery_failures/*"),
         ("s3:GetObject", f"{OUTPUT}/decisions/*"),
+        ("s3:GetObject", f"{OUTPUT}/indexed/*"),
         ("s3:ListBucket", OUTPUT),
         ("ssm:GetParameter", "<parameter>"),
     },

@@ -160,8 +160,8 @@ def test_each_pair_says_how_its_names_relate_and_can_be_ordered_by_that(desk: De
         )
     )
 
-    said = [f"The two names are {words}." for words in ("one in two spellings", "alike in part")]
-    expect(page.locator("#list .relation")).to_have_text([*said, "The two names are unrelated."])
+    said = ("two spellings of one name", "names with a part in common", "unrelated names")
+    expect(page.locator("#list .relation")).to_have_text([f"They have {words}." for words in said])
     page.select_option("#sort", "relation")
     assert [names[1] for names in names_shown(page)] == ["Max Planck", "Bruce Lee", "LEE, Ann"]
 
@@ -237,7 +237,7 @@ def test_the_details_show_all_photographs_of_both_with_boxes_and_every_match(des
     ]
     assert "99.90 %" in captions[0]
     assert "below the threshold" in captions[1]
-    assert "no match with the other name" in captions[2]
+    assert "no match with the other record" in captions[2]
     assert details.locator("tbody tr").all_inner_texts() == [
         "99.90 %\timages/Ann_0001.jpg\timages/Bea_0001.jpg\t",
         "85.00 %\timages/Ann_0002.jpg\timages/Bea_0001.jpg\tbelow the threshold",

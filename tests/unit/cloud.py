@@ -426,7 +426,7 @@ def deployment_of(
         outputs={
             "ImagesBucket": IMAGES,
             "ImagePrefix": "images/",
-            "NamesFrom": FROM_FILE,
+            "NamePattern": compiled_names_from(FROM_FILE).pattern,
             "OutputBucket": OUTPUT,
             "StateMachineArn": cloud.state_machine_arn,
             "RemovalStateMachineArn": cloud.removal_state_machine_arn,

@@ -24,6 +24,7 @@ const COLUMNS = [
   "keys",
   "face_ids",
 ];
+const LISTS = new Set(["versions", "keys", "face_ids"]);
 
 /**
  * Why a pair that was decided "different people" opens again; empty when it does not.
@@ -174,7 +175,7 @@ class Decisions {
 
   #rows() {
     return [...this.own.values()].map((item) =>
-      Object.fromEntries(COLUMNS.map((column) => [column, item[column] ?? []])),
+      Object.fromEntries(COLUMNS.map((column) => [column, item[column] ?? (LISTS.has(column) ? [] : "")])),
     );
   }
 

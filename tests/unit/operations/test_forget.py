@@ -25,7 +25,7 @@ from facematch.files.photographs import FolderFile
 from facematch.operations import forget
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
-from functions.matching.identity import FROM_FILE
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.keys import replay_name
 from functions.matching.places import Place
 from functions.matching.reports import delivery_failure_key
@@ -72,7 +72,7 @@ class Machine:
         self.deployment = deployment_of(cloud)
         self.deployment.outputs.update(
             CollectionId="collection",
-            NamesFrom=FROM_FILE,
+            NamePattern=compiled_names_from(FROM_FILE).pattern,
             QueueUrl=cloud.sqs.create_queue(QueueName="intake")["QueueUrl"],
             DeadLetterQueueUrl=cloud.sqs.create_queue(QueueName="dead")["QueueUrl"],
             RemovalStateMachineArn=cloud.removal_state_machine_arn,

@@ -45,7 +45,7 @@ def outputs_of(settings: Settings) -> dict[str, str]:
     return {
         Output.SETTINGS: recorded_text(settings),
         Output.IMAGE_PREFIX: settings.image_prefix or "/",
-        Output.NAMES_FROM: settings.names_from,
+        Output.NAME_PATTERN: settings.names_pattern,
         Output.MAX_FACES: str(settings.max_faces),
     }
 
