@@ -10,7 +10,13 @@ import typer
 
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, progress, table
-from facematch.operations.decisions import decisions_in, import_decisions, read_decisions
+from facematch.files.whole import write_whole
+from facematch.operations.decisions import (
+    decisions_in,
+    exported,
+    import_decisions,
+    read_decisions,
+)
 from functions.matching.notifications import percent
 
 decisions_app = typer.Typer(
@@ -22,20 +28,27 @@ decisions_app = typer.Typer(
 @on_stack
 def import_command(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="As the evidence page exported it.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="As the evidence page, or `decisions export`, wrote it.",
+        ),
     ],
     *,
     as_json: AsJson = False,
     where: Where,
 ) -> None:
-    """Import decisions that were made on the evidence page (JSON or CSV).
+    """Import decisions: those made on the evidence page (JSON, CSV), or an export of all.
 
     They are written into `decisions/` of the output bucket, one for each pair of records. A pair
     that was decided to be different people notifies nobody any more, until there is stronger
     evidence. Safe to repeat; a newer decision that is there already stays.
     """
     deployment = where.deployment()
-    decisions = decisions_in(file, stack_name=deployment.stack_name)
+    decisions = decisions_in(
+        file, stack_name=deployment.stack_name, images_bucket=deployment.images_bucket
+    )
     became: Counter[str] = Counter()
     with progress() as bars:
         task = bars.add_task("decisions imported", total=len(decisions))
@@ -47,6 +60,28 @@ def import_command(
         return
     parts = ", ".join(f"{count} {what}" for what, count in became.items())
     output.print(f"{len(decisions)} decisions" + (f": {parts}." if parts else "."))
+
+
+@decisions_app.command("export")
+@on_stack
+def export_command(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to write them.")],
+    *,
+    where: Where,
+) -> None:
+    """Write every decision into FILE as JSON Lines: a backup, or the way to another stack.
+
+    `decisions import` reads it. On another stack, whose object versions are other ones, the keys of
+    the photographs tell what the person saw.
+    """
+    deployment = where.deployment()
+    with messages.status("reading the decisions"):
+        text = exported(deployment)
+    write_whole(file, text, private=True)
+    count = text.count("\n")
+    output.say(f"{count} {'decision' if count == 1 else 'decisions'} written into {file}.")
+    if not deployment.local:
+        output.say("The file holds names. Keep it as you keep the photographs.")
 
 
 @decisions_app.command("list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -78,8 +77,10 @@ def forget(
             else _nowhere(person, forgetting.namesakes)
         )
     if forgetting.namesakes and not as_json:
-        for line in _namesakes(forgetting.namesakes).splitlines():
-            messages.say(line)
+        messages.say(
+            "Not meant: records with a record id that have that name, since each may be another "
+            f"person ({_namesakes(forgetting.namesakes)}). Forget one of them by its id: --id ID."
+        )
     if dry_run:
         if not as_json:
             _list(found)
@@ -156,21 +157,20 @@ def _not_finished(deployment: Deployment, waiting: int) -> Actionable:
     )
 
 
-def _namesakes(ids: Iterable[str]) -> str:
-    """Tell how to forget records with a record id, of which each may be another person."""
-    options = [f"--id {shlex.quote(printable(one))}" for one in sorted(ids)]
-    more = [f"and {len(options) - _LISTED:,} more"] if len(options) > _LISTED else []
-    return (
-        "Records with a record id have that name, too, and each may be another person. To forget "
-        "one of them, run the command again with its id:\n  "
-        + "\n  ".join(options[:_LISTED] + more)
-    )
+def _namesakes(ids: Collection[str]) -> str:
+    """Return the record ids of other records that have the name, for a sentence."""
+    listed = ", ".join(printable(one) for one in sorted(ids)[:_LISTED])
+    return listed + (f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else "")
 
 
 def _nowhere(person: Person, namesakes: Collection[str]) -> Actionable:
     """Say that nothing is about the person, which a wrong spelling explains as well."""
     if namesakes:
-        return Actionable(f"Nothing is about {person.value!r} itself. {_namesakes(namesakes)}")
+        return Actionable(
+            f"No record without a record id has the name {person.value!r}, so nothing was deleted. "
+            f"Records with an id have it ({_namesakes(namesakes)}); each may be another person. "
+            "Give the id of the record that is meant: --id ID."
+        )
     what, where = {
         "name": (f"the name {person.value!r}", "as the key of a photograph carries it"),
         "id": (f"the record id {person.value!r}", "as the key of a photograph carries it"),

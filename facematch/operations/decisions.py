@@ -64,22 +64,43 @@ def read_decisions(deployment: Deployment) -> dict[tuple[str, str], Decision]:
     return found
 
 
-def decisions_in(file: Path, *, stack_name: str, now: datetime | None = None) -> list[Decision]:
-    """The decisions in an export of the evidence page, JSON or CSV; of a pair, only the newest.
+def exported(deployment: Deployment) -> str:
+    """Return every decision as JSON Lines, for a backup, or for another stack."""
+    of_stack = {"stack": deployment.stack_name, "images_bucket": deployment.images_bucket}
+    return "".join(
+        json.dumps({**decision.to_document(), **of_stack}, ensure_ascii=False) + "\n"
+        for _, decision in sorted(read_decisions(deployment).items())
+    )
+
+
+def decisions_in(
+    file: Path, *, stack_name: str, images_bucket: str, now: datetime | None = None
+) -> list[Decision]:
+    """Read decisions that `exported` or the evidence page wrote; of a pair, only the newest.
+
+    The page writes JSON or CSV, of one stack only. What `exported` wrote may be of another stack:
+    there the same photographs are other versions, so their keys count alone.
 
     Parameters
     ----------
+    images_bucket
+        Of the stack that takes the decisions.
     now
         By this machine's clock, unless it is given.
 
     Raises
     ------
     NotDecisions
-        When it is not such an export, is of another stack, or a decision in it is impossible:
-        then none of them is taken.
+        When it is not such an export, is of another stack's page, or a decision in it is
+        impossible: then none of them is taken.
     """
     text = _text(file)
-    if text.lstrip().startswith("{"):
+    if lines := _json_lines(text):
+        rows = [
+            line if line.get("images_bucket") == images_bucket else {**line, "versions": []}
+            for line in lines
+        ]
+    elif text.lstrip().startswith("{"):
         rows = list(_rows_of_json(file, text, stack_name))
     else:
         rows = list(_rows_of_csv(file, text))
@@ -100,7 +121,7 @@ def decisions_in(file: Path, *, stack_name: str, now: datetime | None = None) ->
         listed = faults[:_SHOWN_FAULTS] + ([f"and {more} more"] if more > 0 else [])
         raise NotDecisions(
             f"{file}: {len(faults)} of {len(rows)} decisions are impossible, so none was imported. "
-            "Mend them, or export them again from the page:\n  " + "\n  ".join(listed)
+            "Fix them, or export them again:\n  " + "\n  ".join(listed)
         )
     return list(newest.values())
 
@@ -155,6 +176,16 @@ def _text(file: Path) -> str:
             f"{file} is not text in UTF-8. Import the file as the page exported it, or save it as "
             "CSV UTF-8."
         ) from None
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    """Return the lines of an export by `exported`; none if the text is something else."""
+    try:
+        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return []
+    ours = all(isinstance(line, dict) and "images_bucket" in line for line in lines)
+    return lines if ours else []
 
 
 def _rows_of_json(file: Path, text: str, stack_name: str) -> Iterator[dict[str, Any]]:

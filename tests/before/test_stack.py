@@ -295,6 +295,16 @@ def test_every_decision_is_listed(old: Stack) -> None:
     assert {d["decided_by"] for d in found} == {"Rita Müller-Lüdenscheidt"}
 
 
+@pytest.mark.usefixtures("old")
+def test_every_decision_is_exported_with_its_records(tmp_path: Path) -> None:
+    file = tmp_path / "all.jsonl"
+    run("decisions", "export", str(file), "--local")
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {(d["name_a"], d["name_b"]): d["decision"] for d in lines} == DECISIONS
+    assert all(line["record_a"] == record_of_name(line["name_a"]) for line in lines)
+
+
 def test_a_replay_would_take_each_execution_that_ended_badly(old: Stack) -> None:
     plan = old.json("replay", "--all", "--dry-run")
 

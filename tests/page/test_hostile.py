@@ -90,8 +90,8 @@ def test_no_cell_of_the_csv_is_a_formula_and_every_one_is_imported_as_it_was(
     json_file.write_text(exported(page, "Export JSON"))
     csv_file.write_text(text := exported(page, "Export CSV"), newline="")
     cells = [cell for row in csv.reader(io.StringIO(text[1:], newline="")) for cell in row]
-    by_json = decisions_in(json_file, stack_name="FaceMatching")
-    by_csv = decisions_in(csv_file, stack_name="FaceMatching")
+    by_json = decisions_in(json_file, stack_name="FaceMatching", images_bucket="images")
+    by_csv = decisions_in(csv_file, stack_name="FaceMatching", images_bucket="images")
 
     assert not [cell for cell in cells if cell.startswith(RUN)]
     assert set(map(guarded, names)) <= set(cells)  # the rule is the same here as there

@@ -32,7 +32,7 @@ def decide(workflow: Workflow, row: dict[str, Any], decided: Decided, folder: Pa
     stack = workflow.deployment.stack_name
     file = folder / "decisions.json"
     file.write_text(json.dumps({"stack": stack, "decisions": [decision]}))
-    found = decisions_in(file, stack_name=stack)
+    found = decisions_in(file, stack_name=stack, images_bucket=workflow.deployment.images_bucket)
     assert [what for _, what in import_decisions(workflow.deployment, found)] == ["imported"]
 
 

@@ -24,6 +24,7 @@ from facematch.operations.decisions import (
     import_decisions,
     read_decisions,
 )
+from facematch.operations.decisions import exported as every_decision
 from facematch.operations.matches import paired
 from facematch.stack.deployment import Deployment
 from functions.matching.decisions import (
@@ -39,7 +40,7 @@ from functions.matching.decisions import (
     judgement,
     standing,
 )
-from tests.unit.cloud import OUTPUT, own_client
+from tests.unit.cloud import IMAGES, OUTPUT, own_client
 from tests.unit.functions.matching.test_images import IMAGE
 from tests.unit.functions.matching.test_notifications import match
 from tests.unit.operations.test_pairs import row
@@ -228,7 +229,7 @@ def deployment(cloud: Cloud) -> Deployment:  # noqa: ARG001 - its buckets
     return Deployment(
         stack_name="FaceMatching",
         local=False,
-        outputs={"OutputBucket": OUTPUT},
+        outputs={"OutputBucket": OUTPUT, "ImagesBucket": IMAGES},
         make_client=own_client,
     )
 
@@ -253,7 +254,7 @@ def csv_file(folder: Path, *rows: dict[str, Any]) -> Path:
 
 
 def imported(deployment: Deployment, file: Path) -> list[str]:
-    decisions = decisions_in(file, stack_name="FaceMatching")
+    decisions = decisions_in(file, stack_name="FaceMatching", images_bucket=IMAGES)
     return [what for _, what in import_decisions(deployment, decisions)]
 
 
@@ -296,6 +297,27 @@ def test_importing_again_changes_nothing(
     before = cloud.records(decision_key("name:Ann", "name:Bo"))
     assert imported(deployment, file) == ["unchanged"]
     assert cloud.records(decision_key("name:Ann", "name:Bo")) == before
+
+
+@pytest.mark.parametrize(
+    ("images_bucket", "versions"), [(IMAGES, {"a1", "b1"}), ("another-stack-images", set())]
+)
+def test_an_export_of_all_restores_them_here_and_on_another_stack(
+    deployment: Deployment, tmp_path: Path, images_bucket: str, versions: set[str]
+) -> None:
+    imported(deployment, json_file(tmp_path, exported(DIFFERENT)))
+    file = tmp_path / "all.jsonl"
+    file.write_text(every_decision(deployment))
+    key = decision_key(*DIFFERENT.records)
+    own_client("s3").delete_object(Bucket=OUTPUT, Key=key)
+    assert read_decisions(deployment) == {}
+
+    restored = decisions_in(file, stack_name="Other", images_bucket=images_bucket)
+
+    assert [what for _, what in import_decisions(deployment, restored)] == ["imported"]
+    # There the same photographs have other versions, so that their keys count alone.
+    expected = replace(DIFFERENT, versions=frozenset(versions))
+    assert read_decisions(deployment) == {DIFFERENT.records: expected}
 
 
 def test_a_newer_decision_stays_whatever_comes_later(
@@ -416,13 +438,17 @@ def test_a_clock_may_be_a_day_fast_and_not_more(tmp_path: Path) -> None:
     late = replace(DIFFERENT, name_b="Cy", decided_at=DECIDED_AT + timedelta(seconds=1))
 
     taken = decisions_in(
-        json_file(tmp_path, exported(DIFFERENT)), stack_name="FaceMatching", now=now
+        json_file(tmp_path, exported(DIFFERENT)),
+        stack_name="FaceMatching",
+        images_bucket=IMAGES,
+        now=now,
     )
     assert taken == [DIFFERENT]
     with pytest.raises(NotDecisions, match=r"decision 2: .*the clock of the machine where"):
         decisions_in(
             json_file(tmp_path, exported(DIFFERENT), exported(late)),
             stack_name="FaceMatching",
+            images_bucket=IMAGES,
             now=now,
         )
 
@@ -454,7 +480,7 @@ def test_a_file_that_is_no_export_says_so(tmp_path: Path, content: bytes, compla
     file = tmp_path / "file"
     file.write_bytes(content)
     with pytest.raises(NotDecisions, match=complaint):
-        decisions_in(file, stack_name="FaceMatching")
+        decisions_in(file, stack_name="FaceMatching", images_bucket=IMAGES)
 
 
 def test_a_broken_record_is_named_and_an_import_replaces_it(
