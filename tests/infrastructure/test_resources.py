@@ -270,6 +270,20 @@ def test_an_address_is_subscribed_to_its_topic(
     assert topic in subscription["TopicArn"]["Ref"]
 
 
+def test_only_the_chosen_relations_are_mailed_and_what_a_report_leaves_out_always(
+    synthesise: Callable[..., Template],
+) -> None:
+    address = {"notification_email": "ann@example.org"}
+
+    everything = synthesise(**address).properties("AWS::SNS::Subscription")
+    chosen = synthesise(**address, notify_relations="UNRELATED,SAME_NAME").properties(
+        "AWS::SNS::Subscription"
+    )
+
+    assert "FilterPolicy" not in everything
+    assert chosen["FilterPolicy"] == {"relation": ["SAME_NAME", "UNRELATED", "LEFT_OUT"]}
+
+
 def test_the_command_line_finds_what_it_needs_in_the_outputs(template: Template) -> None:
     assert set(template.document["Outputs"]) == {
         "ImagesBucket",

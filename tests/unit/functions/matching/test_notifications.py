@@ -229,6 +229,31 @@ def test_a_complete_report_is_told_without_a_word_about_names_left_out() -> None
     assert "than its report lists" not in notify(match("Bo", 99.5)).text
 
 
+def test_the_relations_of_the_pairs_are_an_attribute_and_are_said() -> None:
+    made = notify(
+        match("Bo", 99.9), match("Ann Lee", 99.8), match("Anne Lee", 99.7), match("Cy", 99.6)
+    )
+    assert made.attributes["relation"] == ["UNRELATED", "SAME_NAME", "VARIANT"]
+    assert [pair["relation"] for pair in json.loads(made.document)["pairs"]] == [
+        *("UNRELATED", "SAME_NAME", "VARIANT", "UNRELATED"),
+    ]
+    for words in ("Bo: unrelated names", "Anne Lee: two spellings of one name"):
+        assert words in made.text
+
+
+def test_what_a_report_leaves_out_may_relate_in_any_way() -> None:
+    assert notify(names_left_out=1).attributes["relation"] == ["LEFT_OUT"]
+    made = notify(match("Bo", 99.5), more_names_possible=True)
+    assert made.attributes["relation"] == ["UNRELATED", "LEFT_OUT"]
+
+
+def test_two_records_with_one_name_are_told_apart_by_their_ids() -> None:
+    other = replace(match("Ann Lee", 99.5), record="id:007")
+    made = notify(other)
+    assert made.subject == "99.50 %, the same name: Ann_Lee looks like Ann Lee (id 007)"
+    assert json.loads(made.document)["pairs"][0]["other_record"] == "id:007"
+
+
 def test_a_repeated_notification_is_the_same() -> None:
     assert notify(match("Bo", 99.5)) == notify(match("Bo", 99.5))
 
