@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+import functions.matching.names  # noqa: F401 - loaded while the function starts
 from functions.aws.buckets import ImagesBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection, FaceNotFound

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.identity import FROM_FILE, FROM_FOLDER, compiled_names_from
-from functions.matching.names import Relation
+from functions.matching.relations import Relation
 from functions.matching.settings import LOWEST_SIMILARITY, MOST_SIMILAR, similarity
 
 if TYPE_CHECKING:

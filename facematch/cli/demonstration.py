@@ -17,7 +17,7 @@ from PIL import Image
 
 from facematch.cli import evidence as evidence_page
 from facematch.cli.local import next_settings
-from facematch.cli.matches import by_relation, pairs_table
+from facematch.cli.matches import tables_by_relation
 from facematch.cli.terminal import (
     messages,
     output,
@@ -241,12 +241,11 @@ def show(result: DemoResult, home: StateFolder) -> None:
     if result.pairs:
         output.print()
         output.print(
-            pairs_table(
-                by_relation(result.pairs)[:_ROWS],
-                title=f"Pairs of records from {result.threshold:g} % up: candidates for a "
-                "person's judgement",
-            )
+            f"Pairs of records from {result.threshold:g} % up: candidates for a person's judgement."
         )
+        for pairs in tables_by_relation(result.pairs[:_ROWS]):
+            output.print()
+            output.print(pairs)
     else:
         output.print(f"No pair of records from {result.threshold:g} % up.")
     _show_next(rows, home)

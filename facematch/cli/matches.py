@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Annotated, Final
 
 import typer
@@ -53,14 +53,13 @@ def matches(
     elif pairs:
         waiting = by_relation(pair for pair in pairs if pair.is_open)
         decided = [pair for pair in pairs if not pair.is_open]
-        if waiting:
-            output.print(pairs_table(waiting))
+        for table in tables_by_relation(waiting):
+            output.print(table)
+            output.print()
         output.print(
             f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of names from "
             f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
         )
-        if waiting:
-            output.print(f"They have {_counts(waiting)}.")
         if decided:
             output.print()
             output.print(pairs_table(decided, title=f"{len(decided)} decided"))
@@ -96,13 +95,12 @@ def by_relation(pairs: Iterable[RecordPair]) -> list[RecordPair]:
     return sorted(pairs, key=lambda pair: ranks.index(pair.relation))
 
 
-def _counts(pairs: Sequence[RecordPair]) -> str:
-    counted = Counter(pair.relation for pair in pairs)
-    return ", ".join(
-        f"{words} ({counted[relation]})"
-        for relation, words in RELATIONS.items()
-        if counted[relation]
-    )
+def tables_by_relation(pairs: Iterable[RecordPair]) -> Iterator[Table]:
+    """Yield a table for each relation that there is, the one to look at first at first."""
+    for relation, group in groupby(by_relation(pairs), key=lambda pair: pair.relation):
+        found = list(group)
+        count = f"{len(found)} {'pair' if len(found) == 1 else 'pairs'}"
+        yield pairs_table(found, title=f"{count} with {RELATIONS[relation]}")
 
 
 def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Table:
@@ -113,17 +111,16 @@ def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Tab
     table = Table(title=title, title_justify="left")
     table.add_column("Similarity", justify="right", no_wrap=True)
     table.add_column("Names", overflow="fold")
-    table.add_column("Relation", overflow="fold")
     table.add_column("Best pair of photographs", overflow="fold", style="dim")
     table.add_column("Pairs", justify="right", no_wrap=True)
     decided = any(pair.decided_by for pair in pairs)
     if decided:
+        table.add_column("Relation", overflow="fold")
         table.add_column("Decided", overflow="fold")
     for pair in pairs:
         table.add_row(
             percent(pair.similarity),
             Text("\n").join([safe(str(pair.identity_a)), safe(str(pair.identity_b))]),
-            RELATIONS[pair.relation],
             Text("\n").join(
                 [
                     safe(pair.key_a),
@@ -132,7 +129,7 @@ def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Tab
                 ]
             ),
             str(pair.image_pairs),
-            *([_decided(pair)] if decided else []),
+            *([Text(RELATIONS[pair.relation]), _decided(pair)] if decided else []),
             end_section=True,
         )
     return table

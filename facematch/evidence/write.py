@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from facematch.evidence.collect import Evidence
     from facematch.evidence.pictures import Pictures
     from facematch.stack.deployment import Deployment
-    from functions.matching.names import Relation
+    from functions.matching.relations import Relation
 
 
 _SCHEMA: Final = 1

@@ -14,8 +14,9 @@ from facematch.stack.records import Records
 from functions.matching.decisions import NewEvidence, Shown, Standing, standing
 from functions.matching.identity import Identity, id_in
 from functions.matching.images import timestamp
-from functions.matching.names import Relation, relation
+from functions.matching.names import relation
 from functions.matching.places import Place
+from functions.matching.relations import Relation
 from functions.matching.reports import names_left_out, record_matched, record_of
 
 if TYPE_CHECKING:

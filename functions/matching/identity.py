@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from functions.matching.names import normalised
+from functions.matching.normal import normalised
 
 #: Base name of the file without its extension and without a trailing ``_<digits>``, as the
 #: Labeled Faces in the Wild data set names its files: ``images/x/Ann_Lee_0003.jpg`` → ``Ann_Lee``.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from functions.matching.faces import Match, SearchResult
 from functions.matching.identity import identity_in
 from functions.matching.keys import key_of
-from functions.matching.names import relation
 
 if TYPE_CHECKING:
     import re
@@ -55,6 +54,8 @@ def evidence_among(
     searched_at
         UTC, ISO 8601.
     """
+    from functions.matching.names import relation  # noqa: PLC0415 - slow to load, for this only
+
     own = identity_in(own_key, names_from)
     others: list[Match] = []
     kept: list[Match] = []

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
-from functions.matching.names import Relation
+
+class Relation(StrEnum):
+    """How two names relate; a name is not a person, and nothing is silenced by it."""
+
+    SAME_NAME = "SAME_NAME"
+    VARIANT = "VARIANT"
+    SHARED_PART = "SHARED_PART"
+    UNRELATED = "UNRELATED"
+    UNKNOWN = "UNKNOWN"
+
 
 #: In the order in which a person should look at pairs. It ranks them, and decides nothing: fraud
 #: uses two spellings of one name, too.

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.matching import names
-from functions.matching.names import Relation, relation
+from functions.matching.names import relation
+from functions.matching.relations import Relation
 from tests.benchmarks.accuracy import written
 from tests.benchmarks.conditions import conditions, say, write
 from workflow.project import PROJECT

@@ -29,7 +29,7 @@ for (const pair of pairs) {
 const state = {
   threshold: data.threshold,
   words: [],
-  order: "similarity",
+  order: "relation",
   tab: TABS[0],
   visible: [], // the pairs that the controls leave, in order
   shown: PAIRS_AT_ONCE, // how many of them are in the list
@@ -37,6 +37,7 @@ const state = {
   current: null,
 };
 const cards = new Map();
+const headings = new Map(); // by relation
 const notes = new Map(); // written, not yet part of a decision
 const decidedHere = []; // pairs, the last one last
 
@@ -70,10 +71,7 @@ function recount() {
 function showPairs(found, reaching) {
   const shown = state.visible.slice(0, state.shown).map(card);
   for (const item of shown) item.update(state.threshold);
-  fill(
-    get("list"),
-    shown.map((item) => item.element),
-  );
+  fill(get("list"), withHeadings(shown));
   const left = state.visible.length - shown.length;
   get("more").hidden = left === 0;
   get("more").textContent =
@@ -84,6 +82,23 @@ function showPairs(found, reaching) {
     get("count"),
     `${counted(reaching, "pair", "pairs")} of records ${at}${searched}. ${inTheList(reaching)}`,
   );
+}
+
+/** The cards; in the order of relations each group with a heading that has its count. */
+function withHeadings(shown) {
+  if (state.order !== "relation") return shown.map((item) => item.element);
+  return shown.flatMap((item, index) => {
+    const { relation } = state.visible[index];
+    if (index && state.visible[index - 1].relation === relation) return [item.element];
+    if (!headings.has(relation)) {
+      headings.set(relation, make("li", { className: "relation-group" }, make("h3", {})));
+    }
+    const heading = headings.get(relation);
+    const count = state.visible.filter((pair) => pair.relation === relation).length;
+    heading.firstChild.textContent =
+      `${counted(count, "pair", "pairs")} with ${data.relation_words[relation]}`;
+    return [heading, item.element];
+  });
 }
 
 /** How many are in the list; when none is, why, and what to do about it. */

@@ -3,7 +3,8 @@
 docs/names.md says how this is decided, and how often it is wrong.
 """
 
-from functions.matching.names.normal import normalised
-from functions.matching.names.relations import Relation, relation
+from functions.matching.names.relations import relation
+from functions.matching.normal import normalised
+from functions.matching.relations import Relation
 
 __all__ = ["Relation", "normalised", "relation"]

@@ -7,23 +7,12 @@ person.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from functions.matching.names import characters
 from functions.matching.names.agreement import Match
-from functions.matching.names.normal import normalised
 from functions.matching.names.pairing import pairing
 from functions.matching.names.parts import Name, parsed
-
-
-class Relation(StrEnum):
-    """How two names relate; a name is not a person, and nothing is silenced by it."""
-
-    SAME_NAME = "SAME_NAME"
-    VARIANT = "VARIANT"
-    SHARED_PART = "SHARED_PART"
-    UNRELATED = "UNRELATED"
-    UNKNOWN = "UNKNOWN"
+from functions.matching.normal import normalised
+from functions.matching.relations import Relation
 
 
 def relation(a: str, b: str) -> Relation:

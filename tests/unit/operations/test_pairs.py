@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facematch.cli.matches import by_relation
 from facematch.operations.matches import RecordPair, matches, paired
 from functions.matching.images import timestamp
-from functions.matching.names import Relation
+from functions.matching.relations import Relation
 from tests.unit.cloud import IMAGES, deployment_of
 from tests.unit.fake_rekognition import photograph
 

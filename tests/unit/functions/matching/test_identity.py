@@ -18,7 +18,8 @@ from functions.matching.identity import (
     record_of_id,
     record_of_name,
 )
-from functions.matching.names import Relation, relation
+from functions.matching.names import relation
+from functions.matching.relations import Relation
 from tests.unit.strategies import awkward, texts
 
 WITH_IDS = compiled_names_from(r"(?:^|/)(?:(?P<id>[^~/]*)~)?(?P<name>[^~/]+?)(?:_\d+)?[.][^./]+\Z")
