@@ -21,7 +21,7 @@ from functions.matching.identity import Identity, identity_in
 from functions.matching.images import COPY_SIMILARITY, UploadedImage, is_first_attempt
 from functions.matching.matches import each_first
 from functions.matching.notifications import PAIRS_LIMIT, passing_matches
-from functions.matching.reports import Outcome, Verdict, passes, report
+from functions.matching.reports import Outcome, Verdict, look_alike_rows, passes, report
 from functions.matching.settings import ReportSettings
 from functions.observability import logger, metrics, working_on
 
@@ -48,7 +48,7 @@ threshold = NotifyThreshold(
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Write the report and its match rows; return what the Choice needs."""
+    """Write the report and the rows beside it; return what the Choice needs."""
     image = UploadedImage.from_payload(event["image"])
     working_on(image)
     # The index step has rejected keys without a name.
@@ -76,7 +76,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     first = is_first_attempt(
         image, event["execution_arn"], event.get("redrive_count"), now=datetime.now(UTC)
     )
-    key = output.write_report(image, written, replaces_nothing=first)
+    key = output.write_report(
+        image, written, look_alike_rows(written, searched), replaces_nothing=first
+    )
     require_not_deleted(image)
     verdict = Verdict(
         status=Outcome(written["status"]),

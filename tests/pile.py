@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import ImageRejected, Reason
-from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult, UnindexedFace
+from functions.matching.faces import (
+    Box,
+    Face,
+    IndexedFaces,
+    Match,
+    SearchResult,
+    SimilarPhotograph,
+    UnindexedFace,
+)
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record
 from functions.matching.identity import FROM_FILE, Identity, compiled_names_from, name_in
 from functions.matching.images import UploadedImage, timestamp
@@ -19,6 +27,8 @@ from functions.matching.reports import (
     delivery_failure_key,
     failure_key,
     json_lines,
+    look_alike_rows,
+    look_alikes_key,
     match_rows,
     matches_key,
     passes,
@@ -27,7 +37,7 @@ from functions.matching.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 MORNING = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 NAMES_FROM = compiled_names_from(FROM_FILE)
@@ -84,7 +94,9 @@ CONTENTS = (
 NEW_IN_VERSION_2 = (
     *("notify_similarity", "names_left_out", "more_names_possible", "best_left_out_similarity"),
 )
-NEW_IN_VERSION_3 = ("record", "relation", "known", "silenced", "reopened")
+NEW_IN_VERSION_3 = (
+    *("record", "relation", "known", "silenced", "reopened", "look_alikes_left_out"),
+)
 
 
 @dataclass
@@ -104,8 +116,13 @@ class Pile:
         names_left_out: int = 0,
         more_names_possible: bool = False,
         best_left_out: float = 0.0,
+        similar: Mapping[Photograph, float] | None = None,
+        look_alikes_left_out: int = 0,
     ) -> None:
-        """Write the report of a photograph, searched a minute later, and its match rows."""
+        """Write the report of a photograph, searched a minute later, and the rows beside it.
+
+        `similar` are photographs of the same record that it resembles.
+        """
         minute = photograph.minute + 1 if searched is None else searched
         image = photograph.image
         seen = [
@@ -123,6 +140,21 @@ class Pile:
             )
             for other, similarity in found
         ]
+        searched_for = SearchResult(
+            matches=tuple(sorted(matches, key=lambda match: -match.similarity)),
+            left_out=left_out or names_left_out,
+            names_left_out=names_left_out,
+            more_names_possible=more_names_possible,
+            best_left_out_similarity=best_left_out,
+            same_name=len(similar or {}) + look_alikes_left_out,
+            look_alikes=tuple(
+                SimilarPhotograph(key=other.key, similarity=similarity)
+                for other, similarity in (similar or {}).items()
+            ),
+            look_alikes_left_out=look_alikes_left_out,
+            unattributed=0,
+            searched_at=timestamp(at(minute)),
+        )
         made = report(
             image,
             IndexedFaces(
@@ -130,25 +162,21 @@ class Pile:
                 unindexed=(UnindexedFace(("LOW_SHARPNESS",), BOX),),
                 face_model_version="7.0",
             ),
-            SearchResult(
-                matches=tuple(sorted(matches, key=lambda match: -match.similarity)),
-                left_out=left_out or names_left_out,
-                names_left_out=names_left_out,
-                more_names_possible=more_names_possible,
-                best_left_out_similarity=best_left_out,
-                same_name=0,
-                unattributed=0,
-                searched_at=timestamp(at(minute)),
-            ),
+            searched_for,
             own=Identity(photograph.name or ""),
             search_threshold=80.0,
             notify_threshold=notify_threshold,
             execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
         )
         self.objects[report_key(image)] = json_lines([made])
-        self.objects.pop(matches_key(image), None)
-        if rows := match_rows(made):
-            self.objects[matches_key(image)] = json_lines(rows)
+        beside = {
+            matches_key(image): match_rows(made),
+            look_alikes_key(image): look_alike_rows(made, searched_for),
+        }
+        for key, rows in beside.items():
+            self.objects.pop(key, None)
+            if rows:
+                self.objects[key] = json_lines(rows)
 
     def failed(
         self, photograph: Photograph, status: FailureStatus, error: Reason | str | None = None

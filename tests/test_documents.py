@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from functions.matching.decisions import Decided, Decision
-from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
+from functions.matching.faces import (
+    Box,
+    Face,
+    IndexedFaces,
+    Match,
+    SearchResult,
+    SimilarPhotograph,
+)
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.identity import FROM_FILE, Identity, compiled_names_from
 from functions.matching.images import UploadedImage
-from functions.matching.reports import match_rows, report
+from functions.matching.reports import look_alike_rows, match_rows, report
 from workflow.project import PROJECT
 from workflow.settings import SETTINGS
 
@@ -31,15 +38,23 @@ IMAGE = UploadedImage(
 BOX = Box(0.1, 0.2, 0.3, 0.4)
 
 
+MATCH = Match(searched_face_id="f1", face_id="f2", key="k", name="Bea", similarity=99.5, box=BOX)
+SEARCHED = SearchResult(
+    matches=(MATCH,),
+    left_out=0,
+    same_name=1,
+    look_alikes=(SimilarPhotograph(key="images/Ann_Lee_0002.jpg", similarity=99.5),),
+    unattributed=0,
+    searched_at="now",
+)
+
+
 def example_report() -> dict[str, Any]:
     face = Face(face_id="f1", box=BOX, confidence=99.0, brightness=50.0, sharpness=60.0)
-    match = Match(
-        searched_face_id="f1", face_id="f2", key="k", name="Bea", similarity=99.5, box=BOX
-    )
     return report(
         IMAGE,
         IndexedFaces(faces=(face,), unindexed=(), face_model_version="7.0"),
-        SearchResult(matches=(match,), left_out=0, same_name=0, unattributed=0, searched_at="now"),
+        SEARCHED,
         own=Identity("Ann_Lee"),
         search_threshold=80,
         notify_threshold=99,
@@ -88,6 +103,7 @@ def documented(kind: str) -> set[str]:
     [
         ("reports", example_report()),
         ("matches", match_rows(example_report())[0]),
+        ("look_alikes", look_alike_rows(example_report(), SEARCHED)[0]),
         ("failures", example_failure()),
         ("delivery_failures", example_failure()),
         ("decisions", example_decision()),

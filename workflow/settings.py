@@ -287,7 +287,7 @@ class Settings:
     report_expiration_days: int | None = _setting(
         read=_or_none(_whole(1, 36500, " days")),
         default=None,
-        meaning="Days after which reports, match rows and records of failed deliveries are "
+        meaning="Days after which reports, their rows and records of failed deliveries are "
         "deleted; not before the photographs",
     )
     failure_expiration_days: int | None = _setting(

@@ -54,6 +54,7 @@ class FaceMatchingStack(cdk.Stack):
         for place, days in (
             (Place.REPORTS, settings.report_expiration_days),
             (Place.MATCHES, settings.report_expiration_days),
+            (Place.LOOK_ALIKES, settings.report_expiration_days),
             (Place.DELIVERY_FAILURES, settings.report_expiration_days),
             (Place.FAILURES, settings.failure_expiration_days),
         ):

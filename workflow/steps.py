@@ -100,13 +100,14 @@ class Steps:
                 "NAMES_FROM": self.settings.names_pattern,
             },
         )
-        allow_records(self.output, report, "s3:PutObject", Place.REPORTS, Place.MATCHES)
+        rows = (Place.MATCHES, Place.LOOK_ALIKES)
+        allow_records(self.output, report, "s3:PutObject", Place.REPORTS, *rows)
         allow_records(
             self.output,
             report,
             "s3:DeleteObject",
             Place.REPORTS,
-            Place.MATCHES,
+            *rows,
             Place.FAILURES,
             Place.DELIVERY_FAILURES,
         )
@@ -157,6 +158,7 @@ class Steps:
             "s3:DeleteObject",
             Place.REPORTS,
             Place.MATCHES,
+            Place.LOOK_ALIKES,
             Place.FAILURES,
             Place.DELIVERY_FAILURES,
         )

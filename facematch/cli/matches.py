@@ -14,6 +14,8 @@ from rich.text import Text
 from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.errors import Unusable
+from facematch.operations.conflicts import Conflict, conflicts, mirrored_once
 from facematch.operations.matches import SEARCH_AGAIN, RecordPair, read_matches
 from facematch.stack.deployment import Deployment
 from functions.matching.faces import NamesLeftOut
@@ -22,6 +24,10 @@ from functions.matching.notifications import percent
 from functions.matching.relations import RELATIONS
 
 _SHOWN: Final = 20
+_CONFLICT_MEANS: Final = (
+    "One record, two faces: a photograph filed under the wrong name, or a stolen record. Each is a "
+    "candidate for a person's judgement, not a verdict."
+)
 
 
 @on_stack
@@ -36,14 +42,25 @@ def matches(
             help="Lowest similarity, %; default: notify's.",
         ),
     ] = None,
+    as_conflicts: Annotated[
+        bool, typer.Option("--conflicts", help="Show records with two faces instead.")
+    ] = False,
     as_json: AsJson = False,
     where: Where,
 ) -> None:
     """Show who matches whom: each pair of records once, with its best pair of photographs.
 
-    Pairs that people have decided about are shown apart.
+    With --conflicts, show photographs that resemble no other one of their record. What people have
+    decided about is shown apart.
     """
+    if as_conflicts and minimum is not None:
+        raise Unusable(
+            "--conflicts goes by the threshold of each search, so it takes no --min. Leave it out."
+        )
     deployment = where.deployment()
+    if as_conflicts:
+        _show_conflicts(deployment, as_json=as_json)
+        return
     threshold = deployment.notify_threshold() if minimum is None else minimum
     with messages.status("reading the match rows"):
         found = read_matches(deployment, minimum=threshold)
@@ -70,6 +87,48 @@ def matches(
         output.print(f"No pair of records from {threshold:g} % up.")
         show_if_no_photographs(deployment)
     _show_lacking(deployment, found.lacking)
+
+
+def _show_conflicts(deployment: Deployment, *, as_json: bool) -> None:
+    with messages.status("asking Athena"):
+        found = conflicts(deployment)
+    if as_json:
+        print_json([asdict(conflict) for conflict in found], indent=2)
+        return
+    if not found:
+        output.print("No record with two faces.")
+        show_if_no_photographs(deployment)
+        return
+    shown = mirrored_once(found)
+    waiting = [conflict for conflict in shown if conflict.is_open]
+    decided = [conflict for conflict in shown if not conflict.is_open]
+    if waiting:
+        output.print(_conflicts_table(waiting))
+    counted = (
+        "1 photograph resembles" if len(waiting) == 1 else f"{len(waiting)} photographs resemble"
+    )
+    output.print(f"{counted} no other one of the record. {_CONFLICT_MEANS}")
+    if decided:
+        output.print()
+        output.print(_conflicts_table(decided, title=f"{len(decided)} decided"))
+
+
+def _conflicts_table(found: Sequence[Conflict], *, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("Record", "Photograph that stands alone", "Best other photograph"):
+        table.add_column(column, overflow="fold")
+    table.add_column("Photographs", justify="right", no_wrap=True)
+    if title:
+        table.add_column("Decided", overflow="fold")
+    for each in found:
+        table.add_row(
+            safe(str(each.identity)),
+            safe(each.key),
+            safe(each.other_key),
+            str(each.photographs),
+            *([_decided(each)] if title else []),
+        )
+    return table
 
 
 def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> None:
@@ -135,11 +194,12 @@ def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Tab
     return table
 
 
-def _decided(pair: RecordPair) -> Text:
-    if not pair.decided_by:
+def _decided(about: RecordPair | Conflict) -> Text:
+    if not about.decided_by:
         return Text()
-    words = [pair.standing, *pair.why]
+    of_pair = about if isinstance(about, RecordPair) else None
+    words = [about.standing, *(of_pair.why if of_pair else ())]
     lines = [", ".join(word.replace("_", " ").lower() for word in words)]
-    lines.append(f"{pair.decided_by}, {(pair.decided_at or '')[:10]}")
-    lines += [pair.note] if pair.note else []
+    lines.append(f"{about.decided_by}, {(about.decided_at or '')[:10]}")
+    lines += [of_pair.note] if of_pair and of_pair.note else []
     return Text("\n").join([safe(line) for line in lines])

@@ -55,7 +55,7 @@ _HISTORY_DAYS: Final = 90
 KINDS: Final = {
     "versions": "object versions and delete markers",
     "faces": "faces in the collection",
-    "records": "reports, match rows and failure records",
+    "records": "reports, match and look-alike rows, failure records",
     "mentions": "records of other people that mention them",
     "decisions": "decisions about them",
     "registers": "registers of their faces",
@@ -380,14 +380,17 @@ class Forgetting:
                 yield face.face_id, face.key
 
     def _find_records(self, found: Found) -> None:
-        for place in (Place.REPORTS, Place.MATCHES, Place.FAILURES, Place.DELIVERY_FAILURES):
+        for place in (
+            *(Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES),
+            *(Place.FAILURES, Place.DELIVERY_FAILURES),
+        ):
             keys = list(self._records.keys(place))
             for record in self._records.read_each(keys):
                 lines = record.lines
                 if any(self._person.is_meant(line["key"], record_of(line)) for line in lines):
                     found.records.append(record.key)
                     found.keys.update(line["key"] for line in lines)
-                elif place in {Place.REPORTS, Place.MATCHES}:
+                elif place in {Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES}:
                     left = [self._without(place, line) for line in lines]
                     changed = [line for line in left if line is not None]
                     if changed != lines:
@@ -404,6 +407,8 @@ class Forgetting:
         if place == Place.MATCHES:
             meant = self._person.is_meant(line["matched_key"], record_matched(line))
             return None if meant else line
+        if place == Place.LOOK_ALIKES:  # of the same record: only a key can be meant alone
+            return None if self._person.is_meant(line["other_key"], record_of(line)) else line
         return without_matches(line, self._person.is_meant, forgotten_record=self._person.record)
 
     def _find_decisions(self, found: Found) -> None:

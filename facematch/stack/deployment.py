@@ -106,7 +106,7 @@ class Deployment:
 
     @property
     def output_bucket(self) -> str:
-        """Where reports, match rows and failure records are."""
+        """Where reports, the rows beside them and failure records are."""
         return self.outputs[Output.OUTPUT_BUCKET]
 
     @property

@@ -18,6 +18,7 @@ from functions.matching.reports import (
     delivery_failure_key,
     failure_key,
     json_lines,
+    look_alikes_key,
     match_rows,
     matches_key,
     record_key,
@@ -123,23 +124,30 @@ class ImagesBucket:
 
 
 class OutputBucket:
-    """Reports, match rows, failure records and decisions; a report wins over a failure."""
+    """Reports, the rows beside them, failure records, decisions; a report wins over a failure."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self.name = bucket
 
     def write_report(
-        self, image: UploadedImage, report: dict[str, Any], *, replaces_nothing: bool = False
+        self,
+        image: UploadedImage,
+        report: dict[str, Any],
+        look_alikes: list[dict[str, Any]],
+        *,
+        replaces_nothing: bool = False,
     ) -> str:
-        """Write the match rows, then the report, then remove the version's failure records.
+        """Write the rows, then the report, then remove the version's failure records.
 
         In this order, so that a report never lacks its rows and no failure outlives a report.
 
         Parameters
         ----------
+        look_alikes
+            The look-alike rows; the match rows are made of the report.
         replaces_nothing
-            Nothing can be there of the version yet, so nothing has to be removed: three requests
+            Nothing can be there of the version yet, so nothing has to be removed: four requests
             fewer for nearly every image.
 
         Returns
@@ -147,11 +155,12 @@ class OutputBucket:
         str
             Key of the report.
         """
-        rows = match_rows(report)
-        if rows:
-            self._put(matches_key(image), rows)
-        elif not replaces_nothing:
-            self._delete(matches_key(image))
+        beside = {matches_key(image): match_rows(report), look_alikes_key(image): look_alikes}
+        for key, rows in beside.items():
+            if rows:
+                self._put(key, rows)
+            elif not replaces_nothing:
+                self._delete(key)
         self._put(report_key(image), [report])
         if not replaces_nothing:
             self.delete_failure(image)
@@ -175,8 +184,8 @@ class OutputBucket:
         return True
 
     def delete_report(self, day: str, digest: str) -> None:
-        """Delete the report of a version, with its match rows and its delivery failure."""
-        for place in (Place.MATCHES, Place.DELIVERY_FAILURES, Place.REPORTS):
+        """Delete the report of a version, with the rows beside it and its delivery failure."""
+        for place in (Place.MATCHES, Place.LOOK_ALIKES, Place.DELIVERY_FAILURES, Place.REPORTS):
             self._delete(record_key(place, day, digest))
 
     def put_failure(

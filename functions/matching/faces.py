@@ -159,6 +159,29 @@ class Match:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimilarPhotograph:
+    """Another photograph of the image's own record that resembles it.
+
+    Attributes
+    ----------
+    similarity
+        Of the most similar pair of faces in the two photographs, %.
+    """
+
+    key: str
+    similarity: float
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """Read what `to_payload` wrote."""
+        return cls(**payload)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
 class NamesLeftOut(NamedTuple):
     """How many records look like a photograph and are not listed in its report.
 
@@ -205,6 +228,10 @@ class SearchResult:
         No face of a record that was left out is more similar than this, %; 0 when none was.
     same_name
         How many faces of other images of the image's own record look like it.
+    look_alikes
+        These images, best first.
+    look_alikes_left_out
+        How many more of them there were, beyond `LOOK_ALIKES_LIMIT` and the limit in bytes.
     unattributed
         How many look-alikes carry no name: put into the collection by something else, or under
         a key from which `names_from` reads none.
@@ -220,6 +247,8 @@ class SearchResult:
     names_left_out: int = 0
     more_names_possible: bool = False
     best_left_out_similarity: float = 0.0
+    look_alikes: tuple[SimilarPhotograph, ...] = ()
+    look_alikes_left_out: int = 0
     best_similarity: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -241,6 +270,11 @@ class SearchResult:
                 "best_left_out_similarity", payload["best_similarity"] if names_unknown else 0.0
             ),
             same_name=payload["same_name"],
+            look_alikes=tuple(
+                SimilarPhotograph.from_payload(each) for each in payload.get("look_alikes", ())
+            ),
+            # A search of an earlier version counted faces, and kept no photograph.
+            look_alikes_left_out=payload.get("look_alikes_left_out", payload["same_name"]),
             unattributed=payload["unattributed"],
             searched_at=payload["searched_at"],
         )
@@ -259,6 +293,8 @@ class SearchResult:
             "more_names_possible": self.more_names_possible,
             "best_left_out_similarity": self.best_left_out_similarity,
             "same_name": self.same_name,
+            "look_alikes": [each.to_payload() for each in self.look_alikes],
+            "look_alikes_left_out": self.look_alikes_left_out,
             "unattributed": self.unattributed,
             "searched_at": self.searched_at,
             "best_similarity": self.best_similarity,

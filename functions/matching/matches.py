@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from functions.matching.faces import Match, SearchResult
+from functions.matching.faces import Match, SearchResult, SimilarPhotograph
 from functions.matching.identity import identity_in
 from functions.matching.keys import key_of
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from functions.matching.faces import FoundFace, LookAlikes
 
 T = TypeVar("T")
+Listed = TypeVar("Listed", Match, SimilarPhotograph)
 
 #: Room for the matches of one image in a payload between states, which may have 256 KiB in all
 #: (AWS Step Functions, Service quotas): the rest holds the image, up to 100 faces and the report.
+#: Look-alikes of the same record get the room that matches leave.
 MATCHES_LIMIT_BYTES: Final = 120_000
+#: Look-alikes of the same record that are kept: to tell that a photograph has one, a few suffice.
+LOOK_ALIKES_LIMIT: Final = 100
 
 
 def evidence_among(
@@ -41,6 +45,9 @@ def evidence_among(
     record is kept first, then the best of the rest. Otherwise somebody with upload rights could
     hide a record behind many copies of one photograph.
 
+    Photographs of the image's own record that resemble it are listed too, one entry each. A record
+    in which a photograph resembles no other may show two people.
+
     Parameters
     ----------
     found
@@ -59,6 +66,7 @@ def evidence_among(
     own = identity_in(own_key, names_from)
     others: list[Match] = []
     kept: list[Match] = []
+    own_best: dict[str, float] = {}
     same_name = unattributed = 0
     for searched_face_id, look_alikes in found.items():
         of_face: list[Match] = []
@@ -71,6 +79,7 @@ def evidence_among(
                 unattributed += 1
             elif own and other.record == own.record:
                 same_name += 1
+                own_best[key] = max(face.similarity, own_best.get(key, 0.0))
             else:
                 of_face.append(
                     Match(
@@ -89,7 +98,12 @@ def evidence_among(
             replace(match, relation=relation(own.name, match.name) if own else None)
             for match in _each_record_first(of_face)[:max_matches]
         ]
-    listed = sorted(_fitting(_each_record_first(kept)), key=_best_first)
+    fitting, room = _fitting(_each_record_first(kept), MATCHES_LIMIT_BYTES)
+    listed = sorted(fitting, key=_best_first)
+    own_best_first = sorted(own_best, key=lambda key: (-own_best[key], key))[:LOOK_ALIKES_LIMIT]
+    similar, _ = _fitting(
+        (SimilarPhotograph(key=key, similarity=own_best[key]) for key in own_best_first), room
+    )
     records = {match.record for match in listed}
     left_out = [match for match in others if match.record not in records]
     # What a search did not return is no more similar than the least that it did.
@@ -105,6 +119,8 @@ def evidence_among(
         more_names_possible=bool(unseen),
         best_left_out_similarity=max([*(match.similarity for match in left_out), *unseen, 0.0]),
         same_name=same_name,
+        look_alikes=tuple(similar),
+        look_alikes_left_out=len(own_best) - len(similar),
         unattributed=unattributed,
         searched_at=searched_at,
     )
@@ -153,10 +169,13 @@ def _key(face: FoundFace) -> str | None:
         return None
 
 
-def _fitting(matches: Iterable[Match]) -> Iterable[Match]:
-    room = MATCHES_LIMIT_BYTES
-    for match in matches:
-        room -= len(json.dumps(match.to_payload()))
-        if room < 0:
-            return
-        yield match
+def _fitting(best_first: Iterable[Listed], room: int) -> tuple[list[Listed], int]:
+    """Return the first ones that fit into so many bytes, and how many bytes they leave."""
+    fitting: list[Listed] = []
+    for each in best_first:
+        size = len(json.dumps(each.to_payload()))
+        if size > room:
+            break
+        room -= size
+        fitting.append(each)
+    return fitting, room

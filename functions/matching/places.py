@@ -11,6 +11,7 @@ class Place(StrEnum):
 
     REPORTS = "reports/"
     MATCHES = "matches/"
+    LOOK_ALIKES = "look_alikes/"
     FAILURES = "failures/"
     DELIVERY_FAILURES = "delivery_failures/"
     DECISIONS = "decisions/"
@@ -30,8 +31,8 @@ class Place(StrEnum):
 #: others say of them is taken out.
 _READ_ONE_BY_ONE: Final = frozenset(
     {
-        *(Place.REPORTS, Place.MATCHES, Place.FAILURES, Place.DELIVERY_FAILURES),
-        *(Place.DECISIONS, Place.REGISTERS),
+        *(Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES, Place.FAILURES),
+        *(Place.DELIVERY_FAILURES, Place.DECISIONS, Place.REGISTERS),
     }
 )
 #: Counts without a key, and the lines that say when somebody was forgotten, and not who.

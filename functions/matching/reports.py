@@ -1,4 +1,4 @@
-"""The report of an image, its match rows, and where they are kept.
+"""The report of an image, the rows beside it, and where they are kept.
 
 Records are JSON Lines, one object in each file, under a partition of the day of the upload, named
 after the version's digest: a replay writes over its own.
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 #: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
 #: that were left out. Version 2 had names in place of record keys, no relation of two names, and
-#: knew no confirmed pairs: they went on notifying.
+#: knew no confirmed pairs: they went on notifying. It kept no look-alikes of the same record.
 SCHEMA_VERSION: Final = 3
+
+#: Columns of a row beside the report that are the report's own.
+_OF_THE_REPORT: Final = (
+    *("schema_version", "digest", "bucket", "key", "version_id", "name", "record", "uploaded_at"),
+    *("searched_at", "search_threshold"),
+)
 
 #: Lists of decided records in a report, and what they were called when they held names.
 _RECORDS: Final = ("silenced", "known", "reopened")
@@ -102,6 +108,11 @@ def report_key(image: Subject) -> str:
 def matches_key(image: Subject) -> str:
     """Of the version's match rows in the output bucket."""
     return record_key(Place.MATCHES, image.day, image.digest)
+
+
+def look_alikes_key(image: Subject) -> str:
+    """Return the key of the version's look-alike rows in the output bucket."""
+    return record_key(Place.LOOK_ALIKES, image.day, image.digest)
 
 
 def failure_key(image: Subject) -> str:
@@ -191,6 +202,7 @@ def report(
         "more_names_possible": searched.more_names_possible,
         "best_left_out_similarity": searched.best_left_out_similarity,
         "same_name_matches": searched.same_name,
+        "look_alikes_left_out": searched.look_alikes_left_out,
         "unattributed_matches": searched.unattributed,
         "execution_arn": execution_arn,
     }
@@ -293,11 +305,7 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """
     shared = {
         column: report.get(column)
-        for column in (
-            "schema_version",
-            *("digest", "bucket", "key", "version_id", "name", "record", "uploaded_at"),
-            *("searched_at", "search_threshold", "notify_threshold", "execution_arn"),
-        )
+        for column in (*_OF_THE_REPORT, "notify_threshold", "execution_arn")
     }
     lacking = names_left_out(report)
     return [
@@ -321,6 +329,18 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def look_alike_rows(report: Mapping[str, Any], searched: SearchResult) -> list[dict[str, Any]]:
+    """Return one flat row for each photograph of the same record that resembles the image.
+
+    They stand in no report: a report tells of other records.
+    """
+    shared = {column: report[column] for column in (*_OF_THE_REPORT, "execution_arn")}
+    return [
+        {**shared, "other_key": each.key, "similarity": each.similarity}
+        for each in searched.look_alikes
+    ]
+
+
 def json_lines(records: list[dict[str, Any]]) -> bytes:
     """The records as JSON Lines (jsonlines.org), which Athena's JSON SerDe reads."""
     return "".join(
@@ -329,7 +349,7 @@ def json_lines(records: list[dict[str, Any]]) -> bytes:
 
 
 def record_key(place: Place, day: str, digest: str) -> str:
-    """Return the key of a version's record: a report, match rows, or a failure of either kind."""
+    """Return the key of a version's record: a report, rows beside it, or a failure of a kind."""
     return f"{place}dt={day}/{digest}.json"
 
 

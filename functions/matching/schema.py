@@ -93,6 +93,7 @@ REPORTS: Final = Table(
         "more_names_possible": "boolean",
         "best_left_out_similarity": "double",
         "same_name_matches": "int",
+        "look_alikes_left_out": "int",
         "unattributed_matches": "int",
         "execution_arn": "string",
     },
@@ -103,16 +104,21 @@ REPORTS: Final = Table(
     },
 )
 
+#: Of a row beside a report: the image that was searched.
+_SEARCHED: Final = {
+    "schema_version": "int",
+    **{name: _IMAGE[name] for name in ("digest", "bucket", "key", "version_id")},
+    "name": "string",
+    "record": "string",
+    "uploaded_at": "string",
+    "searched_at": "string",
+    "search_threshold": "double",
+}
+
 MATCHES: Final = Table(
     name="matches",
     columns={
-        "schema_version": "int",
-        **{name: _IMAGE[name] for name in ("digest", "bucket", "key", "version_id")},
-        "name": "string",
-        "record": "string",
-        "uploaded_at": "string",
-        "searched_at": "string",
-        "search_threshold": "double",
+        **_SEARCHED,
         "notify_threshold": "double",
         "execution_arn": "string",
         "pair_id": "string",
@@ -127,6 +133,17 @@ MATCHES: Final = Table(
         **_box("matched"),
         "names_left_out": "int",
         "more_names_possible": "boolean",
+    },
+)
+
+#: Photographs of the same record: what is not here, of those there are, may show somebody else.
+LOOK_ALIKES: Final = Table(
+    name="look_alikes",
+    columns={
+        **_SEARCHED,
+        "execution_arn": "string",
+        "other_key": "string",
+        "similarity": "double",
     },
 )
 
@@ -177,5 +194,6 @@ DECISIONS: Final = Table(
 )
 
 TABLES: Final = {
-    table.name: table for table in (REPORTS, MATCHES, FAILURES, DELIVERY_FAILURES, DECISIONS)
+    table.name: table
+    for table in (REPORTS, MATCHES, LOOK_ALIKES, FAILURES, DELIVERY_FAILURES, DECISIONS)
 }

@@ -146,7 +146,7 @@ def test_records_are_deleted_with_what_they_are_about(
 
     kept = {prefix.rstrip("/"): days for prefix, days in expiring.items()}
     assert {table: kept.get(table) for table in TABLES} == {
-        **dict.fromkeys(("reports", "matches", "delivery_failures"), 20),
+        **dict.fromkeys(("reports", "matches", "look_alikes", "delivery_failures"), 20),
         "failures": 30,
         "decisions": None,
     }

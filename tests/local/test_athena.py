@@ -689,3 +689,193 @@ def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:
 def at_minimum(minimum: float) -> str:
     """The groups, with the parameter in its place."""
     return queries()["groups"].sql.replace("?", f"{minimum:.4f}e0")
+
+
+# --- Conflicts: one record, two faces ---
+
+
+def found_conflicts(athena: Athena, s3: StandInS3, made: Pile) -> list[tuple[str, ...]]:
+    """The conflicts in a pile: keys without their folder, the photograph and the best other one."""
+    fill(s3, made)
+    rows = conflict_rows(athena)
+    return [
+        tuple(row[column].removeprefix("images/") for column in ("key", "other_key"))
+        for row in rows
+    ]
+
+
+def conflict_rows(athena: Athena) -> list[dict[str, Any]]:
+    found = ask(athena, queries()["conflicts"].sql)
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+def ann(number: int, minute: float = 0, version: str = "v1") -> Photograph:
+    return Photograph(f"images/Ann_{number}.jpg", minute, version)
+
+
+def test_a_photograph_that_resembles_no_other_one_of_its_record_is_a_conflict(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(2, 5), similar={ann(1): 90.0})
+    made.reported(ann(3, 10), similar={ann(1): 99.0, ann(2): 95.0})
+    made.reported(ann(4, 15))
+    made.reported(Photograph("images/Bob_1.jpg"))  # the only one of its record
+    made.reported(Photograph("images/Bob_2.jpg"), faces=0)
+    made.failed(Photograph("images/Bob_3.jpg"), FailureStatus.REJECTED, Reason.TOO_SMALL)
+    fill(s3, made)
+
+    assert conflict_rows(athena) == [
+        {
+            "record": "name:Ann",
+            "name": "Ann",
+            "key": "images/Ann_4.jpg",
+            "other_key": "images/Ann_1.jpg",
+            "photographs": "4",
+            "uploaded_at": "2026-11-22T08:15:00.000Z",
+            "standing": "UNDECIDED",
+            "decided_by": None,
+            "decided_at": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize("found_by", [1, 2])
+def test_a_resemblance_counts_whichever_search_found_it(
+    athena: Athena, s3: StandInS3, found_by: int
+) -> None:
+    made = Pile()
+    made.reported(ann(1), similar={ann(2): 90.0} if found_by == 1 else None, searched=9)
+    made.reported(ann(2, 5), similar={ann(1): 90.0} if found_by == 2 else None)
+
+    assert found_conflicts(athena, s3, made) == []
+
+
+def test_of_two_photographs_that_do_not_resemble_each_other_both_are_listed(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(2, 5))
+
+    both = [("Ann_1.jpg", "Ann_2.jpg"), ("Ann_2.jpg", "Ann_1.jpg")]
+    assert found_conflicts(athena, s3, made) == both
+
+
+def test_the_best_other_one_resembles_the_most_then_is_the_most_similar(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(2, 1))
+    made.reported(ann(3, 2), similar={ann(2, 1): 91.0})
+    made.reported(ann(4, 3))
+    made.reported(ann(5, 4), similar={ann(4, 3): 99.0})
+    assert found_conflicts(athena, s3, made) == [("Ann_1.jpg", "Ann_4.jpg")]
+
+    made.reported(ann(6, 5), similar={ann(3, 2): 85.0})
+    assert found_conflicts(athena, s3, made) == [("Ann_1.jpg", "Ann_3.jpg")]
+
+
+def test_resemblance_to_a_version_that_was_overwritten_does_not_count(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(2, 5), similar={ann(1): 99.0})
+    made.reported(ann(1, 10, "v2"))
+
+    both = [("Ann_1.jpg", "Ann_2.jpg"), ("Ann_2.jpg", "Ann_1.jpg")]
+    assert found_conflicts(athena, s3, made) == both
+
+
+def test_the_face_of_an_older_version_that_a_search_found_does_not_count(
+    athena: Athena, s3: StandInS3
+) -> None:
+    """The newer version was uploaded before the search, and was indexed after it."""
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(1, 5, "v2"), searched=9)
+    made.reported(ann(2, 6), similar={ann(1): 99.0}, searched=7)
+
+    assert len(found_conflicts(athena, s3, made)) == 2
+
+
+def test_a_photograph_whose_look_alikes_may_have_been_left_out_is_no_conflict(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1), look_alikes_left_out=1)
+    made.reported(ann(2, 5), more_names_possible=True, best_left_out=80.0)
+
+    assert found_conflicts(athena, s3, made) == []
+
+
+def test_a_photograph_that_an_earlier_version_searched_is_no_conflict(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    former = as_version_1(json.loads(made.objects[report_key(ann(1).image)]))
+    made.objects[report_key(ann(1).image)] = json_lines([former])
+    made.reported(ann(2, 5))
+
+    assert found_conflicts(athena, s3, made) == [("Ann_2.jpg", "Ann_1.jpg")]
+
+
+def test_a_conflict_stands_as_it_was_decided(athena: Athena, s3: StandInS3) -> None:
+    made = Pile()
+    made.reported(ann(1))
+    made.reported(ann(2, 5))
+    decision = {
+        "record_a": "name:Ann",
+        "record_b": "photograph:images/Ann_2.jpg",
+        "name_a": "Ann",
+        "name_b": "images/Ann_2.jpg",
+        "decision": "DIFFERENT_PEOPLE",
+        "decided_by": "Rita",
+        "decided_at": "2026-11-22T12:00:00.000Z",
+        "similarity": 0.0,
+        "face_ids": [],
+        "imported_at": "2026-11-22T12:00:00.000Z",
+    }
+    made.objects["decisions/1.json"] = json_lines([decision])
+    fill(s3, made)
+
+    assert [(row["key"], row["standing"], row["decided_by"]) for row in conflict_rows(athena)] == [
+        ("images/Ann_1.jpg", "UNDECIDED", None),
+        ("images/Ann_2.jpg", "DIFFERENT_PEOPLE", "Rita"),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_conflicts_are_those_of_the_simplest_rule(athena: Athena, s3: StandInS3, seed: int) -> None:
+    chance = random.Random(seed)
+    made = Pile()
+    photographs = [
+        Photograph(f"images/{name}_{n}.jpg", chance.randrange(100))
+        for name in "ABCDE"
+        for n in range(chance.randrange(1, 6))
+    ]
+    alike = {
+        (one, other)
+        for one in photographs
+        for other in photographs
+        if one is not other and one.name == other.name and chance.random() < 0.25
+    }
+    for photograph in photographs:
+        made.reported(
+            photograph,
+            similar={other: 90.0 for one, other in alike if one is photograph},
+            searched=200,
+        )
+    expected = [
+        photograph.key
+        for photograph in sorted(photographs, key=lambda each: each.key)
+        if sum(other.name == photograph.name for other in photographs) > 1
+        and not any(photograph in pair for pair in alike)
+    ]
+    fill(s3, made)
+
+    assert [row["key"] for row in conflict_rows(athena)] == expected

@@ -226,8 +226,9 @@ class Stage:
 
     @cached_property
     def bea(self) -> UploadedImage:
-        """Reported, with a match under another name, and notified."""
+        """Reported, with a match under another name and a look-alike under her own; notified."""
         self._reported("Abe_Roe_0001.jpg", "obama.jpg")
+        self._reported("Bea_Roe_0002.jpg", "obama3.jpg")
         return self._reported("Bea_Roe_0001.jpg", "obama2.jpg")
 
     def _reported(self, key: str, photograph: str) -> UploadedImage:
@@ -666,6 +667,8 @@ PROOFS: dict[Right, Situation] = {
         "report s3:PutObject <output>/reports/*": step("report", "bea"),
         "report s3:PutObject <output>/matches/*": step("report", "bea"),
         "report s3:DeleteObject <output>/matches/*": step("report", "ann"),
+        "report s3:PutObject <output>/look_alikes/*": step("report", "bea"),
+        "report s3:DeleteObject <output>/look_alikes/*": step("report", "ann"),
         "report s3:DeleteObject <output>/failures/*": step("report", "bea"),
         "report s3:DeleteObject <output>/delivery_failures/*": step("report", "bea"),
         "report s3:DeleteObject <output>/reports/*": reporting_of_a_deleted_image,
@@ -684,6 +687,7 @@ PROOFS: dict[Right, Situation] = {
         "removal s3:ListBucket <output>": removal_of_what_was_never_indexed,
         "removal s3:DeleteObject <output>/reports/*": removal_of_an_indexed_image,
         "removal s3:DeleteObject <output>/matches/*": removal_of_an_indexed_image,
+        "removal s3:DeleteObject <output>/look_alikes/*": removal_of_an_indexed_image,
         "removal s3:DeleteObject <output>/failures/*": removal_of_an_indexed_image,
         "removal s3:DeleteObject <output>/delivery_failures/*": removal_of_an_indexed_image,
         "failure s3:PutObject <output>/failures/*": rejection("gone"),

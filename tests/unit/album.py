@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import Reason
-from functions.matching.faces import Box, Face, IndexedFaces, Match, SearchResult
+from functions.matching.faces import (
+    Box,
+    Face,
+    IndexedFaces,
+    Match,
+    SearchResult,
+    SimilarPhotograph,
+)
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.identity import (
     FROM_FILE,
@@ -18,7 +25,15 @@ from functions.matching.identity import (
     record_of_name,
 )
 from functions.matching.images import timestamp
-from functions.matching.reports import failure_key, match_rows, matches_key, report, report_key
+from functions.matching.reports import (
+    failure_key,
+    look_alike_rows,
+    look_alikes_key,
+    match_rows,
+    matches_key,
+    report,
+    report_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +64,32 @@ class Album:
         left_out: int = 0,
         names_left_out: int = 0,
         more_names_possible: bool = False,
+        similar: Mapping[UploadedImage, float] | None = None,
     ) -> None:
-        """Write the image's report and match rows, by the code that the workflow runs."""
+        """Write the image's report and the rows beside it, by the code that the workflow runs."""
+        searched = SearchResult(
+            matches=tuple(
+                Match(
+                    searched_face_id=face_of(image),
+                    face_id=face_of(other),
+                    key=other.key,
+                    name=name_of(other),
+                    similarity=similarity,
+                    box=box_of(other),
+                )
+                for other, similarity in (matches or {}).items()
+            ),
+            left_out=left_out,
+            names_left_out=names_left_out,
+            more_names_possible=more_names_possible,
+            same_name=len(similar or {}),
+            look_alikes=tuple(
+                SimilarPhotograph(key=other.key, similarity=similarity)
+                for other, similarity in (similar or {}).items()
+            ),
+            unattributed=0,
+            searched_at=timestamp(datetime.now(UTC) - ago),
+        )
         written = report(
             image,
             IndexedFaces(
@@ -67,25 +106,7 @@ class Album:
                 unindexed=(),
                 face_model_version="7.0",
             ),
-            SearchResult(
-                matches=tuple(
-                    Match(
-                        searched_face_id=face_of(image),
-                        face_id=face_of(other),
-                        key=other.key,
-                        name=name_of(other),
-                        similarity=similarity,
-                        box=box_of(other),
-                    )
-                    for other, similarity in (matches or {}).items()
-                ),
-                left_out=left_out,
-                names_left_out=names_left_out,
-                more_names_possible=more_names_possible,
-                same_name=0,
-                unattributed=0,
-                searched_at=timestamp(datetime.now(UTC) - ago),
-            ),
+            searched,
             own=Identity(name or name_of(image)),
             search_threshold=80,
             notify_threshold=99,
@@ -94,6 +115,8 @@ class Album:
         self.cloud.write(report_key(image), written)
         if rows := match_rows(written):
             self.cloud.write(matches_key(image), *rows)
+        if rows := look_alike_rows(written, searched):
+            self.cloud.write(look_alikes_key(image), *rows)
 
     def fail(
         self,

@@ -27,7 +27,13 @@ from functions.aws.start_slots import KEY_NAME
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.keys import replay_name
-from functions.matching.reports import delivery_failure_key, failure_key, matches_key, report_key
+from functions.matching.reports import (
+    delivery_failure_key,
+    failure_key,
+    look_alikes_key,
+    matches_key,
+    report_key,
+)
 from tests.unit.fake_athena import FakeAthena
 from tests.unit.fake_rekognition import FakeRekognition
 
@@ -323,6 +329,9 @@ class Cloud:
 
     def rows(self, image: UploadedImage) -> list[dict[str, Any]]:
         return self.records(matches_key(image)) or []
+
+    def look_alikes(self, image: UploadedImage) -> list[dict[str, Any]]:
+        return self.records(look_alikes_key(image)) or []
 
     def failure(self, image: UploadedImage) -> dict[str, Any] | None:
         found = self.records(failure_key(image))

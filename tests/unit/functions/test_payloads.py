@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,14 +76,20 @@ def worst_case(character: str, indexed_faces: int) -> dict[str, Any]:
         )
         for n in range(FOUND)
     )
+    # Of the image's own record, under keys as long as an image's can be.
+    of_own_record = tuple(
+        replace(face, external_image_id=external_image_id(f"{n:03}{image.key[3:]}"))
+        for n, face in enumerate(found)
+    )
     searched = evidence_among(
-        dict.fromkeys(ids[:indexed_faces], LookAlikes(faces=found)),
+        dict.fromkeys(ids[:indexed_faces], LookAlikes(faces=found + of_own_record)),
         own_key=image.key,
         names_from=NAMES_FROM,
         max_matches=100,
         searched_at="2026-11-22T11:15:09.000Z",
     )
     assert len(searched.matches) + searched.left_out == FOUND * indexed_faces
+    assert searched.look_alikes_left_out > 0 or character == "\x01"  # which is no name
     reopened = Reopened(
         name=other,
         why=tuple(NewEvidence),

@@ -136,14 +136,16 @@ def test_a_deleted_image_takes_its_faces_report_and_rows_with_it(cloud: Cloud) -
     other = cloud.upload("images/Bo_1.jpg", photograph(3))
     kept = process(cloud, other)
     image = cloud.upload(KEY, photograph(0))
+    same = process(cloud, cloud.upload("images/Ann_2.jpg", photograph(1)))
     own = process(cloud, image)
-    assert faces(cloud) == kept | own
+    assert faces(cloud) == kept | same | own
     assert cloud.rows(image)
+    assert cloud.look_alikes(image)
 
     assert remove(cloud, delete(cloud)) == 1
 
-    assert faces(cloud) == kept
-    assert (cloud.report(image), cloud.rows(image)) == (None, [])
+    assert faces(cloud) == kept | same
+    assert (cloud.report(image), cloud.rows(image), cloud.look_alikes(image)) == (None, [], [])
     assert cloud.report(other)
 
 

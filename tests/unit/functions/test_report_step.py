@@ -140,6 +140,46 @@ def test_a_replay_that_finds_no_match_any_more_removes_the_rows(
     assert cloud.rows(image) == []
 
 
+def test_each_photograph_of_the_same_record_that_resembles_the_image_has_a_row(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    for key, angle in (
+        ("images/Ann_2.jpg", 3),
+        ("images/a/Ann_3.jpg", 10),
+        ("images/Ann_4.jpg", 80),
+    ):
+        cloud.index(cloud.upload(key, photograph(angle)))
+    _, report = run(cloud, cloud.report_event(image))
+    rows = cloud.look_alikes(image)
+    assert [row["other_key"] for row in rows] == ["images/Ann_2.jpg", "images/a/Ann_3.jpg"]
+    assert rows[0]["similarity"] > rows[1]["similarity"]
+    assert all(value == report[column] for column, value in list(rows[0].items())[:-2])
+    assert (report["same_name_matches"], report["look_alikes_left_out"]) == (2, 0)
+    assert "images/Ann_2.jpg" not in str(report)
+
+
+def test_a_replay_that_finds_no_look_alike_any_more_removes_the_rows(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.index(cloud.upload("images/Ann_2.jpg", photograph(3)))
+    event = cloud.report_event(image)
+    cloud.run("report", event)
+    assert cloud.look_alikes(image)
+    cloud.run("report", {**event, "search": {**event["search"], "look_alikes": []}})
+    assert cloud.look_alikes(image) == []
+
+
+def test_a_search_that_was_under_way_when_the_stack_was_updated_is_reported(
+    cloud: Cloud, image: UploadedImage
+) -> None:
+    cloud.index(cloud.upload("images/Ann_2.jpg", photograph(3)))
+    event = cloud.report_event(image)
+    for field in ("look_alikes", "look_alikes_left_out"):
+        del event["search"][field]
+    _, report = run(cloud, event)
+    assert (cloud.look_alikes(image), report["look_alikes_left_out"]) == ([], 1)
+
+
 def test_rows_are_there_before_the_report_and_the_failure_goes_last(
     cloud: Cloud, image: UploadedImage
 ) -> None:

@@ -434,6 +434,34 @@ def test_a_report_that_left_matches_out_is_never_unique_and_is_searched_again(
     assert again in {execution["name"] for execution in machine.cloud.executions()}
 
 
+def test_look_alike_rows_of_the_forgotten_go_and_so_do_those_that_mention_a_forgotten_key(
+    machine: Machine,
+) -> None:
+    album = Album(machine.cloud)
+    again, bea, other = (album.add(f"{name}.jpg") for name in ("Ann_2", "Bea_1", "Bea_2"))
+    third = album.add("Bea_3.jpg")
+    album.report(machine.ann, similar={again: 99})
+    album.report(again, similar={machine.ann: 99})
+    album.report(bea, similar={other: 98, third: 97})
+    album.report(other, similar={bea: 98})
+
+    machine.forget()
+    CliRunner().invoke(app, ["forget", "--key", bea.key, "--yes"])
+
+    assert machine.naming_ann() == []
+    assert [machine.cloud.look_alikes(image) for image in (bea, other, third)] == [[], [], []]
+
+
+def test_a_forgotten_photograph_leaves_the_look_alike_rows_about_others(machine: Machine) -> None:
+    album = Album(machine.cloud)
+    bea, other, third = (album.add(f"Bea_{n}.jpg") for n in (1, 2, 3))
+    album.report(third, similar={bea: 98, other: 97})
+
+    CliRunner().invoke(app, ["forget", "--key", bea.key, "--yes"])
+
+    assert [row["other_key"] for row in machine.cloud.look_alikes(third)] == [other.key]
+
+
 def test_a_report_of_a_version_that_was_overwritten_stays_and_is_not_searched_again(
     machine: Machine,
 ) -> None:

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from functions.matching.faces import Box, FoundFace, LookAlikes, SearchResult
 from functions.matching.identity import name_in
 from functions.matching.keys import external_image_id
-from functions.matching.matches import MATCHES_LIMIT_BYTES, evidence_among, pair_id
+from functions.matching.matches import (
+    LOOK_ALIKES_LIMIT,
+    MATCHES_LIMIT_BYTES,
+    evidence_among,
+    pair_id,
+)
 from tests.unit.strategies import NAMES_FROM, face_ids, found_faces
 
 OWN = "images/Ann_Lee_0001.jpg"
@@ -236,6 +241,62 @@ def test_what_does_not_fit_by_its_bytes_is_left_out_and_counted(count: int) -> N
     assert len(written) <= MATCHES_LIMIT_BYTES + 2 * len(result.matches)
     best = sorted((face.similarity for face in found), reverse=True)
     assert [match.similarity for match in result.matches] == best[: len(result.matches)]
+
+
+@given(found=all_found, limit=st.integers(0, 3), room=st.integers(0, 1000))
+def test_photographs_of_the_own_record_are_kept_best_first_within_the_limits(
+    found: dict[str, list[FoundFace]], limit: int, room: int
+) -> None:
+    by_id = {external_image_id(key): key for key in KEYS}
+    best: dict[str, float] = {}
+    for face in kinds(found)["same"]:
+        key = by_id[face.external_image_id]
+        best[key] = max(face.similarity, best.get(key, 0))
+    with (
+        patch("functions.matching.matches.LOOK_ALIKES_LIMIT", limit),
+        patch("functions.matching.matches.MATCHES_LIMIT_BYTES", room),
+    ):
+        result = judge(found)
+    kept = result.look_alikes
+    assert {each.key: each.similarity for each in kept}.items() <= best.items()
+    assert [each.similarity for each in kept] == sorted(best.values(), reverse=True)[: len(kept)]
+    assert len(kept) == len({each.key for each in kept}) <= limit
+    assert len(kept) + result.look_alikes_left_out == len(best)
+    payload = result.to_payload()
+    listed = [*payload["matches"], *payload["look_alikes"]]
+    assert sum(len(json.dumps(each)) for each in listed) <= room
+
+
+@given(found=all_found)
+def test_matches_lose_no_room_to_photographs_of_the_own_record(
+    found: dict[str, list[FoundFace]],
+) -> None:
+    same = {face.face_id for face in kinds(found)["same"]}
+    others = {
+        searched: [face for face in faces if face.face_id not in same]
+        for searched, faces in found.items()
+    }
+    with patch("functions.matching.matches.MATCHES_LIMIT_BYTES", 600):
+        assert judge(found).matches == judge(others).matches
+
+
+def test_a_search_of_an_earlier_version_does_not_claim_that_it_kept_look_alikes() -> None:
+    payload = judge({"mine": [found_face("images/Ann_Lee_0002.jpg")]}).to_payload()
+    for field in ("look_alikes", "look_alikes_left_out"):
+        del payload[field]
+
+    result = SearchResult.from_payload(payload)
+
+    assert (result.look_alikes, result.look_alikes_left_out) == ((), 1)
+
+
+def test_a_hundred_photographs_of_the_own_record_are_kept_and_the_rest_is_counted() -> None:
+    found = [
+        found_face(f"images/Ann_Lee_1{n:04}.jpg", 80 + n / 100, f"face-{n}") for n in range(130)
+    ]
+    result = judge({"mine": found})
+    assert (len(result.look_alikes), result.look_alikes_left_out) == (LOOK_ALIKES_LIMIT, 30)
+    assert result.look_alikes[0].key == "images/Ann_Lee_10129.jpg"
 
 
 @given(one=face_ids, other=face_ids)

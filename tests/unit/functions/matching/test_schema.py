@@ -46,7 +46,7 @@ def written(*, judged: bool, monkeypatch: pytest.MonkeyPatch) -> Pile:
 
         monkeypatch.setattr("tests.pile.report", judged_report)
     pile = Pile()
-    pile.reported(ANN, (BOB, 99.5))
+    pile.reported(ANN, (BOB, 99.5), similar={Photograph("images/Ann_2.jpg"): 99.0})
     pile.reported(BOB, faces=0)
     pile.failed(Photograph("images/Cid_1.jpg"), FailureStatus.REJECTED, Reason.GONE)
     pile.failed(Photograph("images/_.jpg", version="v2"), FailureStatus.ABORTED)
