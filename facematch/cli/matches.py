@@ -105,9 +105,11 @@ def _show_conflicts(deployment: Deployment, *, as_json: bool) -> None:
     if waiting:
         output.print(_conflicts_table(waiting))
     counted = (
-        "1 photograph resembles" if len(waiting) == 1 else f"{len(waiting)} photographs resemble"
+        "1 photograph resembles no other one of its record"
+        if len(waiting) == 1
+        else f"{len(waiting)} photographs resemble no other one of their records"
     )
-    output.print(f"{counted} no other one of the record. {_CONFLICT_MEANS}")
+    output.print(f"{counted}. {_CONFLICT_MEANS}")
     if decided:
         output.print()
         output.print(_conflicts_table(decided, title=f"{len(decided)} decided"))

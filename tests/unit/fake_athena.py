@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 from botocore.exceptions import ClientError
 
-from facematch.local.emulator.athena import duckdb_type, literal
+from facematch.local.emulator.athena import athena_type, duckdb_type, literal
 from functions.matching.schema import TABLES
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FakeAthena:
-    """The operations that `facematch.stack.athena` calls, on tables without nested columns.
+    """The operations that `facematch.stack.athena` calls, on the tables with days.
 
     Attributes
     ----------
@@ -30,6 +31,7 @@ class FakeAthena:
         self._s3 = s3
         self._bucket = bucket
         self._results: dict[str, list[Any]] = {}
+        self._types: dict[str, list[str]] = {}
         self.asked: list[tuple[str, list[str]]] = []
         self.denied = False
 
@@ -47,12 +49,13 @@ class FakeAthena:
         self.asked.append((QueryString, parameters))
         with duckdb.connect(":memory:") as connection:
             for name in TABLES:
-                if f"FROM {name} " in QueryString:
+                if re.search(rf"FROM {name}\b", QueryString):
                     self._fill(connection, name)
             found = connection.execute(QueryString, [literal(text) for text in parameters])
-            names = [column[0] for column in found.description or []]
-            rows: list[Any] = [names, *found.fetchall()]
+            described = found.description or []
+            rows: list[Any] = [[column[0] for column in described], *found.fetchall()]
         query_id = str(len(self.asked))
+        self._types[query_id] = [athena_type(str(column[1])) for column in described]
         self._results[query_id] = [
             {"Data": [{} if value is None else {"VarCharValue": str(value)} for value in row]}
             for row in rows
@@ -67,7 +70,10 @@ class FakeAthena:
 
     def paginate(self, *, QueryExecutionId: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         rows = self._results[QueryExecutionId]
-        info = [{"Name": datum["VarCharValue"], "Type": "varchar"} for datum in rows[0]["Data"]]
+        info = [
+            {"Name": datum["VarCharValue"], "Type": kind}
+            for datum, kind in zip(rows[0]["Data"], self._types[QueryExecutionId], strict=True)
+        ]
         yield {"ResultSet": {"ResultSetMetadata": {"ColumnInfo": info}, "Rows": rows}}
 
     def _fill(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:

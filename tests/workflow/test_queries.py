@@ -24,6 +24,7 @@ from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from tests.pile import MORNING, Photograph, Pile
+from tests.workflow.conftest import eventually
 from workflow.queries import PARAMETER_TYPES, Query, queries
 
 if TYPE_CHECKING:
@@ -568,3 +569,29 @@ def facematch(workflow: Workflow, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_stranger_planted_under_somebodys_name_is_found(workflow: Workflow) -> None:
+    """Through the whole workflow, until the photograph leaves."""
+    images = [
+        workflow.upload(f"Vic_Doe_{number}.jpg", workflow.photograph(photograph))
+        for number, photograph in enumerate(("obama.jpg", "biden.jpg", "obama2.jpg"), 1)
+    ]
+    for image in images:
+        assert workflow.finished(image)["status"] == "SUCCEEDED"
+
+    def listed() -> list[dict[str, Any]]:
+        found = json.loads(facematch(workflow, "query", "conflicts", "--json"))
+        return [row for row in found if row["record"] == "name:Vic Doe"]
+
+    (found,) = listed()
+    assert (found["name"], found["key"]) == ("Vic_Doe", "images/Vic_Doe_2.jpg")
+    assert found["other_key"] == "images/Vic_Doe_1.jpg"
+    assert (found["photographs"], found["standing"]) == (3, "UNDECIDED")
+    assert found in json.loads(facematch(workflow, "matches", "--conflicts", "--json"))
+    assert "candidate" in facematch(workflow, "matches", "--conflicts")
+
+    stranger = images[1]
+    workflow.s3.delete_object(Bucket=stranger.bucket, Key=stranger.key)
+    eventually(lambda: None if workflow.records("reports", stranger) else True)
+    assert listed() == []
