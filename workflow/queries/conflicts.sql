@@ -9,7 +9,8 @@
 --
 -- No photograph is listed whose search may have found more than was kept: its report left look-alikes
 -- out, or Rekognition gave all it gives at once, or it is of a schema version before 3. To search the
--- photographs of such a report again: facematch backfill --again.
+-- photographs of such a report again: facematch backfill --again. In a record of more than 100 photographs,
+-- search one again that was searched before the others: each of them keeps its best 100 only.
 --
 -- column: record varchar   key of the record: id:<id> or name:<name>
 -- column: name varchar   of the record; a second spelling stands behind ' / '
