@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import typer
-from PIL import Image
+from PIL import Image, ImageOps
 
 from facematch.cli import evidence as evidence_page
 from facematch.cli.local import next_settings
-from facematch.cli.matches import tables_by_relation
+from facematch.cli.matches import conflicts_table, tables_by_relation
 from facematch.cli.terminal import (
     messages,
     output,
@@ -32,6 +32,7 @@ from facematch.local.cloud import LocalCloud, reset
 from facematch.local.kept_settings import KeptSettings
 from facematch.local.sample_photographs import fetch_photographs
 from facematch.local.state_folder import StateFolder
+from facematch.operations.conflicts import Conflict, conflicts, mirrored_once
 from facematch.operations.matches import RecordPair, matches
 from facematch.operations.names import names_read
 from facematch.operations.upload import (
@@ -43,8 +44,10 @@ from facematch.operations.upload import (
 from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records, digest_of
 from facematch.text import command, local_command, shown
+from functions.matching.identity import Identity, id_in
 from functions.matching.notifications import percent
 from functions.matching.places import Place
+from functions.matching.reports import record_of
 from workflow.project import STATE_ROOT, private_folder
 from workflow.synthesis import settings_with
 
@@ -56,15 +59,19 @@ if TYPE_CHECKING:
 _OWN_PHOTOGRAPHS: Final = STATE_ROOT / "demo" / "photographs"
 _ROWS: Final = 30
 _HORIZON: Final = 0.6
-#: One man under three names, another under his own. The invented names are examples.
+#: One man under his name in two spellings and under an invented one that has two record ids.
 _LAYOUT: Final = {
     "Barack_Obama_0001.jpg": "obama.jpg",
     "Barack_Obama_0002.jpg": "obama3.jpg",
-    "John_Q_Public_0001.jpg": "obama2.jpg",
-    "Max_Mustermann_0001.jpg": "obama_partial_face.jpg",
-    "Max_Mustermann_0002.jpg": "obama_partial_face2.jpg",
+    "Barak_Obama_0001.jpg": "obama2.jpg",
+    "2041_Max_Mustermann_0001.jpg": "obama_partial_face.jpg",
+    "2077_Max_Mustermann_0001.jpg": "obama_partial_face2.jpg",
     "Joe_Biden_0001.jpg": "biden.jpg",
 }
+#: A photograph of the one man that is filed under the name of the other: one record, two faces.
+_MISFILED: Final = ("Joe_Biden_0002.jpg", "obama2.jpg")
+#: Where these names are: as by default, but digits in front of a name are a record id.
+_OWN_NAMES: Final = r"(?:^|/)(?:(?P<id>[0-9]+)_)?(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class DemoResult:
     records: list[dict[str, Any]]
     pairs: list[RecordPair]
     threshold: float
+    conflicts: list[Conflict]
     page: Written
 
 
@@ -96,6 +104,9 @@ def lay_out(folder: Path) -> None:
     photographs = fetch_photographs()
     for name, source in _LAYOUT.items():
         shutil.copyfile(photographs[source], folder / name)
+    name, source = _MISFILED
+    with Image.open(photographs[source]) as photograph:
+        ImageOps.mirror(photograph).save(folder / name, quality=95)
     _landscape().save(folder / "Empty_Landscape_0001.png")
     (folder / "Broken_File_0001.jpg").write_bytes(photographs["biden.jpg"].read_bytes()[:300])
 
@@ -116,13 +127,23 @@ def run(photographs: Path | None, names: str | None) -> DemoResult:
         messages.print("Fetching official photographs of the White House from the package index")
         photographs = _OWN_PHOTOGRAPHS
         lay_out(photographs)
-        names = names or settings_with({}).names_from
+        names = names or _rule_of_own_names(home)
     photographs = photographs.resolve()
     require_photographs(photographs)
     with _deployed(home, {} if names is None else {"names_from": names}) as deployment:
         result = _process(deployment, photographs, home)
     show(result, home)
     return result
+
+
+def _rule_of_own_names(home: StateFolder) -> str:
+    """Return how the names of the demo's own photographs are read.
+
+    A local cloud that reads names as cdk.json says keeps doing so: a record id is then a part of
+    the name.
+    """
+    usual = settings_with({}).names_from
+    return usual if KeptSettings.of(home).recorded.get("names_from") == usual else _OWN_NAMES
 
 
 @contextmanager
@@ -218,6 +239,7 @@ def _process(deployment: Deployment, folder: Path, home: StateFolder) -> DemoRes
         ),
         pairs=matches(deployment, minimum=threshold),
         threshold=threshold,
+        conflicts=mirrored_once(conflicts(deployment)),
         page=evidence_page.write_page(deployment, evidence_page.local_folder(home)),
     )
 
@@ -229,7 +251,7 @@ def show(result: DemoResult, home: StateFolder) -> None:
     cells = [
         (
             record["key"].removeprefix(result.image_prefix),
-            record["name"] or "",
+            _shown_by(record),
             *_row(record),
         )
         for record in rows[:_ROWS]
@@ -248,6 +270,12 @@ def show(result: DemoResult, home: StateFolder) -> None:
             output.print(pairs)
     else:
         output.print(f"No pair of records from {result.threshold:g} % up.")
+    if result.conflicts:
+        output.print()
+        output.print(
+            "One record, two faces: a photograph that resembles no other one of its record."
+        )
+        output.print(conflicts_table(result.conflicts[:_ROWS]))
     _show_next(rows, home)
     _show_page(result.page)
 
@@ -259,6 +287,7 @@ def _show_next(rows: list[dict[str, Any]], home: StateFolder) -> None:
         lines += [f"  {local_command('start')}", "      start this local cloud again"]
     nexts = {
         ("matches", "--min", "80"): "every pair that is reported",
+        ("matches", "--conflicts"): "records with two faces",
         ("upload", "FOLDER", "--wait"): "add your own",
         ("status",): "what waits, runs, has finished, has failed",
     }
@@ -278,13 +307,17 @@ def _show_page(page: Written) -> None:
     evidence_page.show(page)
 
 
+def _shown_by(line: Mapping[str, Any]) -> str:
+    return str(Identity(line["name"], id_in(record_of(line)))) if line["name"] else ""
+
+
 def _row(record: dict[str, Any]) -> list[Any]:
     status = record["status"]
     if "faces" not in record:
         why = f"{record['message'].partition(' ')[2]} {record['remedy']}"
         return [safe(status, "red"), safe(why, "dim"), ""]
     found = {
-        match["name"]: match["similarity"]
+        _shown_by(match): match["similarity"]
         for face in record["faces"]
         for match in reversed(face["matches"])
     }

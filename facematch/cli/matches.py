@@ -103,7 +103,7 @@ def _show_conflicts(deployment: Deployment, *, as_json: bool) -> None:
     waiting = [conflict for conflict in shown if conflict.is_open]
     decided = [conflict for conflict in shown if not conflict.is_open]
     if waiting:
-        output.print(_conflicts_table(waiting))
+        output.print(conflicts_table(waiting))
     counted = (
         "1 photograph resembles no other one of its record"
         if len(waiting) == 1
@@ -112,10 +112,11 @@ def _show_conflicts(deployment: Deployment, *, as_json: bool) -> None:
     output.print(f"{counted}. {_CONFLICT_MEANS}")
     if decided:
         output.print()
-        output.print(_conflicts_table(decided, title=f"{len(decided)} decided"))
+        output.print(conflicts_table(decided, title=f"{len(decided)} decided"))
 
 
-def _conflicts_table(found: Sequence[Conflict], *, title: str | None = None) -> Table:
+def conflicts_table(found: Sequence[Conflict], *, title: str | None = None) -> Table:
+    """Show records with two faces; with a title, also what people decided about them."""
     table = Table(title=title, title_justify="left")
     for column in ("Record", "Photograph that stands alone", "Best other photograph"):
         table.add_column(column, overflow="fold")

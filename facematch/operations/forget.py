@@ -25,7 +25,13 @@ from facematch.stack.objects import Bucket, Entry
 from facematch.stack.queues import DeadLetter, DeadLetters, depth, send_again
 from facematch.stack.records import Record, Records, image_recorded
 from functions.matching.decisions import records_decided
-from functions.matching.identity import id_in, identity_in, record_of_id, record_of_name
+from functions.matching.identity import (
+    id_in,
+    identity_in,
+    record_of_id,
+    record_of_name,
+    record_of_photograph,
+)
 from functions.matching.images import timestamp
 from functions.matching.places import MAY_NAME_ANYBODY, Place
 from functions.matching.register import register_key
@@ -419,7 +425,8 @@ class Forgetting:
         }
         for record in self._records.read_each(list(self._records.keys(Place.DECISIONS))):
             for line in record.lines:
-                if self._person.record in records_decided(line):
+                about = self._person.record or record_of_photograph(self._person.key or "")
+                if about in records_decided(line):
                     found.decisions.append(record.key)
                 elif self._person.record is None:
                     seen = {column: line[column] for column in gone if column in line}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from functions.matching.identity import name_in
+from functions.matching.identity import identity_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from functions.matching.identity import Identity
 
 _EXAMPLES: Final = 3
 #: Fewer photographs than this say nothing about names.
@@ -71,14 +72,13 @@ class NamesRead:
 
 def names_read(keys: Iterable[str], pattern: re.Pattern[str]) -> NamesRead:
     """Read the names from the keys, as the workflow does, and look for doubts."""
-    read = [(key, name_in(key, pattern)) for key in keys]
-    named = [(key, name) for key, name in read if name]
-    counts = Counter(name for _, name in named)
-    first: dict[str, str] = {}
-    for key, name in named:
-        first.setdefault(name, key)
+    read = [(key, identity_in(key, pattern)) for key in keys]
+    named = [(key, shown) for key, shown in read if shown]
+    first: dict[str, tuple[str, Identity]] = {}
+    for key, shown in named:
+        first.setdefault(shown.record, (key, shown))
     doubts: dict[Doubt, tuple[str, ...]] = {}
-    names = tuple(counts)
+    names = tuple(shown.name for _, shown in first.values())
     if len(named) >= _FEW and len(names) == 1:
         doubts[Doubt.ONE_NAME] = names
     elif len(named) >= _FEW and len(names) == len(named):
@@ -89,7 +89,7 @@ def names_read(keys: Iterable[str], pattern: re.Pattern[str]) -> NamesRead:
         photographs=len(read),
         names=len(names),
         unnamed=len(read) - len(named),
-        examples=tuple((key, name) for name, key in first.items())[:_EXAMPLES],
+        examples=tuple((key, str(shown)) for key, shown in first.values())[:_EXAMPLES],
         doubts=doubts,
     )
 

@@ -59,6 +59,11 @@ def record_of_id(record_id: str) -> str:
     return f"{_BY_ID}{_visible(record_id)}"
 
 
+def record_of_photograph(key: str) -> str:
+    """Return what stands for a photograph in a decision whether its record is the right one."""
+    return f"photograph:{key}"
+
+
 def id_in(record: str) -> str | None:
     """Return the record id in a record key; None if the record has only a name."""
     return record.removeprefix(_BY_ID) if record.startswith(_BY_ID) else None
