@@ -20,6 +20,7 @@ from facematch.operations.matches import is_evidence, paired
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.identity import record_of_name
 from functions.matching.reports import json_lines, report_key
 from functions.matching.schema import TABLES
 from tests.pile import CONTENTS, Photograph, Pile, as_version_1
@@ -447,8 +448,7 @@ def random_pile(chance: random.Random) -> RandomPile:
         for kind in ("matches", "decisions")
     }
     decisions = {
-        (decision.name_a, decision.name_b): decision
-        for decision in map(Decision.from_record, lines["decisions"])
+        decision.records: decision for decision in map(Decision.from_record, lines["decisions"])
     }
     return RandomPile(
         made,
@@ -463,7 +463,11 @@ def rows_that_count(pile: RandomPile) -> list[dict[str, Any]]:
     """What the command line takes for evidence."""
     now = pile.current
     return [
-        {**row, "same_file": now[row["key"]].is_same_file_as(now[row["matched_key"]])}
+        {
+            **row,
+            "same_file": now[row["key"]].is_same_file_as(now[row["matched_key"]]),
+            "versions": (now[row["key"]].digest, now[row["matched_key"]].digest),
+        }
         for row in pile.rows
         if is_evidence(row, pile.current)
         # What the registers say: tests/unit/operations/test_matches.py.
@@ -482,15 +486,19 @@ def test_sql_sees_the_pairs_that_the_command_line_sees(
     expected = paired(evidence, pile.decisions)
     notifying = (row for row in evidence if row["similarity"] >= row["notify_threshold"])
     standings = {
-        (pair.name_a, pair.name_b): pair.standing for pair in paired(notifying, pile.decisions)
+        (pair.record_a, pair.record_b): pair.standing for pair in paired(notifying, pile.decisions)
     }
 
     def stands(pair: RecordPair) -> str:
-        names = (pair.name_a, pair.name_b)
-        told = pile.decisions[names].decision if names in pile.decisions else Standing.UNDECIDED
-        return str(standings.get(names, told))
+        records = (pair.record_a, pair.record_b)
+        decision = pile.decisions.get(records)
+        told = decision.decision if decision else Standing.UNDECIDED
+        return str(standings.get(records, told))
 
-    columns = ("name_a", "name_b", "similarity", "image_pairs", "same_files", "standing")
+    columns = (
+        *("record_a", "record_b", "name_a", "name_b", "relation"),
+        *("similarity", "image_pairs", "same_files", "standing"),
+    )
     assert answer(athena, queries()["pairs"].sql, *columns) == [
         [*(str(getattr(pair, column)) for column in columns[:-1]), stands(pair)]
         for pair in expected
@@ -517,7 +525,9 @@ def test_sql_knows_the_same_file_by_the_rule_of_the_command_line(
     assert answer(athena, queries()["pairs"].sql, "image_pairs", "same_files") == [
         ["1", str(int(same))]
     ]
-    photographs = queries()["pair_photographs"].sql.replace("?", "'Ann'", 1).replace("?", "'Bea'")
+    photographs = (
+        queries()["pair_photographs"].sql.replace("?", "'name:Ann'", 1).replace("?", "'name:Bea'")
+    )
     assert answer(athena, photographs, "same_file") == [[str(same).lower()]]
 
 
@@ -535,10 +545,11 @@ def test_groups_are_what_the_pairs_of_the_command_line_at_that_minimum_connect(
             joined = groups.get(pair.name_a, {pair.name_a}) | groups.get(pair.name_b, {pair.name_b})
             groups.update(dict.fromkeys(joined, joined))
 
-    found = answer(athena, at_minimum(minimum), "name", "person", "names")
+    found = answer(athena, at_minimum(minimum), "name", "person", "records")
 
     assert sorted(found) == [
-        [name, min(group), str(len(group))] for name, group in sorted(groups.items())
+        [name, record_of_name(min(group)), str(len(group))]
+        for name, group in sorted(groups.items())
     ]
 
 

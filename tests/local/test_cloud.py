@@ -92,7 +92,16 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
     found = facematch(home, "matches", "--local", "--json")
     (pair,) = json.loads(found.stdout)
     assert set(pair) == {
-        *("name_a", "name_b", "similarity", "image_pairs", "key_a", "key_b"),
+        *(
+            "record_a",
+            "record_b",
+            "name_a",
+            "name_b",
+            "similarity",
+            "image_pairs",
+            "key_a",
+            "key_b",
+        ),
         *(
             "relation",
             "same_file",

@@ -89,7 +89,7 @@ def test_the_demos_own_photographs_are_written_again_beside_what_lies_there(tmp_
     (tmp_path / "mine.jpg").unlink()
     assert mine == "three years of work"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
-    assert len(first) == 8
+    assert len(first) == 9
 
 
 def test_an_empty_folder_is_told_of_before_anything_starts(tmp_path: Path) -> None:
