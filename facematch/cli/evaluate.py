@@ -96,6 +96,10 @@ def evaluate(
             "--output", dir_okay=False, help="Write the figures there, without anybody's name."
         ),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the local engine's rates by cosine there."),
+    ] = None,
     aws: Annotated[
         bool, typer.Option("--aws", help="With Amazon Rekognition, in a temporary collection.")
     ] = False,
@@ -112,7 +116,13 @@ def evaluate(
     from facematch.evaluation.folder import require_evaluation, write_folder  # noqa: PLC0415
     from facematch.evaluation.labels import Persons, labelled_photographs, read_groups, read_persons  # noqa: PLC0415
     from facematch.evaluation.measure import Asked, conditions, measured, published  # noqa: PLC0415
+    from facematch.evaluation.reference import data_file  # noqa: PLC0415
 
+    if aws and reference:
+        raise Unusable(
+            "--reference measures the local engine's curve, and --aws asks Amazon Rekognition, "
+            "which tells no cosines. Leave out one of them."
+        )
     labelled = labelled_photographs(folder, _pattern(names_from))
     show_left_out(labelled.left_out)
     show_names(
@@ -154,11 +164,16 @@ def evaluate(
             labelled,
             found,
             persons,
-            Asked(wanted=tuple(fmr or RATES), faces=tuple(faces or FACES), groups=group_of),
+            Asked(
+                wanted=tuple(fmr or RATES),
+                faces=tuple(faces or FACES),
+                groups=group_of,
+                curve=bool(reference),
+            ),
             conditions=conditions(
                 data_set=data_set or folder.resolve().name,
                 command=_command(
-                    {"--same": same, "--groups": groups},
+                    {"--same": same, "--groups": groups, "--reference": reference},
                     {
                         "--names-from": names_from,
                         "--data-set": data_set,
@@ -174,8 +189,15 @@ def evaluate(
         )
         index = write_folder(page_folder, document, labelled, found)
     if to_publish:
-        to_publish.parent.mkdir(parents=True, exist_ok=True)
-        to_publish.write_text(json.dumps(published(document), indent=2) + "\n")
+        _write(to_publish, published(document))
+    if reference:
+        curve = data_file(document)
+        _write(reference, curve)
+        lowest = curve["false_matches"][-1]
+        messages.say(
+            f"{reference}: the reference curve, {len(curve['false_matches'])} points, down to "
+            f"{lowest['count']:,} false matches at a cosine of {lowest['cosine']:g}."
+        )
     if as_json:
         print_json(document, indent=2)
         return
@@ -184,6 +206,11 @@ def evaluate(
         f"{index.as_uri()}: with the hardest pairs as pictures. The folder holds biometric data: "
         "delete it when you are done."
     )
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -47,6 +47,8 @@ THRESHOLDS: Final = (
 SHOWN: Final = (80.0, 90.0, 95.0, 97.0, 98.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.999, 99.9999)
 #: Those for which wrong pairs are foretold.
 FORETOLD: Final = (99.0, 99.9, 99.99)
+#: Cosines of a reference curve's points.
+COSINES: Final = tuple(n / 100 for n in range(20, 101, 2))
 #: People below which a group's rates are called uncertain.
 SMALL_GROUP: Final = 30
 _PEOPLE: Final = "people"
@@ -64,11 +66,14 @@ class Asked:
         Numbers of faces for which wrong pairs are foretold.
     groups
         The group by the name, or None.
+    curve
+        Measure the rates by cosine, too; of the local engine's faces only.
     """
 
     wanted: tuple[float, ...]
     faces: tuple[int, ...]
     groups: Mapping[str, str] | None = None
+    curve: bool = False
 
 
 def measured(
@@ -128,6 +133,7 @@ def measured(
         "thresholds": rows,
         "best_thresholds": measuring.best_thresholds(asked.wanted),
         "expected": _expected(rows, asked.faces, faces, measuring),
+        "curve": measuring.curve() if asked.curve else None,
         "groups": None,
         "warnings": [],
         _PEOPLE: {
@@ -216,6 +222,20 @@ class _Measuring:
                 }
             )
         return rows
+
+    def curve(self) -> list[dict[str, Any]]:
+        """Return the rates at each of `COSINES`."""
+        counted = tally(self.pairs, COSINES)
+        return [
+            {
+                "cosine": cosine,
+                "false_match_rate": false.to_document(),
+                "true_match_rate": true.to_document(),
+            }
+            for cosine, false, true in zip(
+                COSINES, false_match_rates(counted), true_match_rates(counted), strict=True
+            )
+        ]
 
 
 def _rounded_up(similarity: float) -> float:

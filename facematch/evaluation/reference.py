@@ -10,9 +10,18 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-_DATA: Final = Path(__file__).with_name("reference.json")
+from facematch.errors import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA: Final = Path(__file__).with_name("reference.json")
+#: False matches that a point of the curve rests on, at least.
+_SEEN: Final = 10
+#: The false match rate near which the true match rate is told.
+_USUAL_RATE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +46,9 @@ class Reference:
     true_matches: str
 
     @classmethod
-    def read(cls) -> Self:
-        """The data file beside this module."""
-        data = json.loads(_DATA.read_text())
+    def read(cls, file: Path = DATA) -> Self:
+        """Read a data file, by default the one beside this module."""
+        data = json.loads(file.read_text())
         found = data["true_matches"]
         return cls(
             face_model_version=data["face_model_version"],
@@ -47,8 +56,8 @@ class Reference:
             source=data["source"],
             caveat=data["caveat"],
             points=tuple((point["cosine"], point["rate"]) for point in data["false_matches"]),
-            true_matches=f"{found['rate']:.1%} of {found['pairs']:,} standard pairs at a false "
-            f"match rate of {found['at_false_match_rate']:g}",
+            true_matches=f"{found['rate']:.1%} of {found['pairs']:,} {found['kind']} at a "
+            f"false match rate of {found['at_false_match_rate']:g}",
         )
 
     @property
@@ -74,3 +83,58 @@ class Reference:
                     low_rate / high_rate
                 )
         return self.points[0][0] if rate > self.points[0][1] else None
+
+
+def data_file(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the data file of a curve out of an evaluation that measured one.
+
+    Raises
+    ------
+    Unusable
+        When the sample is too small.
+    """
+    conditions, sample = document["conditions"], document["sample"]
+    # Between two points the rate must fall, so the last one of equal rates stands for them.
+    points = {
+        row["false_match_rate"]["rate"]: row
+        for row in document["curve"]
+        if row["false_match_rate"]["count"] >= _SEEN
+    }
+    if len(points) < 2 or not sample["same_person_pairs"]:  # noqa: PLR2004
+        raise Unusable(
+            f"{conditions['data_set']} is too small for a reference curve. It takes two rates that "
+            f"rest on {_SEEN} false matches or more (found: {len(points)}), and two photographs of "
+            f"one person; people: {sample['people']:,}, pairs of different people: "
+            f"{sample['different_person_pairs']:,}, pairs of one person: "
+            f"{sample['same_person_pairs']:,}. Name a folder with more photographs of more people."
+        )
+    usual = points[min(points, key=lambda rate: abs(math.log(rate / _USUAL_RATE)))]
+    last = list(points.values())[-1]["false_match_rate"]
+    enrolled = document["photographs"]["enrolled"]
+    return {
+        "face_model_version": conditions["face_model_version"],
+        "data_set": f"{conditions['data_set']}: {enrolled:,} photographs of {sample['people']:,} "
+        "people",
+        "caveat": f"its lowest rate rests on {last['count']:,} false matches and may lie between "
+        f"{last['low']:.0e} and {last['high']:.0e}",
+        "photographs": enrolled,
+        "people": sample["people"],
+        "pairs_of_different_people": sample["different_person_pairs"],
+        "source": f"measured by {conditions['command']}",
+        "false_matches": [
+            {
+                "rate": rate,
+                "cosine": row["cosine"],
+                **{name: row["false_match_rate"][name] for name in ("count", "low", "high")},
+            }
+            for rate, row in points.items()
+        ],
+        "true_matches": {
+            "rate": usual["true_match_rate"]["rate"],
+            "low": usual["true_match_rate"]["low"],
+            "high": usual["true_match_rate"]["high"],
+            "at_false_match_rate": usual["false_match_rate"]["rate"],
+            "pairs": usual["true_match_rate"]["of"],
+            "kind": "pairs of one person",
+        },
+    }
