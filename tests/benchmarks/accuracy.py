@@ -1,7 +1,8 @@
 """Measures docs/accuracy.md: ``python -m tests.benchmarks.accuracy DIR --same FILE``.
 
 It writes LFW's kind of pairs for the photographs in DIR, measures all pairs and those, keeps the
-figures in docs/measured/accuracy.json, and writes the tables between the markers of the document.
+figures in docs/measured/accuracy.json and the curve in docs/measured/reference_sample.json, and
+writes the tables between the markers of the document.
 Without DIR it only writes the tables, out of the figures that are kept. The page with the faces is
 made in a temporary folder and deleted.
 """
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.labels import Persons, labelled_photographs, read_persons
-from facematch.evaluation.wording import best_rows, expected_rows, sentences, threshold_rows
-from facematch.local.rekognition.faces import QualityFilter
+from facematch.evaluation.reference import DATA, Reference
+from facematch.evaluation.wording import best_rows, expected_rows, seldom, sentences, threshold_rows
+from facematch.local.rekognition.faces import QualityFilter, similarity
 from functions.matching.identity import FROM_FILE
 from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
 from workflow.project import PROJECT
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 
 DOCUMENT = PROJECT / "docs" / "accuracy.md"
 MEASURED = PROJECT / "docs" / "measured" / "accuracy.json"
+CURVE = PROJECT / "docs" / "measured" / "reference_sample.json"
 
 
-def tables(figures: dict[str, Any]) -> dict[str, str]:
+def tables(figures: dict[str, Any], curve: dict[str, Any]) -> dict[str, str]:
     """What stands between the markers, by their names."""
     conditions, sample, protocol = (figures[name] for name in ("conditions", "sample", "protocol"))
     return {
@@ -48,6 +51,7 @@ def tables(figures: dict[str, Any]) -> dict[str, str]:
         "thresholds": _table(*threshold_rows(figures)),
         "best": _table(*best_rows(figures)),
         "expected": _table(*expected_rows(figures)),
+        "curve": _table(*_curve_rows(curve)),
         "protocol": (
             f"**{protocol['accuracy']:.4f} ± {protocol['standard_error']:.4f}** "
             f"({len(protocol['folds'])} folds, {protocol['pairs']:,} pairs, "
@@ -57,6 +61,29 @@ def tables(figures: dict[str, Any]) -> dict[str, str]:
             f"{max(fold['threshold'] for fold in protocol['folds']):.1f} %."
         ),
     }
+
+
+def _curve_rows(curve: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the sample's curve beside the reference curve, where both are known."""
+    reference, pairs = Reference.read(), json.loads(DATA.read_text())["pairs_of_different_people"]
+    head = ["Cosine", "Similarity, %", "Reference rate", "Reference false matches, about"]
+    head += ["Sample rate", "Sample false matches", "Sample rate / reference rate"]
+    rows = []
+    for point in curve["false_matches"]:
+        rate, bound = reference.rate(point["cosine"])
+        if not bound:
+            rows.append(
+                [
+                    f"{point['cosine']:.2f}",
+                    f"{similarity(point['cosine']):.1f}",
+                    seldom(rate),
+                    f"{float(f'{rate * pairs:.2g}'):,.0f}",
+                    f"{seldom(point['rate'])} ({seldom(point['low'])} to {seldom(point['high'])})",
+                    f"{point['count']:,}",
+                    f"{point['rate'] / rate:.2f}",
+                ]
+            )
+    return head, rows
 
 
 def written(text: str, made: dict[str, str]) -> str:
@@ -83,6 +110,7 @@ def _measure(folder: Path, same: Path | None, data_set: str) -> None:
         command = [sys.executable, "-m", "facematch", "evaluate", str(folder)]
         command += ["--same", str(same)] if same else []
         command += ["--data-set", data_set, "--to", f"{temporary}/page", "--output", str(MEASURED)]
+        command += ["--reference", str(CURVE)]
         subprocess.run(command, check=True)
         figures = json.loads(MEASURED.read_text())
         figures["protocol"] = _protocol(folder, same, Path(temporary) / "pairs.txt")
@@ -112,4 +140,5 @@ if __name__ == "__main__":
     options = parser.parse_args()
     if options.folder:
         _measure(options.folder, options.same, options.data_set)
-    DOCUMENT.write_text(written(DOCUMENT.read_text(), tables(json.loads(MEASURED.read_text()))))
+    figures, curve = (json.loads(file.read_text()) for file in (MEASURED, CURVE))
+    DOCUMENT.write_text(written(DOCUMENT.read_text(), tables(figures, curve)))

@@ -10,21 +10,30 @@ import numpy as np
 from facematch.evaluation.measure import THRESHOLDS
 from facematch.evaluation.scores import Cosines, Labels, Pairs, histograms, score_of, tally
 from facematch.local.rekognition.faces import similarity
-from tests.benchmarks.accuracy import DOCUMENT, MEASURED, tables, written
+from tests.benchmarks.accuracy import CURVE, DOCUMENT, MEASURED, tables, written
 
 FIGURES = json.loads(MEASURED.read_text())
+SAMPLES_CURVE = json.loads(CURVE.read_text())
 
 
 def test_the_tables_are_made_of_the_figures_that_are_kept() -> None:
     text = DOCUMENT.read_text()
-    assert written(text, tables(FIGURES)) == text
+    assert written(text, tables(FIGURES, SAMPLES_CURVE)) == text
 
 
 def test_the_figures_are_of_the_data_set_by_its_name() -> None:
     assert FIGURES["conditions"]["data_set"] == "LFW sample"
     assert "people" not in FIGURES
     assert FIGURES["groups"] is None
-    assert not any(mark in MEASURED.read_text() for mark in ("/home", "/tmp", "/work", ".jpg"))
+    kept = MEASURED.read_text() + CURVE.read_text()
+    assert not any(mark in kept for mark in ("/home", "/tmp", "/work", ".jpg"))
+
+
+def test_the_curve_is_of_the_same_sample() -> None:
+    assert SAMPLES_CURVE["data_set"].startswith(f"{FIGURES['conditions']['data_set']}: ")
+    assert SAMPLES_CURVE["people"] == FIGURES["sample"]["people"]
+    pairs = FIGURES["sample"]["different_person_pairs"]
+    assert SAMPLES_CURVE["pairs_of_different_people"] == pairs
 
 
 def test_the_pairs_of_many_faces_are_counted_without_keeping_them() -> None:
