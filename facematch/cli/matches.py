@@ -74,7 +74,7 @@ def matches(
             output.print(table)
             output.print()
         output.print(
-            f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of names from "
+            f"{len(waiting)} {'pair' if len(waiting) == 1 else 'pairs'} of records from "
             f"{threshold:g} % up: candidates for a person's judgement, not a verdict."
         )
         if decided:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from facematch.errors import Unusable
 from facematch.files.photographs import left_out_words, listed
 from facematch.text import visible
-from functions.matching.identity import name_in
+from functions.matching.identity import identity_in
 
 if TYPE_CHECKING:
     import re
@@ -28,7 +28,16 @@ class LabelError(Unusable):
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A file; its key is its path below the folder."""
+    """A file.
+
+    Attributes
+    ----------
+    key
+        Its path below the folder.
+    name
+        What its record is called: the same for all photographs of the record, with the record id
+        if it has one.
+    """
 
     key: str
     file: FolderFile
@@ -70,11 +79,13 @@ def labelled_photographs(folder: Path, pattern: re.Pattern[str]) -> Labelled:
     found = listed(folder)
     left_out = {path.relative_to(folder): why for path, why in found.left_out.items()}
     photographs, unnamed = [], []
+    called: dict[str, str] = {}
     for file in found.files:
         key = visible(file.key)
         # A path that is not UTF-8 can be no key, and so has no name.
-        name = name_in(key, pattern) if key == file.key else None
-        if name:
+        shown = identity_in(key, pattern) if key == file.key else None
+        if shown:
+            name = called.setdefault(shown.record, str(shown))
             photographs.append(Photograph(key, file, name))
         else:
             unnamed.append(key)

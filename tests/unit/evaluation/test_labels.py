@@ -69,6 +69,20 @@ def test_a_link_is_on_no_photograph_and_told(tmp_path: Path) -> None:
         labelled_photographs(folder, PATTERN)
 
 
+def test_photographs_of_one_record_have_one_label_whatever_they_are_called(tmp_path: Path) -> None:
+    for name in ("Ann_Lee_1", "Ann Lee_2", "7~Ann Lee_1", "7~Anne Lee_2", "07~Ann Lee_1"):
+        (tmp_path / f"{name}.jpg").write_bytes(b"photograph")
+    pattern = compiled_names_from(
+        r"(?:^|/)(?:(?P<id>[^~/]*)~)?(?P<name>[^~/]+?)(?:_\d+)?[.][^./]+\Z"
+    )
+
+    found = {p.key: p.name for p in labelled_photographs(tmp_path, pattern).photographs}
+
+    assert found["Ann_Lee_1.jpg"] == found["Ann Lee_2.jpg"]
+    assert found["7~Ann Lee_1.jpg"] == found["7~Anne Lee_2.jpg"] == "Ann Lee (id 7)"
+    assert found["07~Ann Lee_1.jpg"] == "Ann Lee (id 07)"
+
+
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="holds no photograph"):
         labelled_photographs(tmp_path, PATTERN)
