@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from facematch.local.keys import AccessKeys
 
@@ -51,11 +51,11 @@ def guarded(app: Callable[..., Any], keys: AccessKeys) -> Callable[..., Any]:
             await app(scope, receive, send)
             return
         headers = scope["headers"]
-        why, authorization = _of_a_browser(headers)
+        why, authorizations = _of_a_browser(headers)
         if why:
             await _refuse_page(send, why)
             return
-        given = access_key_id(authorization, scope.get("query_string", b""))
+        given = _only_key(authorizations, scope.get("query_string", b""))
         if hmac.compare_digest(given, user) or hmac.compare_digest(given[:length], functions):
             await app(scope, receive, send)
         else:
@@ -65,39 +65,56 @@ def guarded(app: Callable[..., Any], keys: AccessKeys) -> Callable[..., Any]:
 
 
 def access_key_id(authorization: bytes, query_string: bytes = b"") -> bytes:
-    """The access key id that a request names, in its header or its query; empty without one.
+    """The access key id that a request names, in its header or its query.
+
+    Empty if it names none, or several.
 
     Signature Version 4 and 2 (AWS General Reference; Amazon S3 Developer Guide, Signing and
     Authenticating REST Requests).
     """
     if authorization.startswith(b"AWS4-"):
+        if authorization.count(b"Credential=") > 1:
+            return b""
         return authorization.partition(b"Credential=")[2].partition(b"/")[0]
     if authorization.startswith(b"AWS "):
         return authorization[len(b"AWS ") :].partition(b":")[0]
     if not query_string:
         return b""
     presigned = parse_qs(query_string.decode("latin-1"))
-    credential, *_ = presigned.get("X-Amz-Credential") or presigned.get("AWSAccessKeyId") or [""]
-    return credential.partition("/")[0].encode()
+    credentials = presigned.get("X-Amz-Credential", []) + presigned.get("AWSAccessKeyId", [])
+    return credentials[0].partition("/")[0].encode() if len(credentials) == 1 else b""
 
 
-def _of_a_browser(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
-    """Why a request is a browser's; empty when it is a program's. And its Authorization header."""
-    authorization = b""
+def _only_key(authorizations: Sequence[bytes], query_string: bytes) -> bytes:
+    """Return the access key id of a request that names one only; empty otherwise.
+
+    Of two, the front, the emulator and the check of rights might each take another one, and a
+    caller would have the rights of a key that is not theirs.
+    """
+    presigned = access_key_id(b"", query_string)
+    if not authorizations:
+        return presigned
+    only_header = len(authorizations) == 1 and not presigned
+    return access_key_id(authorizations[0]) if only_header else b""
+
+
+def _of_a_browser(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, list[bytes]]:
+    """Why a request is a browser's; empty when it is a program's. And its Authorization headers."""
+    authorizations = []
     for name, value in headers:
         if name == b"authorization":
-            authorization = value
+            authorizations.append(value)
         elif name == b"host":
             if not _is_this_machine(value):
-                return f"host {value.decode('latin-1')!r}", b""
+                return f"host {value.decode('latin-1')!r}", []
         elif name == b"user-agent":
             if value.startswith(b"Mozilla/"):
-                return "a browser's User-Agent", b""
+                return "a browser's User-Agent", []
         # No program sends these. Sec-Fetch-Site is "none" for an address that a person typed, but
         # also for a link from another program, and it stays so when that redirects to here.
         elif name == b"origin" or name.startswith(b"sec-fetch-"):
-            return f"{name.decode('latin-1')} {value.decode('latin-1')!r}", b""
-    return "", authorization
+            return f"{name.decode('latin-1')} {value.decode('latin-1')!r}", []
+    return "", authorizations
 
 
 @functools.lru_cache(maxsize=64)

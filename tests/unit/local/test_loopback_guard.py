@@ -191,6 +191,23 @@ def test_a_request_that_names_no_key_is_refused(
     assert asked(HOST, *headers, query=query) == (403, False)
 
 
+@pytest.mark.parametrize("other", ["test", USER, FUNCTIONS])
+def test_a_request_that_names_two_keys_is_refused_since_each_reader_might_take_another(
+    other: str,
+) -> None:
+    mine, theirs = signed(USER), signed(other)
+    scope = f"{USER}/20260101/us-east-1/s3/aws4_request"
+    presigned = f"X-Amz-Credential={other}/20260101/us-east-1/s3/aws4_request"
+
+    assert asked(HOST, mine, theirs) == (403, False)
+    assert asked(HOST, theirs, mine) == (403, False)
+    assert asked(HOST, mine, query=presigned.encode()) == (403, False)
+    assert asked(HOST, query=f"X-Amz-Credential={scope}&{presigned}".encode()) == (403, False)
+    assert asked(HOST, query=f"{presigned}&AWSAccessKeyId={USER}".encode()) == (403, False)
+    both = (b"authorization", mine[1] + b", Credential=" + other.encode())
+    assert asked(HOST, both) == (403, False)
+
+
 def test_starting_and_ending_are_no_requests() -> None:
     seen: list[str] = []
 
