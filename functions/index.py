@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions.aws.buckets import ImagesBucket
+from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
 from functions.aws.collection import FaceCollection
 from functions.aws.environment import from_environment
@@ -16,6 +16,7 @@ from functions.matching.errors import ImageRejected, Reason, Unavailable
 from functions.matching.images import UploadedImage
 from functions.matching.rejection import require_usable
 from functions.matching.settings import IndexSettings
+from functions.matching.subjects import MainSubject, SeveralFaces, people_shown
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 settings = from_environment(IndexSettings)
 s3 = client("s3")
 images = ImagesBucket(s3)
+output = OutputBucket(s3, settings.output_bucket)
 registers = FaceRegisters(s3, settings.output_bucket)
 collection = FaceCollection(client("rekognition"), settings.collection_id)
 
@@ -57,7 +59,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         require_still_current(image)
     release_older_versions(image, register)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
-    logger.info("indexed", faces=len(indexed.faces), unindexed=len(indexed.unindexed))
+    logger.info(
+        "indexed",
+        faces=len(indexed.faces),
+        unindexed=len(indexed.unindexed),
+        subject=indexed.subject,
+    )
+    if settings.several_faces is SeveralFaces.REJECT:
+        require_one_person(image, indexed)
     return indexed.to_payload()
 
 
@@ -76,7 +85,7 @@ def join(image: UploadedImage, indexed: IndexedFaces, began: float) -> tuple[Reg
         When faces of the key were leaving: the image has to be indexed again.
     """
     try:
-        return registers.join(image, [face.face_id for face in indexed.faces], indexed_after=began)
+        return registers.join(image, indexed, indexed_after=began)
     except Unavailable:
         registers.finish_leaving(image, collection)
         raise
@@ -92,6 +101,25 @@ def require_still_current(image: UploadedImage) -> None:
     except ImageRejected:
         registers.forget(image, collection, leaving=lambda _: [image.digest])
         raise
+
+
+def require_one_person(image: UploadedImage, indexed: IndexedFaces) -> None:
+    """Take the version's faces back out if none of them must be the named person's.
+
+    The report of an attempt under another setting leaves with them. Whoever is stopped in between
+    leaves a register that says so, and the next attempt gives the faces again and ends the same.
+    """
+    if indexed.subject is MainSubject.LARGEST_OF_SEVERAL:
+        faces = registers.forget(
+            image,
+            collection,
+            leaving=lambda _: [image.digest],
+            delete_records=output.delete_report,
+        )
+        metrics.add_metric("FacesRemoved", MetricUnit.Count, faces)
+        raise ImageRejected(
+            Reason.SEVERAL_PEOPLE, image.digest, people_shown(indexed.prominent_faces)
+        )
 
 
 def release_what_it_overwrites(image: UploadedImage) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from functions.matching.identity import FROM_FILE, FROM_FOLDER, compiled_names_from
 from functions.matching.relations import Relation
 from functions.matching.settings import LOWEST_SIMILARITY, MOST_SIMILAR, similarity
+from functions.matching.subjects import SeveralFaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,6 +218,12 @@ class Settings:
         default=1,
         meaning="Faces indexed per image, largest first; more than 1 gives bystanders the "
         "photograph's name",
+    )
+    several_faces: str = _setting(
+        read=_choice(*SeveralFaces),
+        default=SeveralFaces.LARGEST.value,
+        meaning="Photographs that show another face of similar size: largest indexes the largest "
+        "all the same, reject indexes none",
     )
     quality_filter: str = _setting(
         read=_choice("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 
 from functions.matching.places import Place
+from functions.matching.subjects import SeveralFaces
 from workflow.acknowledge import acknowledge
 from workflow.function import MEMORY, Function, FunctionCode
 
@@ -56,6 +57,7 @@ class Steps:
                 "COLLECTION_ID": self.collection.collection_id,
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "MAX_FACES": str(self.settings.max_faces),
+                "SEVERAL_FACES": self.settings.several_faces,
                 "QUALITY_FILTER": self.settings.quality_filter,
                 "NAMES_FROM": self.settings.names_pattern,
             },
@@ -66,6 +68,15 @@ class Steps:
             "rekognition:IndexFaces", "rekognition:DeleteFaces", on=[self.collection.attr_arn]
         )
         self._allow_registers(index)
+        if self.settings.several_faces == SeveralFaces.REJECT:
+            allow_records(
+                self.output,
+                index,
+                "s3:DeleteObject",
+                Place.REPORTS,
+                Place.MATCHES,
+                Place.DELIVERY_FAILURES,
+            )
         return index
 
     @cached_property

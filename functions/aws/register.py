@@ -13,11 +13,12 @@ from functions.matching.errors import Unavailable
 from functions.matching.register import Entry, Register, register_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from mypy_boto3_s3 import S3Client
 
     from functions.aws.collection import FaceCollection
+    from functions.matching.faces import IndexedFaces
     from functions.matching.images import Subject, UploadedImage
 
 #: Somebody else wrote between our look and our write (Amazon S3 User Guide, Conditional writes).
@@ -48,7 +49,7 @@ class FaceRegisters:
         return register
 
     def join(
-        self, image: UploadedImage, face_ids: Collection[str], *, indexed_after: float
+        self, image: UploadedImage, indexed: IndexedFaces, *, indexed_after: float
     ) -> tuple[Register, bool]:
         """Enter the version with its faces.
 
@@ -67,12 +68,12 @@ class FaceRegisters:
             When faces of the key are leaving or have left since `indexed_after`, or when S3
             throttles or fails.
         """
-        first = Register({}).joined_by(image, face_ids, indexed_after=indexed_after)
+        first = Register({}).joined_by(image, indexed, indexed_after=indexed_after)
         if self._write(register_key(image.bucket, image.key), first, None):
             return first, True
         joined = self._change(
             image,
-            lambda register: register.joined_by(image, face_ids, indexed_after=indexed_after),
+            lambda register: register.joined_by(image, indexed, indexed_after=indexed_after),
         )
         return joined, False
 

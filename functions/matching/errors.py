@@ -21,6 +21,7 @@ class Reason(StrEnum):
     SUPERSEDED = "SUPERSEDED"
     KEY_UNUSABLE = "KEY_UNUSABLE"
     UNNAMED = "UNNAMED"
+    SEVERAL_PEOPLE = "SEVERAL_PEOPLE"
 
 
 class ImageRejected(Exception):  # noqa: N818 - the name that Retry and Catch match

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from functions.matching.identity import Identity, id_in, record_of_name
+from functions.matching.subjects import main_subject, prominent_faces
+
+if TYPE_CHECKING:
+    from functions.matching.subjects import MainSubject
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,18 @@ class IndexedFaces:
     faces: tuple[Face, ...]
     unindexed: tuple[UnindexedFace, ...]
     face_model_version: str
+
+    @property
+    def prominent_faces(self) -> int:
+        """How many faces may be the one that is meant."""
+        return prominent_faces(
+            [face.box.width for face in self.faces], [face.box.width for face in self.unindexed]
+        )
+
+    @property
+    def subject(self) -> MainSubject | None:
+        """Whether the indexed face must be the named person's; None if the image shows no face."""
+        return main_subject(self.prominent_faces)
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:

@@ -126,6 +126,10 @@ _REJECTIONS: Final[dict[Reason, tuple[str, str]]] = {
         "has a key from which names_from reads no person's name",
         "Rename the object, or set names_from to a rule that fits your keys and deploy again.",
     ),
+    Reason.SEVERAL_PEOPLE: (
+        "is not indexed, because the setting several_faces is reject",
+        "Crop it to the person whom its key names, and upload it again.",
+    ),
 }
 
 _UNKNOWN_REJECTION: Final = (

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from functions.matching.errors import Unavailable
 from functions.matching.keys import version_digest
 from functions.matching.places import Place
+from functions.matching.subjects import main_subject
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from functions.matching.faces import IndexedFaces
     from functions.matching.images import UploadedImage
+    from functions.matching.subjects import MainSubject
 
 SCHEMA_VERSION: Final = 1
 #: How far the clocks of two function instances may be apart, seconds: far more than they are.
@@ -37,11 +40,20 @@ class Entry:
         In the collection.
     leaving
         Whether somebody is deleting its faces just now.
+    prominent_faces
+        How many faces of the photograph may be the one that is meant; None if an earlier version
+        of the workflow entered it, which did not count them.
     """
 
     day: str
     face_ids: tuple[str, ...]
     leaving: bool = False
+    prominent_faces: int | None = None
+
+    @property
+    def subject(self) -> MainSubject | None:
+        """Whether its indexed face must be the named person's; None if nobody knows."""
+        return main_subject(self.prominent_faces or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class Register:
                     day=entry["day"],
                     face_ids=tuple(entry["face_ids"]),
                     leaving=entry["leaving"],
+                    prominent_faces=entry.get("prominent_faces"),
                 )
                 for digest, entry in record["versions"].items()
             },
@@ -82,13 +95,14 @@ class Register:
                     "day": entry.day,
                     "face_ids": list(entry.face_ids),
                     "leaving": entry.leaving,
+                    "prominent_faces": entry.prominent_faces,
                 }
                 for digest, entry in self.entries.items()
             },
         }
 
     def joined_by(
-        self, image: UploadedImage, face_ids: Collection[str], *, indexed_after: float
+        self, image: UploadedImage, indexed: IndexedFaces, *, indexed_after: float
     ) -> Register:
         """The register with this version and the faces that it has just been given.
 
@@ -106,7 +120,11 @@ class Register:
         leaving = any(entry.leaving for entry in self.entries.values())
         if leaving or self.faces_left_at + _CLOCKS_APART > indexed_after:
             raise Unavailable("faces of the same key are being removed just now")
-        entry = Entry(day=image.day, face_ids=tuple(face_ids))
+        entry = Entry(
+            day=image.day,
+            face_ids=tuple(face.face_id for face in indexed.faces),
+            prominent_faces=indexed.prominent_faces,
+        )
         return replace(self, entries={**self.entries, image.digest: entry})
 
     def with_leaving(self, digests: Collection[str]) -> Register:

@@ -189,6 +189,8 @@ def report(
         "faces_in_image": len(indexed.faces) + len(indexed.unindexed),
         "faces": [_face_with_matches(face, searched.matches) for face in indexed.faces],
         "unindexed_faces": indexed.to_payload()["unindexed"],
+        "subject": indexed.subject,
+        "prominent_faces": indexed.prominent_faces,
         "best_similarity": searched.best_similarity,
         "best_open_similarity": best_open,
         "notify_similarity": best,

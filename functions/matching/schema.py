@@ -80,6 +80,8 @@ REPORTS: Final = Table(
         "faces_in_image": "int",
         "faces": f"array<{_FACE}>",
         "unindexed_faces": f"array<{_UNINDEXED_FACE}>",
+        "subject": "string",
+        "prominent_faces": "int",
         "best_similarity": "double",
         "best_open_similarity": "double",
         "notify_similarity": "double",

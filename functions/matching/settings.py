@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
 
 from functions.matching.identity import compiled_names_from
+from functions.matching.subjects import SeveralFaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +101,7 @@ class IndexSettings(FunctionSettings):
     collection_id: str
     output_bucket: str
     max_faces: int
+    several_faces: SeveralFaces
     quality_filter: str
     names_from: re.Pattern[str]
 

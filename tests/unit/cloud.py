@@ -175,6 +175,7 @@ class Cloud:
             "STARTS_PER_SECOND": "1000",
             "PACE_TABLE": PACE_TABLE,
             "MAX_FACES": "1",
+            "SEVERAL_FACES": "largest",
             "COLLECTION_ID": COLLECTION,
             "QUALITY_FILTER": "AUTO",
             "NAMES_FROM": FROM_FILE,

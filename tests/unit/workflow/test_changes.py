@@ -19,6 +19,7 @@ OTHERS: dict[str, Any] = {
     "image_prefix": "a/" * 500,
     "names_from": f"(?P<name>{'x' * 900})",
     "max_faces": 100,
+    "several_faces": "reject",
     "quality_filter": "MEDIUM",
     "search_threshold": 99.99999,
     "max_matches": 4096,

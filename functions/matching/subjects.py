@@ -1,0 +1,54 @@
+"""Which face of a photograph is meant: its key carries one name, and it may show several people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class MainSubject(StrEnum):
+    """Whether the face that is indexed must be the named person's.
+
+    LARGEST_OF_SEVERAL: the photograph shows another face of similar size, which may be meant.
+    """
+
+    SINGLE = "SINGLE"
+    LARGEST_OF_SEVERAL = "LARGEST_OF_SEVERAL"
+
+
+class SeveralFaces(StrEnum):
+    """What becomes of a photograph whose subject is `LARGEST_OF_SEVERAL`."""
+
+    LARGEST = "largest"
+    REJECT = "reject"
+
+
+def prominent_faces(indexed: Sequence[float], others: Sequence[float]) -> int:
+    """Count the faces that may be meant: those at least half as wide as the largest.
+
+    The largest is one that was indexed, where one was. A face that is larger, but too blurred to be
+    indexed, therefore always counts: the smaller one in its place may be a bystander's.
+
+    Parameters
+    ----------
+    indexed, others
+        Widths of the faces that were indexed, and of those that were only seen: ratios of the
+        image's width, or pixels.
+    """
+    largest = max(indexed or others, default=0.0)
+    return sum(2 * width >= largest for width in (*indexed, *others))
+
+
+def main_subject(prominent: int) -> MainSubject | None:
+    """Return the subject of a photograph with this number of prominent faces; None without any."""
+    if not prominent:
+        return None
+    return MainSubject.SINGLE if prominent == 1 else MainSubject.LARGEST_OF_SEVERAL
+
+
+def people_shown(prominent: int) -> str:
+    """Return a clause for people, to be told of a photograph with several prominent faces."""
+    return f"this photograph shows {prominent} people"
