@@ -59,12 +59,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         require_still_current(image)
     release_older_versions(image, register)
     metrics.add_metric("FacesIndexed", MetricUnit.Count, len(indexed.faces))
-    logger.info(
-        "indexed",
-        faces=len(indexed.faces),
-        unindexed=len(indexed.unindexed),
-        subject=indexed.subject,
-    )
+    logger.info("indexed", faces=len(indexed.faces), unindexed=len(indexed.unindexed))
     if settings.several_faces is SeveralFaces.REJECT:
         require_one_person(image, indexed)
     return indexed.to_payload()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 #: deletes data. So a person must name the setting.
 PROTECTED: Final = frozenset(
     {
-        *("encryption_key", "image_prefix", "names_from", "max_faces", "retain_data"),
+        *("encryption_key", "image_prefix", "names_from", "max_faces", "several_faces"),
+        "retain_data",
         *("image_expiration_days", "report_expiration_days", "failure_expiration_days"),
     }
 )

@@ -23,6 +23,7 @@ from functions.matching.failures import Replay, error_message
 from functions.matching.identity import name_in
 from functions.matching.notifications import percent
 from functions.matching.reports import is_above_threshold, names_left_out
+from functions.matching.subjects import MainSubject, people_shown
 
 #: Of a notification.
 _FAILED: Final = "failed"
@@ -149,6 +150,9 @@ def _told_report(deployment: Deployment, told: ImageHistory) -> list[Text]:
         lines.append(
             safe(f"  face at {_place(face['box'])}, not searched: {reasons} (setting {setting})")
         )
+    if report.get("subject") == MainSubject.LARGEST_OF_SEVERAL:
+        shows = people_shown(report["prominent_faces"])
+        lines.append(Text(f"  {shows}: the one that its key names may be another", style="yellow"))
     if not report["faces_in_image"]:
         lines.append(Text("  Rekognition saw no face in the image"))
     if report["matches_left_out"]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
 
 from functions.matching.identity import compiled_names_from
-from functions.matching.subjects import SeveralFaces
+from functions.matching.subjects import SeveralFaces  # noqa: TC001 - read by get_type_hints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,13 @@ _LARGEST = 15 * 1024 * 1024
 _SERVER_ERRORS = {"InternalServerError": 500, "ServiceUnavailableException": 503}
 
 
-def photograph(*angles: float, width: int = 640, height: int = 480, blurred: int = 0) -> bytes:
+def photograph(
+    *angles: float,
+    width: int = 640,
+    height: int = 480,
+    blurred: int = 0,
+    widths: tuple[float, ...] = (),
+) -> bytes:
     """A picture of one face for each angle, the largest first.
 
     Two faces look alike by the cosine of the angle between them: 5 degrees are 99.6 %, 20 are
@@ -34,8 +40,13 @@ def photograph(*angles: float, width: int = 640, height: int = 480, blurred: int
     ----------
     blurred
         How many further faces there are, too blurred to be indexed.
+    widths
+        Of the faces' boxes, the blurred ones last, as ratios of the image's width; all the same
+        unless they are given.
     """
     content = {"width": width, "height": height, "faces": angles, "blurred": blurred}
+    if widths:
+        content["widths"] = widths
     return _MAGIC + json.dumps(content).encode() + _END
 
 
@@ -102,7 +113,7 @@ class FakeRekognition:
             seed = f"{external_id} {hashlib.sha256(content).hexdigest()} {position}"
             face = {
                 "FaceId": str(uuid.uuid5(uuid.NAMESPACE_OID, seed)),
-                "BoundingBox": _box(position),
+                "BoundingBox": _box(position, picture),
                 "ImageId": str(uuid.uuid5(uuid.NAMESPACE_OID, seed.rpartition(" ")[0])),
                 "ExternalImageId": external_id,
                 "Confidence": 99.98765563964844,
@@ -116,7 +127,10 @@ class FakeRekognition:
         return {
             "FaceRecords": records,
             "UnindexedFaces": [
-                {"Reasons": [reason], "FaceDetail": {"BoundingBox": _box(limit + position)}}
+                {
+                    "Reasons": [reason],
+                    "FaceDetail": {"BoundingBox": _box(len(records) + position, picture)},
+                }
                 for position, reason in enumerate(unindexed)
             ],
             "FaceModelVersion": "7.0",
@@ -221,11 +235,12 @@ class FakeRekognition:
         return kind(response, operation)
 
 
-def _box(position: int) -> dict[str, float]:
+def _box(position: int, picture: dict[str, Any] | None = None) -> dict[str, float]:
+    widths = (picture or {}).get("widths")
     return {
         "Left": 0.1 * (position % 10),
         "Top": 0.05 * (position // 10),
-        "Width": 0.0959,
+        "Width": widths[position] if widths else 0.0959,
         "Height": 0.1278,
     }
 

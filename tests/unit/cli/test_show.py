@@ -125,3 +125,22 @@ def test_what_is_never_processed_is_not_said_to_wait(
     cloud: Cloud, key: str, content: bytes, why: str
 ) -> None:
     assert why in shown(cloud, cloud.upload(key, content))
+
+
+@pytest.mark.parametrize(("width", "said"), [(0.2, True), (0.19, False)])
+def test_a_photograph_of_several_people_is_called_that(
+    cloud: Cloud, width: float, *, said: bool
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0, 90, widths=(0.4, width)))
+    cloud.run("report", cloud.report_event(image))
+
+    assert ("this photograph shows 2 people" in shown(cloud, image)) is said
+
+
+def test_a_report_of_an_earlier_version_says_nothing_of_several_people(cloud: Cloud) -> None:
+    image = cloud.upload("images/Ann_1.jpg", photograph(0, 90))
+    cloud.run("report", cloud.report_event(image))
+    (report,) = cloud.records(report_key(image)) or []
+    cloud.write(report_key(image), {k: v for k, v in report.items() if k != "subject"})
+
+    assert "2 people" not in shown(cloud, image)

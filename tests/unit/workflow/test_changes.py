@@ -79,7 +79,8 @@ def test_the_settings_that_can_cost_data_are_protected_and_no_others() -> None:
     assert SETTINGS.keys() > PROTECTED
     assert sorted(PROTECTED) == sorted(
         [
-            *("encryption_key", "image_prefix", "names_from", "max_faces", "retain_data"),
+            *("encryption_key", "image_prefix", "names_from", "max_faces", "several_faces"),
+            "retain_data",
             *(name for name in asdict(settings()) if name.endswith("_expiration_days")),
         ]
     )

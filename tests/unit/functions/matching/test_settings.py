@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "MAX_FACES": "3",
     "AWS_REGION": "eu-central-1",
     "COLLECTION_ID": "collection",
+    "SEVERAL_FACES": "reject",
     "QUALITY_FILTER": "AUTO",
     "NAMES_FROM": "(?P<name>.+)",
     "SEARCH_THRESHOLD": "80.5",
