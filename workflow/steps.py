@@ -75,6 +75,7 @@ class Steps:
                 "s3:DeleteObject",
                 Place.REPORTS,
                 Place.MATCHES,
+                Place.LOOK_ALIKES,
                 Place.DELIVERY_FAILURES,
             )
         return index
