@@ -673,6 +673,7 @@ PROOFS: dict[Right, Situation] = {
         "report s3:DeleteObject <output>/delivery_failures/*": step("report", "bea"),
         "report s3:DeleteObject <output>/reports/*": reporting_of_a_deleted_image,
         "report s3:GetObject <output>/decisions/*": step("report", "bea"),
+        "report s3:GetObject <output>/indexed/*": step("report", "bea"),
         "report s3:ListBucket <output>": step("report", "bea"),
         "report s3:GetObject <images>/images/*": step("report", "bea"),
         "report s3:ListBucket <images>": reporting_of_a_deleted_image,

@@ -23,6 +23,7 @@ from facematch.stack.athena import QueryFailed, run
 from functions.matching.decisions import Decided
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
+from functions.matching.identity import record_of_name
 from tests.pile import MORNING, Photograph, Pile
 from tests.workflow.conftest import eventually
 from workflow.queries import PARAMETER_TYPES, Query, queries
@@ -209,7 +210,12 @@ def test_a_pair_was_seen_from_its_first_match_to_its_last(athena: Deployment) ->
 def test_photographs_behind_a_pair_are_found_in_either_order(
     athena: Deployment, names: tuple[str, str]
 ) -> None:
-    found = answer(athena, "pair_photographs", name=names[0], other_name=names[1])
+    found = answer(
+        athena,
+        "pair_photographs",
+        record=record_of_name(names[0]),
+        other_record=record_of_name(names[1]),
+    )
 
     columns = ("key", "other_key") if names[0] == "Ann" else ("other_key", "key")
     assert rows(found, "similarity", *columns, "first_seen", "last_seen") == [
@@ -243,11 +249,16 @@ def test_a_record_is_found_if_its_day_is_not_before_records_since(
 
 def test_a_hostile_name_is_a_name_and_nothing_else(athena: Deployment) -> None:
     one, other = HOSTILE
-    found = answer(athena, "pair_photographs", name=one.name, other_name=other.name)
+    found = answer(
+        athena,
+        "pair_photographs",
+        record=record_of_name(str(one.name)),
+        other_record=record_of_name(str(other.name)),
+    )
 
     assert rows(found, "similarity", "key", "other_key") == [(81.0, one.key, other.key)]
-    for name in ("' OR '1'='1", "x' OR name = 'Ann", "\\' OR 1=1 --", "Ann\\", "Ann'"):
-        assert answer(athena, "pair_photographs", name=name, other_name="Bob") == []
+    for name in ("' OR '1'='1", "x' OR record = 'name:Ann", "\\' OR 1=1 --", "Ann\\", "Ann'"):
+        assert answer(athena, "pair_photographs", record=name, other_record="name:Bob") == []
     assert len(answer(athena, "pairs")) == 7  # the tables are all there
 
 
@@ -266,8 +277,8 @@ def test_names_are_grouped_from_the_minimum_up_but_not_by_who_was_told_apart(
 ) -> None:
     found = answer(athena, "groups", minimum=minimum)
 
-    assert rows(found, "person", "name", "names", "links", "complete") == [
-        (group[0], name, 2, 1, True) for group in groups for name in group
+    assert rows(found, "person", "name", "records", "links", "complete") == [
+        (record_of_name(group[0]), name, 2, 1, True) for group in groups for name in group
     ]
 
 
@@ -298,17 +309,17 @@ def test_a_group_is_whoever_can_be_reached_and_says_when_that_was_too_far(
     found = answer(chains, "groups")
 
     of_ring = [row for row in found if row["name"].startswith("Ring")]
-    assert {(row["person"], row["names"], row["links"], row["complete"]) for row in of_ring} == {
-        ("Ring 00", 13, 2, True)
+    assert {(row["person"], row["records"], row["links"], row["complete"]) for row in of_ring} == {
+        ("name:Ring 00", 13, 2, True)
     }
     of_star = [row for row in found if row["name"].startswith("Star")]
-    assert rows(of_star, "person", "names", "links", "complete") == [
-        ("Star 00", 10, 1 if number < 9 else 9, True) for number in range(10)
+    assert rows(of_star, "person", "records", "links", "complete") == [
+        ("name:Star 00", 10, 1 if number < 9 else 9, True) for number in range(10)
     ]
     of_chain = [row for row in found if row["name"].startswith("Chain")]
     assert len(of_chain) == 30
     assert not any(row["complete"] for row in of_chain)
-    assert [row["name"] for row in of_chain if row["person"] == "Chain 00"] == [
+    assert [row["name"] for row in of_chain if row["person"] == "name:Chain 00"] == [
         f"Chain {number:02}" for number in range(13)
     ]
 
