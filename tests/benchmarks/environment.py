@@ -34,6 +34,7 @@ ENVIRONMENT: Final = {
     "STARTS_PER_SECOND": "auto",
     "PACE_TABLE": "pace-table",
     "MAX_FACES": "1",
+    "SEVERAL_FACES": "largest",
     "COLLECTION_ID": "FaceMatching-collection",
     "QUALITY_FILTER": "AUTO",
     "NAMES_FROM": r"(?:^|/)(?P<name>[^/.][^/]*?)(?:_\d+)?(?:\.[^./]*)?\Z",
