@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facematch.errors import Actionable, Unusable
 from facematch.files.spreadsheets import unguarded
 from facematch.stack.records import Records
-from functions.matching.decisions import Decision, decision_keys
+from functions.matching.decisions import Decision
 from functions.matching.places import Place
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def import_decisions(
 
 
 def _import(records: Records, decision: Decision) -> str:
-    key, *former = decision_keys(*decision.identities)
+    key, *former = decision.keys_in_bucket
     for _ in range(_ATTEMPTS):
         found = records.body(key)
         # Beside the new key a decision of an earlier version counts no more.

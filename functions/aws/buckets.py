@@ -233,7 +233,7 @@ class OutputBucket:
         return found
 
     def _decision(self, own: Identity, other: Identity) -> Decision | None:
-        for key in decision_keys(own, other):
+        for key in decision_keys((own.record, other.record), (own.name, other.name)):
             body = self._get(key)
             if body is None:
                 continue

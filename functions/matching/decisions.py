@@ -157,6 +157,11 @@ class Decision:
         return self.record_a, self.record_b
 
     @property
+    def keys_in_bucket(self) -> tuple[str, ...]:
+        """Where the decision may be in the output bucket, as `decision_keys` returns it."""
+        return decision_keys(self.records, (self.name_a, self.name_b))
+
+    @property
     def identities(self) -> tuple[Identity, Identity]:
         """Who the two records are."""
         return (
@@ -269,15 +274,15 @@ class Judgement:
         return self.silenced + self.known
 
 
-def decision_keys(one: Identity, other: Identity) -> tuple[str, ...]:
+def decision_keys(records: tuple[str, str], names: tuple[str, str]) -> tuple[str, ...]:
     """Return where the pair's decision may be in the output bucket; the first one that is there.
 
     A new decision is written under the first key. Before there were record keys, a decision was
     named after the two names, as they were written.
     """
-    keys = [decision_key(one.record, other.record)]
-    if one.id is None and other.id is None:
-        keys.append(f"{Place.DECISIONS}{_digest(one.name, other.name)}.json")
+    keys = [decision_key(*records)]
+    if set(records) == set(map(record_of_name, names)):
+        keys.append(f"{Place.DECISIONS}{_digest(*names)}.json")
     return tuple(keys)
 
 

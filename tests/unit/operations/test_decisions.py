@@ -289,6 +289,15 @@ def test_csv_gives_back_what_a_spreadsheet_must_not_run(
     assert list(read_decisions(deployment).values()) == [decision]
 
 
+def test_a_decision_about_a_photograph_and_its_record_is_written_under_its_own_key(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    decision = replace(DIFFERENT, record_b="photograph:images/Ann_2.jpg", name_b="images/Ann_2.jpg")
+    imported(deployment, json_file(tmp_path, exported(decision)))
+    assert cloud.records(decision_key("name:Ann", "photograph:images/Ann_2.jpg"))
+    assert read_decisions(deployment) == {decision.records: decision}
+
+
 def test_importing_again_changes_nothing(
     deployment: Deployment, cloud: Cloud, tmp_path: Path
 ) -> None:
