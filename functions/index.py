@@ -101,8 +101,9 @@ def require_still_current(image: UploadedImage) -> None:
 def require_one_person(image: UploadedImage, indexed: IndexedFaces) -> None:
     """Take the version's faces back out if none of them must be the named person's.
 
-    The report of an attempt under another setting leaves with them. Whoever is stopped in between
-    leaves a register that says so, and the next attempt gives the faces again and ends the same.
+    The version may have a report from a time when the setting was `largest`. It is deleted, too.
+    If this function is stopped in between, the register keeps the faces marked as leaving. The next
+    attempt finishes their removal, indexes the image again, and ends here once more.
     """
     if indexed.subject is MainSubject.LARGEST_OF_SEVERAL:
         faces = registers.forget(

@@ -170,7 +170,7 @@ def _key(face: FoundFace) -> str | None:
 
 
 def _fitting(best_first: Iterable[Listed], room: int) -> tuple[list[Listed], int]:
-    """Return the first ones that fit into so many bytes, and how many bytes they leave."""
+    """Return the first ones whose JSON fits into `room` bytes, and the bytes that are left."""
     fitting: list[Listed] = []
     for each in best_first:
         size = len(json.dumps(each.to_payload()))

@@ -138,7 +138,7 @@ MATCHES: Final = Table(
     },
 )
 
-#: Photographs of the same record: what is not here, of those there are, may show somebody else.
+#: Photographs of one record that look alike. A photograph without a row may show somebody else.
 LOOK_ALIKES: Final = Table(
     name="look_alikes",
     columns={

@@ -186,3 +186,23 @@ def test_any_text_has_an_answer(a: str, b: str) -> None:
 
 def test_names_too_long_to_be_read_whole_are_no_variants() -> None:
     assert relation("Ann Lee " * 100, "Ann Lee " * 100 + "Smith") is Relation.SHARED_PART
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("Wang_Yingfan", "Yingfan_Wang", Relation.VARIANT),
+        ("Noer_Moeis", "Noer_Muis", Relation.VARIANT),
+        ("John_Barnett", "John_Burnett", Relation.VARIANT),
+        ("Joseph_Blatter", "Sepp_Blatter", Relation.VARIANT),
+        # A nickname and a title from which no rule reads the other name.
+        ("Doc_Rivers", "Glenn_Rivers", Relation.SHARED_PART),
+        ("Felipe_De_Borbon", "Prince_Felipe", Relation.SHARED_PART),
+        # Not two names of one person: one photograph was filed under two names.
+        ("Bart_Hendricks", "Ricky_Ray", Relation.UNRELATED),
+    ],
+)
+def test_names_of_one_person_in_labeled_faces_in_the_wild(
+    one: str, other: str, expected: Relation
+) -> None:
+    assert relation(one, other) is relation(other, one) is expected
