@@ -169,6 +169,20 @@ def test_each_pair_says_how_its_names_relate_and_can_be_ordered_by_that(desk: De
     expect(page.locator(".relation-group h3")).to_have_text(headings)
 
 
+def test_two_records_with_one_name_are_told_apart_by_their_ids(desk: Desk) -> None:
+    data = with_matches([("Ann Lee#1", "LEE, Ann#1", 99.9)])
+    for photograph, record in zip(data["photographs"], ("id:007", "id:07"), strict=True):
+        photograph |= {"name": "Ann Lee", "record": record}
+    data["records"] = {"id:007": "Ann Lee (id 007)", "id:07": "Ann Lee (id 07)"}
+    data["relations"] = [("id:007", "id:07", "SAME_NAME")]
+    page = desk.open(data)
+
+    expect(page.locator("#list .card .name")).to_have_text(["Ann Lee (id 007)", "Ann Lee (id 07)"])
+    expect(page.locator("#list .relation")).to_have_text("They have the same name.")
+    page.click("#list button:has-text('All photographs')")
+    expect(page.locator("#details h2")).to_have_text("Ann Lee (id 007) and Ann Lee (id 07)")
+
+
 def test_a_long_list_comes_page_by_page_by_button_and_by_key(desk: Desk) -> None:
     page = desk.open(
         with_matches(

@@ -19,7 +19,8 @@ function contentsOf(data) {
 
 /** A photograph under boxes, which are ratios of its sides. */
 function photographOf(data, contents, index, matched) {
-  const { file, key, name, width, height } = data.photographs[index];
+  const { file, key, record, width, height } = data.photographs[index];
+  const name = data.records[record];
   const frame = make(
     "div",
     { className: "frame" },

@@ -20,7 +20,8 @@ function picture(file, alt, width, height) {
 function faceOf(data, index) {
   const face = data.faces[index];
   const photograph = data.photographs[face.photograph];
-  const alt = `Face of ${plain(photograph.name)} in ${plain(photograph.key)}`;
+  const name = data.records[photograph.record];
+  const alt = `Face of ${plain(name)} in ${plain(photograph.key)}`;
   return make(
     "figure",
     { className: "face" },
@@ -28,7 +29,7 @@ function faceOf(data, index) {
     make(
       "figcaption",
       {},
-      make("span", { className: "name", title: plain(photograph.name) }, written(photograph.name)),
+      make("span", { className: "name", title: plain(name) }, written(name)),
       make("time", { dateTime: photograph.uploaded }, day(photograph.uploaded)),
     ),
   );
