@@ -29,7 +29,7 @@ for (const pair of pairs) {
 const state = {
   threshold: data.threshold,
   words: [],
-  order: "similarity",
+  order: "relation",
   tab: TABS[0],
   visible: [], // the pairs that the controls leave, in order
   shown: PAIRS_AT_ONCE, // how many of them are in the list
