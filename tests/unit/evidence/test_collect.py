@@ -358,3 +358,12 @@ def test_decisions_are_told_as_they_were_made_also_without_evidence_any_more(
     assert found["decided_at"] == "2026-01-02T00:00:00.000Z"
     assert found["face_ids"] == sorted([face_of(ann), face_of(bo)])
     assert (gone["name_b"], gone["decision"]) == ("Xaver", Decided.UNSURE)
+
+
+def test_two_spellings_of_one_record_are_no_match_whatever_an_old_report_says(
+    album: Album, deployment: Deployment
+) -> None:
+    one, other = album.add("Ann Lee_1.jpg"), album.add("Ann  Lee_1.jpg")
+    album.report(one, {other: 99.9})
+
+    assert collected(deployment) == []

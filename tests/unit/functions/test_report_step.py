@@ -14,6 +14,7 @@ from functions.matching.decisions import Decided, Decision, decision_key, record
 from functions.matching.errors import Unavailable
 from functions.matching.identity import record_of_name
 from functions.matching.images import UploadedImage
+from functions.matching.keys import version_digest
 from functions.matching.reports import delivery_failure_key, failure_key
 from tests.unit.cloud import COLLECTION, OUTPUT, THRESHOLD_PARAMETER
 from tests.unit.fake_rekognition import photograph
@@ -520,3 +521,33 @@ def test_a_throttled_s3_is_asked_again(cloud: Cloud) -> None:
     with pytest.raises(Unavailable):
         cloud.run("report", event)
     assert cloud.run("report", event)["same_files"] == ["images/Bo_1.jpg"]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_another_version_under_the_key_that_was_seen_opens_a_pair_again(
+    cloud: Cloud, image: UploadedImage, *, seen: bool
+) -> None:
+    event = cloud.report_event(image)
+    best = event["search"]["matches"][0]
+    head = cloud.s3.head_object(Bucket=image.bucket, Key=best["key"])
+    version = head.get("VersionId") or f"etag:{head['ETag'].strip(chr(34))}"
+    digest = version_digest(image.bucket, best["key"], version)
+    now = datetime.now(UTC)
+    decision = Decision(
+        record_a="name:Ann",
+        record_b="name:Bo",
+        name_a="Ann",
+        name_b="Bo",
+        decision=Decided.DIFFERENT_PEOPLE,
+        note="",
+        decided_by="Rea Viewer",
+        decided_at=datetime(2026, 11, 20, tzinfo=UTC),
+        similarity=100,
+        versions=frozenset({image.digest, digest if seen else "an older version"}),
+        keys=frozenset({image.key, best["key"]}),
+    )
+    cloud.write(decision_key(*decision.records), decision.to_record(imported_at=now))
+
+    verdict, report = run(cloud, event)
+    assert report["silenced"] == (["name:Bo"] if seen else [])
+    assert [pair["why"] for pair in verdict["reopened"]] == ([] if seen else [["NEW_PHOTOGRAPH"]])

@@ -10,7 +10,7 @@ import pytest
 from facematch.errors import Unusable
 from facematch.local.kept_settings import KeptSettings
 from facematch.local.state_folder import StateFolder
-from functions.matching.identity import FROM_FILE
+from functions.matching.identity import FROM_FILE, FROM_FOLDER, compiled_names_from
 from workflow.synthesis import RefusedSettingError
 
 if TYPE_CHECKING:
@@ -81,3 +81,16 @@ def test_a_file_that_cannot_be_read_is_named(home: StateFolder, text: str) -> No
     home.settings.write_text(text)
     with pytest.raises(Unusable, match=r"settings\.json cannot be read.* Delete that file"):
         KeptSettings.of(home)
+
+
+def test_a_rule_for_names_of_an_earlier_version_is_kept_under_its_new_name(
+    home: StateFolder,
+) -> None:
+    pattern = compiled_names_from(FROM_FOLDER).pattern
+    former = {"given": {"name_pattern": "folder"}, "recorded": {"name_pattern": pattern}}
+    home.settings.write_text(json.dumps(former))
+
+    kept = KeptSettings.of(home)
+
+    assert (kept.given, kept.recorded) == ({"names_from": "folder"}, {"names_from": "folder"})
+    assert kept.changes_to(kept.with_given({})) == []

@@ -500,3 +500,20 @@ def test_a_broken_record_is_named_and_an_import_replaces_it(
         read_decisions(deployment)
     assert imported(deployment, json_file(tmp_path, exported(DIFFERENT))) == ["imported"]
     assert read_decisions(deployment) == {DIFFERENT.records: DIFFERENT}
+
+
+def test_a_decision_of_before_that_is_newer_stays_and_counts(
+    deployment: Deployment, cloud: Cloud, tmp_path: Path
+) -> None:
+    newer = replace(DIFFERENT, note="newer", decided_at=DECIDED_AT + timedelta(hours=1))
+    before = {
+        name: value
+        for name, value in newer.to_record(imported_at=DECIDED_AT).items()
+        if name not in {"record_a", "record_b", "records_digest", "versions", "keys"}
+    }
+    _, key = DIFFERENT.keys_in_bucket
+    cloud.write(key, {**before, "face_ids": ["a1", "b1"]})
+
+    file = json_file(tmp_path, exported(DIFFERENT))
+    assert imported(deployment, file) == ["older than what is there"]
+    assert [each.note for each in read_decisions(deployment).values()] == ["newer"]

@@ -582,3 +582,37 @@ def test_what_names_nobody_stays(machine: Machine, place: Place) -> None:
 
     listed = machine.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix=key)
     assert listed["KeyCount"] == 1
+
+
+def test_ids_with_the_persons_name_are_named_and_left(machine: Machine) -> None:
+    machine.deployment.outputs["NamePattern"] = r"/(?:(?P<id>[0-9]+)-)?(?P<name>[^/]+?)_\d+[.]jpg"
+    for key in ("7-Ann_1.jpg", "8-Ann_1.jpg", "9-Bo_1.jpg"):
+        Album(machine.cloud).add(key)
+    command = forget.Forgetting(machine.deployment, forget.Person.named("Ann"), machine.pages)
+
+    found = command.find()
+
+    assert command.namesakes == {"7", "8"}
+    assert [entry.key for entry in found.versions] == [machine.ann.key]
+    by_id = forget.Forgetting(machine.deployment, forget.Person.with_id("7"), machine.pages).find()
+    assert [entry.key for entry in by_id.versions] == ["images/7-Ann_1.jpg"]
+
+
+def test_a_forgotten_photograph_leaves_the_decisions_that_saw_it(machine: Machine) -> None:
+    album = Album(machine.cloud)
+    bo, cy = album.add("Bo_1.jpg"), album.add("Cy_1.jpg")
+    seen = {"versions": [machine.ann.digest, bo.digest], "keys": [machine.ann.key, bo.key]}
+    told = {"name_a": "Ann", "name_b": "Bo", "face_ids": []}
+    about_bo = {"name_a": "Bo", "name_b": "Cy", "face_ids": [], "versions": [cy.digest]}
+    alone = {"record_a": "name:Ann", "record_b": f"photograph:{machine.ann.key}"}
+    machine.cloud.write("decisions/1.json", {**told, **seen})
+    machine.cloud.write("decisions/2.json", {**about_bo, "keys": [cy.key]})
+    machine.cloud.write("decisions/3.json", {**told, **alone, "versions": ["v"], "keys": [cy.key]})
+    person = forget.Person(None, machine.ann.key)
+
+    found = forget.Forgetting(machine.deployment, person, machine.pages).find()
+
+    assert found.decisions == ["decisions/3.json"]
+    (left,) = found.mentions["decisions/1.json"].lines
+    assert (left["versions"], left["keys"]) == ([bo.digest], [bo.key])
+    assert "decisions/2.json" not in found.mentions

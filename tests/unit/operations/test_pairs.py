@@ -215,3 +215,7 @@ def test_without_versioning_a_match_counts_as_long_as_its_photographs_are_there(
     bo = cloud.upload("images/Bo_1.jpg", photograph(3), bucket="unversioned")
     report_match(cloud, ann, bo, 99.5)
     assert names(deployment) == [("Ann", "Bo")]
+
+
+def test_two_spellings_of_one_record_in_rows_of_before_are_no_pair() -> None:
+    assert paired([row("Ann Lee_1", "Ann  Lee_1", 99.9)]) == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.matching.faces import Box, FoundFace, LookAlikes, SearchResult
-from functions.matching.identity import name_in
+from functions.matching.identity import compiled_names_from, name_in
 from functions.matching.keys import external_image_id
 from functions.matching.matches import (
     LOOK_ALIKES_LIMIT,
@@ -308,3 +308,28 @@ def test_a_pair_has_the_same_id_from_both_sides(one: str, other: str) -> None:
 def test_another_pair_has_another_id(pairs: tuple[str, str, str, str]) -> None:
     a, b, c, d = pairs
     assert (pair_id(a, b) == pair_id(c, d)) is ({a, b} == {c, d})
+
+
+def test_records_are_told_apart_by_their_ids_and_not_by_their_names() -> None:
+    pattern = compiled_names_from(
+        r"(?:^|/)(?:(?P<id>[0-9]+)_)?(?P<name>[^/]+?)(?:_\d+)?[.][^./]+\Z"
+    )
+    keys = ("7_Ann_Lee_0002.jpg", "7_Anne_Lee_0001.jpg", "07_Ann_Lee_0001.jpg", "Ann_Lee_0001.jpg")
+    faces = tuple(
+        FoundFace(face_id=key, external_image_id=external_image_id(key), similarity=99.0, box=BOX)
+        for key in keys
+    )
+
+    result = evidence_among(
+        {"searched": LookAlikes(faces=faces)},
+        own_key="7_Ann_Lee_0001.jpg",
+        names_from=pattern,
+        max_matches=100,
+        searched_at="2026-11-22T11:15:07.000Z",
+    )
+
+    assert result.same_name == 2
+    assert {(match.record, match.relation) for match in result.matches} == {
+        ("id:07", "SAME_NAME"),
+        ("name:Ann Lee", "SAME_NAME"),
+    }

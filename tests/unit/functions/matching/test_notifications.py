@@ -351,3 +351,11 @@ def test_two_places_are_read_as_they_are(hundredths: int) -> None:
 )
 def test_what_is_below_never_reads_as_above(similarity: float, text: str) -> None:
     assert percent(similarity) == text
+
+
+def test_many_photographs_of_one_record_do_not_push_a_namesake_out() -> None:
+    decoys = [replace(match("Bo", 99.9, face=f"decoy-{n}"), record="id:1") for n in range(25)]
+    made = notify(*decoys, replace(match("Bo", 99.5), record="id:2"))
+    told = [pair["other_record"] for pair in json.loads(made.document)["pairs"]]
+    assert told == ["id:1", "id:2"] + ["id:1"] * 18
+    assert made.subject.endswith("looks like Bo (id 1) and 1 more")
