@@ -593,6 +593,75 @@ def test_a_new_look_alike_opens_a_decision_again_only_when_it_is_strong_enough(
     assert bool(answer(athena, at_minimum(minimum), "name")) is one_person
 
 
+def changed(made: Pile, prefix: str, **values: Any) -> None:
+    """Change fields of every record below a prefix; None takes a field away."""
+    for key in [key for key in made.objects if key.startswith(prefix)]:
+        lines = [json.loads(line) | values for line in made.objects[key].splitlines()]
+        made.objects[key] = json_lines(
+            [{k: v for k, v in line.items() if v is not None} for line in lines]
+        )
+
+
+@pytest.mark.parametrize(
+    ("seen", "standing"),
+    [
+        ({"face_ids": ["of another face model"]}, "DIFFERENT_PEOPLE"),
+        ({"face_ids": [], "versions": []}, "DIFFERENT_PEOPLE"),  # the keys of another stack
+        ({"face_ids": [], "versions": ["another", "version"]}, "REOPENED"),
+        ({"face_ids": [], "versions": [], "keys": ["images/other.jpg"]}, "REOPENED"),
+        ({"versions": None, "keys": None}, "DIFFERENT_PEOPLE"),  # of an earlier version
+    ],
+)
+def test_what_a_person_saw_are_photographs(
+    athena: Athena, s3: StandInS3, seen: dict[str, Any], standing: str
+) -> None:
+    made = Pile()
+    made.reported(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.62))
+    made.decided("Ann", "Bea", Decided.DIFFERENT_PEOPLE, similarity=99.62, on=[ANN_1, BEA_1])
+    changed(made, "decisions/", **seen)
+    fill(s3, made)
+
+    assert answer(athena, queries()["pairs"].sql, "standing") == [[standing]]
+
+
+def test_of_a_decision_of_before_and_one_of_today_the_newest_counts(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.reported(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.62))
+    made.decided("Ann", "Bea", Decided.DIFFERENT_PEOPLE, similarity=99.62, on=[ANN_1, BEA_1])
+    changed(made, "decisions/", record_a=None, record_b=None)
+    (before,) = [key for key in made.objects if key.startswith("decisions/")]
+    made.objects["decisions/of-before.json"] = made.objects.pop(before)
+    made.decided("Ann", "Bea", Decided.SAME_PERSON, similarity=99.62, on=[ANN_1, BEA_1])
+    changed(made, before, decided_at="2026-11-23T12:00:00.000Z")
+    fill(s3, made)
+    assert answer(athena, queries()["pairs"].sql, "standing") == [["SAME_PERSON"]]
+
+    changed(made, before, decided_at="2026-11-21T12:00:00.000Z")
+    fill(s3, made)
+    assert answer(athena, queries()["pairs"].sql, "standing") == [["DIFFERENT_PEOPLE"]]
+
+
+def test_two_spellings_of_one_record_in_rows_of_before_are_no_pair(
+    athena: Athena, s3: StandInS3
+) -> None:
+    one, other = (Photograph(f"images/{name}_1.jpg") for name in ("Ann Lee", "Ann_Lee"))
+    made = Pile()
+    made.reported(one, (other, 99.9))
+    made.reported(other)
+    changed(made, "matches/", record=None, matched_record=None)
+    changed(made, "reports/", record=None)
+    fill(s3, made)
+
+    assert answer(athena, queries()["pairs"].sql, "standing") == []
+    assert answer(athena, queries()["names"].sql, "record", "photographs") == [
+        ["name:Ann Lee", "2"]
+    ]
+
+
 def test_the_threshold_is_that_of_the_search_that_found_the_face(
     athena: Athena, s3: StandInS3
 ) -> None:
