@@ -44,10 +44,9 @@ from facematch.operations.upload import (
 from facematch.stack.deployment import Deployment, on_local_cloud
 from facematch.stack.records import Records, digest_of
 from facematch.text import command, local_command, shown
-from functions.matching.identity import Identity, id_in
 from functions.matching.notifications import percent
 from functions.matching.places import Place
-from functions.matching.reports import record_of
+from functions.matching.reports import identity_of
 from workflow.project import STATE_ROOT, private_folder
 from workflow.synthesis import settings_with
 
@@ -251,7 +250,7 @@ def show(result: DemoResult, home: StateFolder) -> None:
     cells = [
         (
             record["key"].removeprefix(result.image_prefix),
-            _shown_by(record),
+            str(identity_of(record) or ""),
             *_row(record),
         )
         for record in rows[:_ROWS]
@@ -307,17 +306,13 @@ def _show_page(page: Written) -> None:
     evidence_page.show(page)
 
 
-def _shown_by(line: Mapping[str, Any]) -> str:
-    return str(Identity(line["name"], id_in(record_of(line)))) if line["name"] else ""
-
-
 def _row(record: dict[str, Any]) -> list[Any]:
     status = record["status"]
     if "faces" not in record:
         why = f"{record['message'].partition(' ')[2]} {record['remedy']}"
         return [safe(status, "red"), safe(why, "dim"), ""]
     found = {
-        _shown_by(match): match["similarity"]
+        str(identity_of(match)): match["similarity"]
         for face in record["faces"]
         for match in reversed(face["matches"])
     }

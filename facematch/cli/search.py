@@ -11,6 +11,7 @@ import typer
 from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack, similarity_or_all
 from facematch.cli.terminal import messages, output, print_json, safe, table
+from functions.matching.identity import Identity
 from functions.matching.notifications import percent
 
 
@@ -58,7 +59,11 @@ def search(
         )
     if found.lookalikes:
         rows = [
-            (percent(each.similarity), safe(each.name or ""), safe(each.key))
+            (
+                percent(each.similarity),
+                safe(str(Identity(each.name, each.id)) if each.name else ""),
+                safe(each.key),
+            )
             for each in found.lookalikes
         ]
         head = ("Similarity", "Name", "Photograph")

@@ -20,9 +20,9 @@ from facematch.operations.matches import SEARCH_AGAIN
 from facematch.stack.deployment import Deployment
 from facematch.stack.executions import Described
 from functions.matching.failures import Replay, error_message
-from functions.matching.identity import name_in
+from functions.matching.identity import Identity, identity_in
 from functions.matching.notifications import percent
-from functions.matching.reports import is_above_threshold, names_left_out
+from functions.matching.reports import identity_of, is_above_threshold, names_left_out
 from functions.matching.subjects import MainSubject, people_shown
 
 #: Of a notification.
@@ -62,12 +62,12 @@ def _replayable(told: ImageHistory) -> set[str]:
     return arns
 
 
-def _name(told: ImageHistory, pattern: re.Pattern[str]) -> str | None:
-    """Return the name that was read when the outcome was written, or that would be read now."""
+def _identity(told: ImageHistory, pattern: re.Pattern[str]) -> Identity | None:
+    """Return who was read from the key when the outcome was written, or would be read now."""
     record = told.report or told.failure
     if record:
-        return record["name"] or None
-    return name_in(told.image.key, pattern) if told.image else None
+        return identity_of(record)
+    return identity_in(told.image.key, pattern) if told.image else None
 
 
 def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
@@ -81,8 +81,8 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
                 f"version {image.version_id}, digest {image.digest}"
             )
         )
-    name = _name(told, deployment.names_from)
-    parts.append(Text("name ").append(safe(name or "none: the key carries no name", "bold")))
+    shown = _identity(told, deployment.names_from) or "none: the key carries no name"
+    parts.append(Text("name ").append(safe(str(shown), "bold")))
     for execution in told.executions:
         line = Text("execution ").append(safe(execution.name)).append(" ")
         line.append(colored(execution.status))
@@ -107,7 +107,7 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
 def _told_others(told: ImageHistory) -> list[Text]:
     lines = [
         Text(f"  seen from {percent(row['similarity'])} ").append(
-            _photograph(row["name"], row["key"], is_copy=row["same_file"])
+            _photograph(str(identity_of(row)), row["key"], is_copy=row["same_file"])
         )
         for row in told.seen_by_others
     ]
@@ -140,7 +140,9 @@ def _told_report(deployment: Deployment, told: ImageHistory) -> list[Text]:
         )
         lines += [
             Text(f"    matches {percent(match['similarity'])} ").append(
-                _photograph(match["name"], match["key"], is_copy=match["key"] in told.same_files)
+                _photograph(
+                    str(identity_of(match)), match["key"], is_copy=match["key"] in told.same_files
+                )
             )
             for match in face["matches"]
         ]

@@ -10,7 +10,7 @@ from facematch.images.cropping import scaled_down
 from facematch.images.limits import UnusableImageError
 from facematch.stack.faces import search_photograph
 from facematch.text import visible
-from functions.matching.identity import name_in
+from functions.matching.identity import identity_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +31,15 @@ class Lookalike:
 
     Attributes
     ----------
-    name
-        That is read from the key; None if there is none in it.
+    name, id
+        Name and record id that are read from the key; None if there is none in it.
     similarity
         Of its best face, %.
     """
 
     key: str
     name: str | None
+    id: str | None
     similarity: float
 
 
@@ -89,12 +90,14 @@ def search(deployment: Deployment, photograph: Path, *, minimum: float, most: in
         if face.key is not None:
             best[face.key] = max(face.similarity, best.get(face.key, 0.0))
     keys = sorted(best, key=lambda key: (-best[key], key))
+    shown = {key: identity_in(key, deployment.names_from) for key in keys[:most]}
     return Searched(
         faces=found.faces,
         box=found.box,
         scaled_down=smaller,
         lookalikes=[
-            Lookalike(key, name_in(key, deployment.names_from), best[key]) for key in keys[:most]
+            Lookalike(key, one.name if one else None, one.id if one else None, best[key])
+            for key, one in shown.items()
         ],
         left_out=max(0, len(keys) - most),
     )

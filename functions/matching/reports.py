@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.decisions import Judgement, Reopened
 from functions.matching.faces import NamesLeftOut
-from functions.matching.identity import record_of_name
+from functions.matching.identity import Identity, id_in, record_of_name
 from functions.matching.matches import pair_id
 from functions.matching.places import Place
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from functions.matching.faces import Face, IndexedFaces, Match, SearchResult
-    from functions.matching.identity import Identity
     from functions.matching.images import Subject, UploadedImage
 
 #: Of reports and match rows. Version 1 called `above_threshold` `notified`, and counted no names
@@ -287,6 +286,11 @@ def record_of(line: Mapping[str, Any]) -> str:
     Before schema version 3 there was only a name.
     """
     return str(line.get("record") or record_of_name(line["name"] or ""))
+
+
+def identity_of(line: Mapping[str, Any]) -> Identity | None:
+    """Return who a report, a match or a failure is about; None if the key carries no name."""
+    return Identity(line["name"], id_in(record_of(line))) if line["name"] else None
 
 
 def record_matched(row: Mapping[str, Any]) -> str:

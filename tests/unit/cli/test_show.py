@@ -13,6 +13,7 @@ from facematch.cli.main import app
 from facematch.cli.options import Where
 from functions.matching.reports import report_key
 from tests.pile import as_version_1
+from tests.unit.album import Album
 from tests.unit.cloud import deployment_of
 from tests.unit.fake_rekognition import photograph
 
@@ -39,6 +40,22 @@ def shown(cloud: Cloud, image: UploadedImage, *options: str) -> str:
         result = CliRunner().invoke(app, ["show", image.key, *options])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_records_are_told_with_their_ids(cloud: Cloud) -> None:
+    album = Album(cloud)
+    image, other = album.add("7-Ann_1.jpg"), album.add("8-Ann_1.jpg")
+    album.report(image, {other: 99.5})
+    (report,) = cloud.records(report_key(image)) or []
+    match = report["faces"][0]["matches"][0]
+    report |= {"name": "Ann", "record": "id:7"}
+    match |= {"name": "Ann", "record": "id:8"}
+    cloud.write(report_key(image), report)
+
+    told = shown(cloud, image)
+
+    assert "name Ann (id 7)" in told
+    assert "Ann (id 8)" in told
 
 
 def test_names_that_the_report_leaves_out_are_said_with_the_command_to_search_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -70,6 +70,18 @@ def test_each_photograph_is_listed_once_with_its_best_face(people: Cloud, tmp_pa
     ]
     assert document["lookalikes"][0]["similarity"] == 100
     assert len(people.rekognition.collections[COLLECTION]) == held
+
+
+def test_who_is_alike_is_told_with_the_record_id(people: Cloud, tmp_path: Path) -> None:  # noqa: ARG001
+    outputs = options.Where.deployment(cast("options.Where", None)).outputs
+    outputs["NamePattern"] = r"/(?P<name>[^/]+)_(?P<id>\d+)[.]jpg"
+    file = tmp_path / "who.jpg"
+    file.write_bytes(photograph(0))
+
+    first = found(file)["lookalikes"][0]
+
+    assert (first["name"], first["id"]) == ("Ann_Lee", "0001")
+    assert "Ann_Lee (id 0001)" in search(file).stdout
 
 
 def test_the_options_bound_the_list(people: Cloud, tmp_path: Path) -> None:  # noqa: ARG001
