@@ -69,14 +69,18 @@ def test_two_ids_with_one_name_are_told_and_two_spellings_of_one_id_are_one_reco
     notifications = workflow.subscribed("MatchesTopicArn")
 
     # Leading zeros count.
-    ids.upload("007~Ann Lee_0001.jpg", "07~Ann_Lee_0001.jpg", "007~Anne Lee_0002.jpg")
+    ids.upload("007~Una Marsh_0001.jpg", "07~Una_Marsh_0001.jpg", "007~Unna Marsh_0002.jpg")
 
     (pair,) = matches(ids.deployment, minimum=99)
     assert (pair.record_a, pair.record_b) == ("id:007", "id:07")
-    assert (pair.name_a, pair.name_b, pair.image_pairs) == ("Ann Lee / Anne Lee", "Ann_Lee", 2)
+    assert (pair.name_a, pair.name_b, pair.image_pairs) == (
+        "Una Marsh / Unna Marsh",
+        "Una_Marsh",
+        2,
+    )
     (row,) = ids.pairs_of("id:007")
     assert (row["record_a"], row["record_b"]) == ("id:007", "id:07")
-    assert (row["name_a"], row["name_b"]) == ("Ann Lee / Anne Lee", "Ann_Lee")
+    assert (row["name_a"], row["name_b"]) == ("Una Marsh / Unna Marsh", "Una_Marsh")
     told = eventually(lambda: notifications() if len(notifications()) == 2 else None)
     messages = [json.loads(message["Message"]) for message in told]
     first = next(m for m in messages if m["record"] == "id:07")
@@ -85,10 +89,10 @@ def test_two_ids_with_one_name_are_told_and_two_spellings_of_one_id_are_one_reco
         "SAME_NAME",
     )
     same_name = next(m for m in told if json.loads(m["Message"])["record"] == "id:07")
-    assert "the same name: Ann_Lee (id 07) looks like Ann Lee (id 007)" in same_name["Subject"]
+    assert "the same name: Una_Marsh (id 07) looks like Una Marsh (id 007)" in same_name["Subject"]
     assert json.loads(same_name["MessageAttributes"]["relation"]["Value"]) == ["SAME_NAME"]
 
-    by_name = Forgetting(ids.deployment, Person.named("Ann Lee"), EvidenceFolders(tmp_path))
+    by_name = Forgetting(ids.deployment, Person.named("Una Marsh"), EvidenceFolders(tmp_path))
     assert not by_name.find().is_about_them()
     assert by_name.namesakes == {"007", "07"}
     by_id = Forgetting(ids.deployment, Person.with_id("007"), EvidenceFolders(tmp_path))
