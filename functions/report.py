@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from functions.matching.faces import Match
+    from functions.matching.register import KnownVersion
 
 settings = from_environment(ReportSettings)
 s3 = client("s3")
@@ -57,21 +58,25 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     notify_threshold = threshold.value()
     notifying = [m for m in searched.matches if passes(m.similarity, notify_threshold)]
     others = dict.fromkeys(match.identity for match in notifying)
+    indexed = IndexedFaces.from_payload(event["index"])
+    known = known_versions(image, notifying)
     judged = judgement(
         notifying,
         output.decisions(own, others),
         own=image,
-        versions=versions(image, notifying),
+        versions={key: version.digest for key, version in known.items()},
     )
+    prominent_faces = {key: version.prominent_faces for key, version in known.items()}
     written = report(
         image,
-        IndexedFaces.from_payload(event["index"]),
+        indexed,
         searched,
         own=own,
         search_threshold=settings.search_threshold,
         notify_threshold=notify_threshold,
         execution_arn=event["execution_arn"],
         judged=judged,
+        prominent_faces=prominent_faces,
     )
     first = is_first_attempt(
         image, event["execution_arn"], event.get("redrive_count"), now=datetime.now(UTC)
@@ -93,7 +98,11 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         reopened=judged.reopened[:REOPENED_LIMIT],
     )
     if verdict.above_threshold:
-        verdict = replace(verdict, same_files=same_files(image, own, searched, verdict))
+        verdict = replace(
+            verdict,
+            same_files=same_files(image, own, searched, verdict),
+            prominent_faces={image.key: indexed.prominent_faces, **prominent_faces},
+        )
     metrics.add_metric(f"Outcome{verdict.status.title().replace('_', '')}", MetricUnit.Count, 1)
     if judged.silenced:
         metrics.add_metric("PairsSilenced", MetricUnit.Count, len(judged.silenced))
@@ -112,7 +121,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return verdict.to_payload()
 
 
-def versions(image: UploadedImage, matches: Iterable[Match]) -> dict[str, str]:
+def known_versions(image: UploadedImage, matches: Iterable[Match]) -> dict[str, KnownVersion]:
     """Return the versions of the best other photographs, by their keys, as the registers know them.
 
     One request for each photograph, of at most as many as a notification lists.

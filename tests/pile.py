@@ -118,10 +118,12 @@ class Pile:
         best_left_out: float = 0.0,
         similar: Mapping[Photograph, float] | None = None,
         look_alikes_left_out: int = 0,
+        people: int | None = 2,
     ) -> None:
         """Write the report of a photograph, searched a minute later, and the rows beside it.
 
-        `similar` are photographs of the same record that it resembles.
+        `similar` are photographs of the same record that it resembles. `people` is the number of
+        prominent faces; None: the report is of a time when they were not counted.
         """
         minute = photograph.minute + 1 if searched is None else searched
         image = photograph.image
@@ -167,7 +169,9 @@ class Pile:
             search_threshold=80.0,
             notify_threshold=notify_threshold,
             execution_arn=f"arn:aws:states:::execution:{image.execution_name}",
+            prominent_faces={other.key: 1 for other, _ in found},
         )
+        made["prominent_faces"] = people
         self.objects[report_key(image)] = json_lines([made])
         beside = {
             matches_key(image): match_rows(made),

@@ -22,6 +22,7 @@ from functions.matching.faces import NamesLeftOut
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.notifications import percent
 from functions.matching.relations import RELATIONS
+from functions.matching.subjects import SEVERAL_PEOPLE_MEANS, people_shown
 
 _SHOWN: Final = 20
 _CONFLICT_MEANS: Final = (
@@ -62,7 +63,7 @@ def matches(
         _show_conflicts(deployment, as_json=as_json)
         return
     threshold = deployment.notify_threshold() if minimum is None else minimum
-    with messages.status("reading the match rows"):
+    with messages.status("asking Athena"):
         found = read_matches(deployment, minimum=threshold)
     pairs = found.pairs
     if as_json:
@@ -83,6 +84,9 @@ def matches(
         if any(pair.same_file for pair in pairs):
             output.print()
             output.print(SAME_FILE_MEANS)
+        if any(pair.shows_several for pair in pairs):
+            output.print()
+            output.print(SEVERAL_PEOPLE_MEANS)
     else:
         output.print(f"No pair of records from {threshold:g} % up.")
         show_if_no_photographs(deployment)
@@ -152,9 +156,12 @@ def _show_lacking(deployment: Deployment, lacking: dict[str, NamesLeftOut]) -> N
 
 
 def by_relation(pairs: Iterable[RecordPair]) -> list[RecordPair]:
-    """Sort pairs by how their names relate: unrelated ones first, spellings of one name last."""
+    """Sort pairs by how their names relate: unrelated ones first, spellings of one name last.
+
+    Pairs with a photograph of several people follow the others of their relation.
+    """
     ranks = list(RELATIONS)
-    return sorted(pairs, key=lambda pair: ranks.index(pair.relation))
+    return sorted(pairs, key=lambda pair: (ranks.index(pair.relation), pair.shows_several))
 
 
 def tables_by_relation(pairs: Iterable[RecordPair]) -> Iterator[Table]:
@@ -168,7 +175,7 @@ def tables_by_relation(pairs: Iterable[RecordPair]) -> Iterator[Table]:
 def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Table:
     """Who matches whom: two lines a pair, each a name and the photograph of the best pair.
 
-    A third line says that the two photographs are the same file.
+    More lines say that a photograph shows several people, or that both are the same file.
     """
     table = Table(title=title, title_justify="left")
     table.add_column("Similarity", justify="right", no_wrap=True)
@@ -185,8 +192,8 @@ def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Tab
             Text("\n").join([safe(str(pair.identity_a)), safe(str(pair.identity_b))]),
             Text("\n").join(
                 [
-                    safe(pair.key_a),
-                    safe(pair.key_b),
+                    *_photograph(pair.key_a, pair.people_a),
+                    *_photograph(pair.key_b, pair.people_b),
                     *([Text(SAME_FILE, style="yellow")] if pair.same_file else []),
                 ]
             ),
@@ -195,6 +202,12 @@ def pairs_table(pairs: Sequence[RecordPair], *, title: str | None = None) -> Tab
             end_section=True,
         )
     return table
+
+
+def _photograph(key: str, people: int | None) -> list[Text]:
+    if people is None or people == 1:
+        return [safe(key)]
+    return [safe(key), Text(f"  {people_shown(people)}", style="yellow")]
 
 
 def _decided(about: RecordPair | Conflict) -> Text:

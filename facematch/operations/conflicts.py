@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from facematch.stack import athena
 from functions.matching.decisions import Standing
@@ -66,8 +66,7 @@ def conflicts(deployment: Deployment) -> list[Conflict]:
         When Athena cannot be asked.
     """
     found = athena.run(deployment, queries()["conflicts"].sql)
-    rows: list[dict[str, Any]] = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
-    return [Conflict(**{**row, "standing": Standing(row["standing"])}) for row in rows]
+    return [Conflict(**{**row, "standing": Standing(row["standing"])}) for row in found.by_column()]
 
 
 def mirrored_once(found: Iterable[Conflict]) -> list[Conflict]:

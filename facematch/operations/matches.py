@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from facematch.operations.decisions import read_decisions
+from facematch.stack import athena
 from facematch.stack.deployment import PARALLEL
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
-from functions.matching.decisions import NewEvidence, Shown, Standing, standing
+from functions.matching.decisions import NewEvidence, Standing
+from functions.matching.faces import NamesLeftOut
 from functions.matching.identity import Identity, id_in
-from functions.matching.images import timestamp
-from functions.matching.names import relation
-from functions.matching.places import Place
-from functions.matching.relations import Relation
-from functions.matching.reports import names_left_out, record_matched, record_of
+from functions.matching.relations import Relation, known
+from functions.matching.subjects import MainSubject, subject_of_pair
+from workflow.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from facematch.stack.deployment import Deployment
-    from functions.matching.decisions import Decision
-    from functions.matching.faces import NamesLeftOut
     from functions.matching.images import UploadedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordPair:
-    """Two records whose photographs show the same face.
+    """Two records whose photographs show the same face: a row of the query `pairs`.
 
     Attributes
     ----------
     record_a, record_b
         Their keys, in order.
     name_a, name_b
-        Their names, as the photographs carry them; a second spelling stands behind " / ".
+        Their names, as the photographs carry them; a second spelling follows " / ".
     similarity
-        Of the best pair of photographs, %; `key_a` and `key_b` are theirs.
+        Similarity of the best pair of photographs, `key_a` and `key_b`, in %.
     image_pairs
-        How many pairs of photographs support it.
+        Number of pairs of photographs that support it.
     same_file
         Whether the two photographs of the best pair are the same file, byte for byte.
     same_files
-        In how many of the pairs of photographs both are the same file.
+        Number of pairs of photographs in which both are the same file.
+    people_a, people_b
+        People that the photographs of the best pair show; None if nobody counted them.
     relation
-        How the two names of the best pair relate. It ranks pairs, and decides nothing.
+        How the two names relate. It ranks pairs, and decides nothing.
     standing, why
         What people decided, and why it is open again if it is.
     decided_by, decided_at, note
-        Of the decision, if there is one.
+        Who decided, when (UTC, ISO 8601), and what they wrote; None without a decision.
     """
 
     record_a: str
@@ -64,12 +63,27 @@ class RecordPair:
     key_b: str
     same_file: bool = False
     same_files: int = 0
+    people_a: int | None = None
+    people_b: int | None = None
     relation: Relation = Relation.UNKNOWN
     standing: Standing = Standing.UNDECIDED
     why: tuple[NewEvidence, ...] = ()
     decided_by: str | None = None
     decided_at: str | None = None
     note: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of the query `pairs`."""
+        fields = {name: row[name] for name in cls.__slots__}
+        return cls(
+            **{
+                **fields,
+                "relation": known(row["relation"]),
+                "standing": Standing(row["standing"]),
+                "why": tuple(NewEvidence(why) for why in (row["why"] or "").split()),
+            }
+        )
 
     @property
     def identity_a(self) -> Identity:
@@ -80,6 +94,12 @@ class RecordPair:
     def identity_b(self) -> Identity:
         """Who the second record is."""
         return Identity(self.name_b, id_in(self.record_b))
+
+    @property
+    def shows_several(self) -> bool:
+        """Whether a photograph of the best pair shows several people."""
+        subject = subject_of_pair(self.people_a, self.people_b)
+        return subject is MainSubject.LARGEST_OF_SEVERAL
 
     @property
     def is_open(self) -> bool:
@@ -105,30 +125,38 @@ class Matches:
 
 
 def matches(deployment: Deployment, *, minimum: float) -> list[RecordPair]:
-    """Pairs of records with a similarity of at least `minimum` %, best first."""
-    return read_matches(deployment, minimum=minimum).pairs
+    """Return the pairs of records with a similarity of at least `minimum` %, best first.
+
+    Raises
+    ------
+    QueryFailed, Unusable
+        When Athena cannot be asked.
+    """
+    rows = athena.run(deployment, queries()["pairs"].sql).by_column()
+    return [pair for pair in map(RecordPair.from_row, rows) if pair.similarity >= minimum]
 
 
 def read_matches(deployment: Deployment, *, minimum: float) -> Matches:
-    """Read the match rows; pairs are those of at least `minimum` %.
+    """Return the pairs as `matches` does, and the photographs of which pairs may be missing."""
+    with ThreadPoolExecutor(1) as pool:
+        left_out = pool.submit(athena.run, deployment, queries()["left_out"].sql)
+        pairs = matches(deployment, minimum=minimum)
+    return Matches(
+        pairs,
+        {
+            row["key"]: NamesLeftOut(
+                row["names_left_out"], more_possible=row["more_names_possible"]
+            )
+            for row in left_out.result().by_column()
+        },
+    )
 
-    Only what is in the bucket now counts: a match row of a version that has been overwritten or
-    deleted since is no evidence any more.
-    """
-    records = Records(deployment)
-    present = Present.listed(deployment)
-    lacking: dict[str, NamesLeftOut] = {}
 
-    def strong_enough() -> Iterator[dict[str, Any]]:
-        for row in records.read(list(records.keys(Place.MATCHES))):
-            left_out = names_left_out(row)
-            if left_out.any and is_newest(row, present.current):
-                lacking[row["key"]] = left_out
-            if row["similarity"] >= minimum:
-                yield row
-
-    pairs = paired(present.shown(strong_enough()), read_decisions(deployment))
-    return Matches(pairs, lacking)
+#: What to do about a report that leaves names out; the command follows.
+SEARCH_AGAIN: Final = (
+    "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
+    "Then search again:"
+)
 
 
 class Present:
@@ -209,89 +237,7 @@ def is_newest(record: dict[str, Any], current: Mapping[str, UploadedImage]) -> b
     return bool(own and own.version_id == record["version_id"])
 
 
-def paired(
-    rows: Iterable[dict[str, Any]], decisions: Mapping[tuple[str, str], Decision] | None = None
-) -> list[RecordPair]:
-    """Match rows from both sides as pairs of records, best first, each as it was decided."""
-    decided = decisions or {}
-    seen: dict[tuple[str, str], _Seen] = {}
-    for row in rows:
-        one, other = record_of(row), record_matched(row)
-        if one != other:  # a row of an earlier version may be about two spellings of one record
-            seen.setdefault(_sorted_pair(one, other), _Seen()).add(row, swapped=one > other)
-    pairs = [
-        _as_decided(of_pair.pair(*records), decided.get(records), of_pair.photographs)
-        for records, of_pair in seen.items()
-    ]
-    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.record_a, pair.record_b))
-
-
-class _Seen:
-    """What the match rows say of one pair of records."""
-
-    def __init__(self) -> None:
-        self.photographs: set[Shown] = set()
-        self._best: tuple[float, str, str, dict[str, Any]] | None = None
-        self._same_file: dict[tuple[str, str], bool] = {}
-        self._names: tuple[set[str], set[str]] = set(), set()
-
-    def add(self, row: dict[str, Any], *, swapped: bool) -> None:
-        keys, names = (row["key"], row["matched_key"]), (row["name"], row["matched_name"])
-        if swapped:
-            keys, names = keys[::-1], names[::-1]
-        own, other = row["versions"]
-        self.photographs.add(Shown(row["key"], own, row["face_id"]))
-        self.photographs.add(Shown(row["matched_key"], other, row["matched_face_id"]))
-        self._same_file[_sorted_pair(*keys)] = row["same_file"]
-        for written, name in zip(self._names, names, strict=True):
-            written.add(name)
-        if self._best is None or row["similarity"] > self._best[0]:
-            self._best = (row["similarity"], *keys, row)
-
-    def pair(self, record_a: str, record_b: str) -> RecordPair:
-        assert self._best is not None  # noqa: S101 - there is a row for each pair
-        similarity, key_a, key_b, row = self._best
-        return RecordPair(
-            record_a=record_a,
-            record_b=record_b,
-            name_a=spellings(self._names[0]),
-            name_b=spellings(self._names[1]),
-            similarity=similarity,
-            image_pairs=len(self._same_file),
-            key_a=key_a,
-            key_b=key_b,
-            relation=relation(row["name"], row["matched_name"]),
-            same_file=row["same_file"],
-            same_files=sum(self._same_file.values()),
-        )
-
-
 def spellings(names: Collection[str]) -> str:
     """Return the names of one record as people see them: the first in order, and the last one."""
     first, last = min(names), max(names)
     return first if first == last else f"{first} / {last}"
-
-
-def _as_decided(pair: RecordPair, decision: Decision | None, photographs: set[Shown]) -> RecordPair:
-    if decision is None:
-        return pair
-    stands, why = standing(decision, similarity=pair.similarity, photographs=photographs)
-    return replace(
-        pair,
-        standing=stands,
-        why=why,
-        decided_by=decision.decided_by,
-        decided_at=timestamp(decision.decided_at),
-        note=decision.note,
-    )
-
-
-def _sorted_pair(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one <= other else (other, one)
-
-
-#: What to do about a report that leaves names out; the command follows.
-SEARCH_AGAIN: Final = (
-    "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
-    "Then search again:"
-)

@@ -19,7 +19,7 @@ from functions.aws.clients import error_code
 from functions.matching.notifications import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from facematch.stack.deployment import Deployment
 
@@ -57,6 +57,10 @@ class Result:
 
     columns: dict[str, str]
     rows: list[tuple[Value, ...]]
+
+    def by_column(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dictionary."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
 
     @property
     def numeric(self) -> set[str]:

@@ -13,6 +13,12 @@ from functions.matching.decisions import NewEvidence, records_digest
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.matches import each_first, pair_id
 from functions.matching.relations import RELATIONS, known
+from functions.matching.subjects import (
+    SEVERAL_PEOPLE_MEANS,
+    MainSubject,
+    people_shown,
+    subject_of_pair,
+)
 
 if TYPE_CHECKING:
     from functions.matching.decisions import Reopened
@@ -43,7 +49,7 @@ class Notification:
     """One message: the subject, the text for e-mail, the JSON for everything else.
 
     `attributes` are for filter policies: numbers, texts and lists of texts. `relation` lists how
-    the names relate in the pairs.
+    the names relate in the pairs, and `subject` whether the faces must be the named people's.
     """
 
     subject: str
@@ -93,7 +99,7 @@ def notification(
         "best_similarity": verdict.best_open_similarity,
         "notify_threshold": verdict.notify_threshold,
         "image": image.to_payload(),
-        "pairs": [_pair(match, verdict) for match in passing[:PAIRS_LIMIT]],
+        "pairs": [_pair(image, match, verdict) for match in passing[:PAIRS_LIMIT]],
         "pairs_in_report": len(passing),
         "names_left_out": searched.names_left_out,
         "more_names_possible": searched.more_names_possible,
@@ -112,6 +118,7 @@ def notification(
             "best_similarity": verdict.notify_similarity,
             "name": printable(own.name),
             "relation": _relations(passing, searched),
+            "subject": _subjects(image, passing, searched, verdict),
             **({"other_names": listed} if listed else {}),
         },
     )
@@ -122,6 +129,25 @@ def _relations(passing: list[Match], searched: SearchResult) -> list[str]:
     found = {known(match.relation) for match in passing}
     left_out = [LEFT_OUT] if searched.lacking.any else []
     return [*(relation for relation in RELATIONS if relation in found), *left_out]
+
+
+def _subjects(
+    image: UploadedImage, passing: list[Match], searched: SearchResult, verdict: Verdict
+) -> list[str]:
+    """Return each subject of a pair once, and `LEFT_OUT` if pairs may be missing."""
+    found = {_subject_of_pair(image, match, verdict) for match in passing}
+    left_out = [LEFT_OUT] if searched.lacking.any else []
+    return [*(subject for subject in MainSubject if subject in found), *left_out]
+
+
+def _subject_of_pair(image: UploadedImage, match: Match, verdict: Verdict) -> MainSubject:
+    return subject_of_pair(*map(verdict.prominent_faces.get, (image.key, match.key)))
+
+
+def _people(key: str, verdict: Verdict, indent: str = "") -> list[str]:
+    """Return a line about a photograph that shows several people; none about another one."""
+    count = verdict.prominent_faces.get(key) or 0
+    return [f"{indent}{people_shown(count)}"] if count > 1 else []
 
 
 def _subject(own: Identity, others: list[Match], searched: SearchResult, verdict: Verdict) -> str:
@@ -150,6 +176,7 @@ def _text(
         "",
         f"Photograph: {printable(image.uri)}",
         f"Uploaded:   {image.last_modified:%Y-%m-%d %H:%M:%S} UTC",
+        *_people(image.key, verdict, "            "),
         "",
     ]
     for match in passing[:PAIRS_LIMIT]:
@@ -158,11 +185,15 @@ def _text(
             f"{RELATIONS[known(match.relation)]}",
             f"         s3://{image.bucket}/{printable(match.key)}",
             *([f"         {SAME_FILE}"] if match.key in verdict.same_files else []),
+            *_people(match.key, verdict, "         "),
         ]
     if len(passing) > PAIRS_LIMIT:
         lines.append(f"         and {len(passing) - PAIRS_LIMIT} more: see the report")
     if verdict.same_files:
         lines += ["", SAME_FILE_MEANS]
+    listed = passing[:PAIRS_LIMIT]
+    if any(_people(key, verdict) for key in (image.key, *(match.key for match in listed))):
+        lines += ["", SEVERAL_PEOPLE_MEANS]
     if searched.lacking.any:
         lines += [
             *([""] if passing else []),
@@ -194,7 +225,7 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
-def _pair(match: Match, verdict: Verdict) -> dict[str, Any]:
+def _pair(image: UploadedImage, match: Match, verdict: Verdict) -> dict[str, Any]:
     return {
         "pair_id": pair_id(match.searched_face_id, match.face_id),
         "similarity": match.similarity,
@@ -205,6 +236,9 @@ def _pair(match: Match, verdict: Verdict) -> dict[str, Any]:
         "other_key": match.key,
         "other_face_id": match.face_id,
         "same_file": match.key in verdict.same_files,
+        "subject": _subject_of_pair(image, match, verdict),
+        "prominent_faces": verdict.prominent_faces.get(image.key),
+        "other_prominent_faces": verdict.prominent_faces.get(match.key),
     }
 
 

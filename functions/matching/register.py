@@ -9,7 +9,7 @@ given, since the same bytes under the same key always have the same face id.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from functions.matching.errors import Unavailable
 from functions.matching.keys import version_digest
@@ -54,6 +54,19 @@ class Entry:
     def subject(self) -> MainSubject | None:
         """Whether its indexed face must be the named person's; None if nobody knows."""
         return main_subject(self.prominent_faces or 0)
+
+
+class KnownVersion(NamedTuple):
+    """A version of another photograph, as its register describes it.
+
+    Attributes
+    ----------
+    prominent_faces
+        As in `Entry`.
+    """
+
+    digest: str
+    prominent_faces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +150,16 @@ class Register:
             },
         )
 
-    def version_with(self, face_id: str) -> str | None:
-        """Return the digest of the version that put the face in; None if it is not entered."""
-        return next((d for d, entry in self.entries.items() if face_id in entry.face_ids), None)
+    def version_with(self, face_id: str) -> KnownVersion | None:
+        """Return the version that put the face in; None if it is not entered."""
+        return next(
+            (
+                KnownVersion(digest, entry.prominent_faces)
+                for digest, entry in self.entries.items()
+                if face_id in entry.face_ids
+            ),
+            None,
+        )
 
     def leaving_faces(self) -> tuple[str, ...]:
         """Faces of leaving versions that no version which stays has too."""

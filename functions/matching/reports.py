@@ -7,8 +7,9 @@ after the version's digest: a replay writes over its own.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from functions.matching.decisions import Judgement, Reopened
@@ -62,6 +63,9 @@ class Verdict:
         Pairs that are open again, the best `REOPENED_LIMIT`.
     same_files
         Keys of the photographs in the notification that are the same file as the image.
+    prominent_faces
+        How many faces may be the one that is meant, by key: the image's, and those of the other
+        photographs in the notification. None where the photograph's register does not record it.
     report_key
         Of the report in the output bucket.
     """
@@ -77,11 +81,12 @@ class Verdict:
     silenced: tuple[str, ...] = ()
     reopened: tuple[Reopened, ...] = ()
     same_files: tuple[str, ...] = ()
+    prominent_faces: Mapping[str, int | None] = field(default_factory=dict)
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
         """Read what `to_payload` wrote, also before the stack was updated."""
-        known = {field.name: payload[field.name] for field in fields(cls) if field.name in payload}
+        known = {each.name: payload[each.name] for each in fields(cls) if each.name in payload}
         return cls(
             **{
                 "notify_similarity": payload["best_open_similarity"],
@@ -162,6 +167,7 @@ def report(
     notify_threshold: float,
     execution_arn: str,
     judged: Judgement = Judgement(),  # noqa: B008 - frozen
+    prominent_faces: Mapping[str, int | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The report, as it is written: the image, each of its faces and the evidence for it.
 
@@ -171,6 +177,8 @@ def report(
         Who the image shows.
     judged
         What people had decided before about those of the matches that reach `notify_threshold`.
+    prominent_faces
+        Counts of prominent faces of the other photographs, by key, as far as they are known.
     """
     best_open = best_open_similarity(searched, judged)
     # Nobody has decided about a record that was left out: it counts as much as an open one.
@@ -186,7 +194,10 @@ def report(
         "search_threshold": search_threshold,
         "notify_threshold": notify_threshold,
         "faces_in_image": len(indexed.faces) + len(indexed.unindexed),
-        "faces": [_face_with_matches(face, searched.matches) for face in indexed.faces],
+        "faces": [
+            _face_with_matches(face, searched.matches, prominent_faces) for face in indexed.faces
+        ],
+        "face_ids": [face.face_id for face in indexed.faces],
         "unindexed_faces": indexed.to_payload()["unindexed"],
         "subject": indexed.subject,
         "prominent_faces": indexed.prominent_faces,
@@ -327,6 +338,8 @@ def match_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "matched_key": match["key"],
             "matched_face_id": match["face_id"],
             **_box_columns("matched_", match["box"]),
+            "prominent_faces": report.get("prominent_faces"),
+            "matched_prominent_faces": match.get("prominent_faces"),
             "names_left_out": lacking.counted,
             "more_names_possible": lacking.more_possible,
         }
@@ -364,7 +377,9 @@ def _above_threshold_in(report: Mapping[str, Any]) -> str:
     return "above_threshold" if "above_threshold" in report else "notified"
 
 
-def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]:
+def _face_with_matches(
+    face: Face, matches: tuple[Match, ...], prominent_faces: Mapping[str, int | None]
+) -> dict[str, Any]:
     return {
         **face.to_payload(),
         "matches": [
@@ -377,6 +392,7 @@ def _face_with_matches(face: Face, matches: tuple[Match, ...]) -> dict[str, Any]
                 "face_id": match.face_id,
                 "similarity": match.similarity,
                 "box": asdict(match.box),
+                "prominent_faces": prominent_faces.get(match.key),
             }
             for match in matches
             if match.searched_face_id == face.face_id

@@ -41,7 +41,7 @@ class Table:
 _BOX: Final = "struct<left:double,top:double,width:double,height:double>"
 _MATCH: Final = (
     "struct<pair_id:string,name:string,record:string,relation:string,key:string,face_id:string,"
-    f"similarity:double,box:{_BOX}>"
+    f"similarity:double,box:{_BOX},prominent_faces:int>"
 )
 _FACE: Final = (
     f"struct<face_id:string,box:{_BOX},confidence:double,brightness:double,sharpness:double,"
@@ -79,6 +79,7 @@ REPORTS: Final = Table(
         "notify_threshold": "double",
         "faces_in_image": "int",
         "faces": f"array<{_FACE}>",
+        "face_ids": "array<string>",
         "unindexed_faces": f"array<{_UNINDEXED_FACE}>",
         "subject": "string",
         "prominent_faces": "int",
@@ -133,6 +134,8 @@ MATCHES: Final = Table(
         "matched_key": "string",
         "matched_face_id": "string",
         **_box("matched"),
+        "prominent_faces": "int",
+        "matched_prominent_faces": "int",
         "names_left_out": "int",
         "more_names_possible": "boolean",
     },

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+#: A sentence for people who see a match of a photograph that shows several people.
+SEVERAL_PEOPLE_MEANS: Final = (
+    "A photograph of several people is compared by its largest face, which may not be the named "
+    "person's. Look at the photograph before you judge the names."
+)
 
 
 class MainSubject(StrEnum):
     """Whether the face that is indexed must be the named person's.
 
     LARGEST_OF_SEVERAL: the photograph shows another face of similar size, which may be meant.
+    UNKNOWN: an earlier version of the workflow, which did not count faces, indexed the photograph.
     """
 
     SINGLE = "SINGLE"
     LARGEST_OF_SEVERAL = "LARGEST_OF_SEVERAL"
+    UNKNOWN = "UNKNOWN"
 
 
 class SeveralFaces(StrEnum):
@@ -47,6 +55,14 @@ def main_subject(prominent: int) -> MainSubject | None:
     if not prominent:
         return None
     return MainSubject.SINGLE if prominent == 1 else MainSubject.LARGEST_OF_SEVERAL
+
+
+def subject_of_pair(prominent: int | None, other_prominent: int | None) -> MainSubject:
+    """Return the subject of two photographs together: the less certain one of theirs."""
+    counts = prominent, other_prominent
+    if any(count is not None and count > 1 for count in counts):
+        return MainSubject.LARGEST_OF_SEVERAL
+    return MainSubject.SINGLE if all(counts) else MainSubject.UNKNOWN
 
 
 def people_shown(prominent: int) -> str:

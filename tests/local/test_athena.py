@@ -9,20 +9,21 @@ import importlib
 import json
 import random
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import pytest
 
 from facematch.local.emulator.athena import Athena, Objects, athena_type, duckdb_type
-from facematch.operations.matches import is_evidence, paired
+from facematch.operations.matches import RecordPair
 from functions.matching.decisions import Decided, Decision, Standing
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.identity import record_of_name
 from functions.matching.reports import json_lines, report_key
 from functions.matching.schema import TABLES
+from tests.pairs_oracle import expected_pairs
 from tests.pile import CONTENTS, Photograph, Pile, as_version_1
 from workflow.queries import queries
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from facematch.operations.matches import RecordPair
     from functions.matching.images import UploadedImage
 
 
@@ -460,47 +460,30 @@ def random_pile(chance: random.Random) -> RandomPile:
 
 
 def rows_that_count(pile: RandomPile) -> list[dict[str, Any]]:
-    """What the command line takes for evidence."""
-    now = pile.current
+    """Return the rows about two newest versions: the face that was found is still there."""
     return [
-        {
-            **row,
-            "same_file": now[row["key"]].is_same_file_as(now[row["matched_key"]]),
-            "versions": (now[row["key"]].digest, now[row["matched_key"]].digest),
-        }
+        row
         for row in pile.rows
-        if is_evidence(row, pile.current)
-        # What the registers say: tests/unit/operations/test_matches.py.
+        if pile.current[row["key"]].version_id == row["version_id"]
         and row["matched_face_id"] == pile.faces.get(row["matched_key"])
     ]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_sql_sees_the_pairs_that_the_command_line_sees(
+def test_sql_finds_the_pairs_that_python_works_out(
     seed: int, athena: Athena, s3: StandInS3
 ) -> None:
     pile = random_pile(random.Random(seed))
     fill(s3, pile.made)
 
-    evidence = rows_that_count(pile)
-    expected = paired(evidence, pile.decisions)
-    notifying = (row for row in evidence if row["similarity"] >= row["notify_threshold"])
-    standings = {
-        (pair.record_a, pair.record_b): pair.standing for pair in paired(notifying, pile.decisions)
-    }
+    expected = expected_pairs(rows_that_count(pile), pile.current, pile.decisions)
+    found = typed(ask(athena, queries()["pairs"].sql))
 
-    def stands(pair: RecordPair) -> str:
-        records = (pair.record_a, pair.record_b)
-        decision = pile.decisions.get(records)
-        told = decision.decision if decision else Standing.UNDECIDED
-        return str(standings.get(records, told))
-
-    columns = (
-        *("record_a", "record_b", "name_a", "name_b", "relation"),
-        *("similarity", "image_pairs", "same_files", "standing"),
-    )
-    assert answer(athena, queries()["pairs"].sql, *columns) == [
-        [*(str(getattr(pair, column)) for column in columns[:-1]), stands(pair)]
+    assert [RecordPair.from_row(row) for row in found] == [
+        # UNDECIDED takes a decision back.
+        replace(pair, decided_by=None, decided_at=None, note=None)
+        if pair.standing is Standing.UNDECIDED
+        else pair
         for pair in expected
     ]
     assert expected
@@ -538,9 +521,13 @@ def test_groups_are_what_the_pairs_of_the_command_line_at_that_minimum_connect(
 ) -> None:
     pile = random_pile(random.Random(seed))
     fill(s3, pile.made)
-    strong = (row for row in rows_that_count(pile) if row["similarity"] >= minimum)
+    strong = (
+        {**row, "notify_threshold": minimum}
+        for row in rows_that_count(pile)
+        if row["similarity"] >= minimum
+    )
     groups: dict[str, set[str]] = {}
-    for pair in paired(strong, pile.decisions):
+    for pair in expected_pairs(strong, pile.current, pile.decisions):
         if pair.standing is not Standing.DIFFERENT_PEOPLE:
             joined = groups.get(pair.name_a, {pair.name_a}) | groups.get(pair.name_b, {pair.name_b})
             groups.update(dict.fromkeys(joined, joined))
@@ -764,6 +751,18 @@ def answer(athena: Athena, sql: str, *columns: str) -> list[list[str | None]]:
     found = ask(athena, sql)
     places = [found["columns"].index(column) for column in columns]
     return [[row[place] for place in places] for row in found["rows"]]
+
+
+def typed(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows with the values that their types say."""
+    kinds: dict[str, Any] = {"bigint": int, "double": float, "boolean": "true".__eq__}
+    return [
+        {
+            name: value if value is None else kinds.get(kind, str)(value)
+            for name, kind, value in zip(found["columns"], found["column_types"], row, strict=True)
+        }
+        for row in found["rows"]
+    ]
 
 
 def at_minimum(minimum: float) -> str:

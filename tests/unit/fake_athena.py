@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from botocore.exceptions import ClientError
 
-from facematch.local.emulator.athena import athena_type, duckdb_type, literal
+from facematch.local.emulator.athena import athena_text, athena_type, duckdb_type, literal
 from functions.matching.schema import TABLES
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FakeAthena:
-    """The operations that `facematch.stack.athena` calls, on the tables with days.
+    """The operations that `facematch.stack.athena` calls, on the tables of records.
 
     Attributes
     ----------
@@ -57,7 +57,11 @@ class FakeAthena:
         query_id = str(len(self.asked))
         self._types[query_id] = [athena_type(str(column[1])) for column in described]
         self._results[query_id] = [
-            {"Data": [{} if value is None else {"VarCharValue": str(value)} for value in row]}
+            {
+                "Data": [
+                    {} if value is None else {"VarCharValue": athena_text(value)} for value in row
+                ]
+            }
             for row in rows
         ]
         return {"QueryExecutionId": query_id}
@@ -80,7 +84,8 @@ class FakeAthena:
         columns = {**TABLES[name].readable, "dt": "string"}
         declared = ", ".join(f"{column} {duckdb_type(kind)}" for column, kind in columns.items())
         connection.execute(f"CREATE TABLE {name} ({declared})")
-        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=f"{name}/dt=")
+        prefix = f"{name}/dt=" if TABLES[name].by_day else f"{name}/"
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
         for item in listed.get("Contents", []):
             body = self._s3.get_object(Bucket=self._bucket, Key=item["Key"])["Body"].read()
             day = item["Key"].split("/")[1].removeprefix("dt=")

@@ -209,7 +209,8 @@ class Athena:
                 "columns": [column[0] for column in columns],
                 "column_types": [athena_type(str(column[1])) for column in columns],
                 "rows": [
-                    [None if v is None else _text(v) for v in row] for row in result.fetchall()
+                    [None if v is None else athena_text(v) for v in row]
+                    for row in result.fetchall()
                 ],
             }
 
@@ -499,7 +500,7 @@ def athena_type(duckdb_name: str) -> str:
     return _ATHENA_TYPES.get(duckdb_name.partition("(")[0], "varchar")
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - any value of DuckDB's
+def athena_text(value: Any) -> str:  # noqa: ANN401 - any value of DuckDB's
     """A value as Athena writes it in a result: ``[a, b]`` and ``{name=value}``."""
     match value:
         case None:
@@ -507,9 +508,9 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any value of DuckDB's
         case bool():
             return "true" if value else "false"
         case list():
-            return f"[{', '.join(_text(item) for item in value)}]"
+            return f"[{', '.join(athena_text(item) for item in value)}]"
         case dict():
-            return f"{{{', '.join(f'{name}={_text(item)}' for name, item in value.items())}}}"
+            return f"{{{', '.join(f'{name}={athena_text(item)}' for name, item in value.items())}}}"
         case dt.datetime():
             return value.isoformat(sep=" ", timespec="milliseconds")
     return str(value)

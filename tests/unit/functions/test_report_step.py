@@ -68,6 +68,11 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
 ) -> None:
     cloud.set_threshold(threshold)
     verdict, report = run(cloud, cloud.report_event(image))
+    prominent_faces = {
+        match["key"]: 1
+        for match in [{"key": image.key}, *report["faces"][0]["matches"]]
+        if above and match.get("similarity", 100.0) >= float(threshold)
+    }
     assert verdict == {
         "status": "MATCHED",
         "best_similarity": report["best_similarity"],
@@ -76,6 +81,7 @@ def test_the_verdict_carries_the_numbers_that_the_choice_compares(
         "silenced": [],
         "reopened": [],
         "same_files": [],
+        "prominent_faces": prominent_faces,
         "notify_threshold": float(threshold),
         "above_threshold": above,
         "report_bucket": OUTPUT,

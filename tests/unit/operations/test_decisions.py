@@ -25,7 +25,6 @@ from facematch.operations.decisions import (
     read_decisions,
 )
 from facematch.operations.decisions import exported as every_decision
-from facematch.operations.matches import paired
 from facematch.stack.deployment import Deployment
 from functions.matching.decisions import (
     DECIDED_BY_LIMIT,
@@ -43,7 +42,6 @@ from functions.matching.decisions import (
 from tests.unit.cloud import IMAGES, OUTPUT, own_client
 from tests.unit.functions.matching.test_images import IMAGE
 from tests.unit.functions.matching.test_notifications import match
-from tests.unit.operations.test_pairs import row
 from tests.unit.strategies import awkward, texts
 
 if TYPE_CHECKING:
@@ -207,18 +205,6 @@ def test_each_pair_of_names_is_judged_by_its_own_decision_on_all_its_matches() -
     (reopened,) = judged.reopened
     assert (reopened.name, reopened.why) == ("Cy", (NewEvidence.NEW_PHOTOGRAPH,))
     assert (reopened.decided_by, reopened.decided_at) == ("Rea Viewer", "2026-01-20T09:00:00.000Z")
-
-
-def test_pairs_of_names_stand_as_they_were_decided() -> None:
-    rows = [row("Ann_1", "Bo_1", 99.5), row("Ann_1", "Cy_1", 99.0)]
-    pair = "name:Ann", "name:Bo"
-    seen = frozenset({"version of Ann_1", "version of Bo_1"})
-    (bo, cy) = paired(rows, {pair: replace(DIFFERENT, versions=seen)})
-    assert (bo.standing, bo.note, bo.is_open) == ("DIFFERENT_PEOPLE", "brothers", False)
-    assert (cy.standing, cy.decided_by, cy.is_open) == ("UNDECIDED", None, True)
-
-    (bo, _) = paired(rows, {pair: replace(DIFFERENT, versions=frozenset({"another"}))})
-    assert (bo.standing, bo.why, bo.is_open) == ("REOPENED", ("NEW_PHOTOGRAPH",), True)
 
 
 # --- Import ---

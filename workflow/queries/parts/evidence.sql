@@ -1,9 +1,10 @@
--- Match rows that count: the row's own version is the newest of its key, and the other image has not
--- been overwritten since the search. Each with its records in order, whichever side reported it. An
--- image that has no report does not count: one that was deleted, since its report went with it, one
--- that was rejected, and one that is on its way, whose own report will say the same. Of a key with
--- several versions, the newest must have been searched itself by then: until it is indexed, it is an
--- older one's face that is found.
+-- Match rows that count. The row's own version is the newest of its key, and the face that it found is
+-- one of the newest version of the other key. Each row has its records in order, whichever side reported
+-- it. Photographs without a report do not count: deleted ones, whose reports are deleted with them,
+-- rejected ones, and those whose execution has not ended, which will report the same match themselves.
+-- A report of an earlier version has no face_ids. There the times decide: the other key was not
+-- overwritten after the search, and if it has several versions, its newest was indexed before the search.
+-- people_a, people_b: prominent faces of the two photographs; null if nobody counted them.
 -- same_file: 1 if both photographs are the same file, byte for byte, as far as S3 tells contents apart;
 -- `UploadedImage.content_id` has the same rule, and why.
 -- uses: newest, match_rows
@@ -23,6 +24,10 @@ SELECT
     m.similarity,
     m.notify_threshold,
     m.searched_at,
+    CASE WHEN m.record < m.matched_record THEN own.prominent_faces ELSE other.prominent_faces END
+        AS people_a,
+    CASE WHEN m.record < m.matched_record THEN other.prominent_faces ELSE own.prominent_faces END
+        AS people_b,
     CASE
         WHEN length(own.etag) = 32 AND own.etag = other.etag AND own.size = other.size THEN 1
         ELSE 0
@@ -30,5 +35,8 @@ SELECT
 FROM match_rows AS m
 INNER JOIN newest AS own ON own.key = m.key AND own.digest = m.digest
 INNER JOIN newest AS other ON other.key = m.matched_key AND other.has_report = 1
-WHERE other.uploaded_at <= m.searched_at
-    AND (other.versions = 1 OR other.outcome_at <= m.searched_at)
+WHERE CASE
+    WHEN other.face_ids IS NOT NULL THEN contains(other.face_ids, m.matched_face_id)
+    ELSE other.uploaded_at <= m.searched_at
+        AND (other.versions = 1 OR other.outcome_at <= m.searched_at)
+    END

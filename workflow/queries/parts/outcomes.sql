@@ -2,6 +2,7 @@
 -- report wins over a failure, and for a moment both may be there: has_report says which is which).
 -- A report of schema version 1 or 2 has no record key: it is made of the name. One of version 1 counted no names that it left out: there may be some.
 -- look_alikes_left_out: null where nobody kept look-alikes of the same record, as before version 3.
+-- face_ids: ids of the indexed faces; null in reports that were written before there was this column.
 SELECT
     key, digest, version_id, etag, size, uploaded_at, dt, name,
     coalesce(record, 'name:' || trim(replace(name, '_', ' '))) AS record, status,
@@ -15,6 +16,8 @@ SELECT
     coalesce(more_names_possible, matches_left_out > 0) AS more_names_possible,
     best_left_out_similarity,
     CAST(look_alikes_left_out AS bigint) AS look_alikes_left_out,
+    CAST(prominent_faces AS bigint) AS prominent_faces,
+    face_ids,
     execution_arn,
     1 AS has_report,
     0 AS superseded
@@ -33,6 +36,8 @@ SELECT
     CAST(NULL AS boolean) AS more_names_possible,
     CAST(NULL AS double) AS best_left_out_similarity,
     CAST(NULL AS bigint) AS look_alikes_left_out,
+    CAST(NULL AS bigint) AS prominent_faces,
+    NULL AS face_ids,
     execution_arn,
     0 AS has_report,
     CASE WHEN reason = 'SUPERSEDED' THEN 1 ELSE 0 END AS superseded

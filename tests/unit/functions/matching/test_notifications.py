@@ -67,6 +67,7 @@ def notify(
     more_names_possible: bool = False,
     best_left_out: float = 0.0,
     same_files: tuple[str, ...] = (),
+    prominent_faces: dict[str, int | None] | None = None,
 ) -> Notification:
     searched = SearchResult(
         matches=tuple(sorted(found, key=lambda m: -m.similarity)),
@@ -95,6 +96,7 @@ def notify(
         ),
         reopened=reopened,
         same_files=same_files,
+        prominent_faces=prominent_faces or {},
     )
     return notification(image, Identity(name), searched, verdict, execution_arn=ARN)
 
@@ -227,6 +229,44 @@ def test_names_that_nobody_could_count_are_not_counted(names_left_out: int, word
 
 def test_a_complete_report_is_told_without_a_word_about_names_left_out() -> None:
     assert "than its report lists" not in notify(match("Bo", 99.5)).text
+
+
+def test_a_photograph_of_several_people_is_said_at_its_pair() -> None:
+    bo, cy, di = (match(name, 99.0 + at / 10) for at, name in enumerate(("Bo", "Cy", "Di")))
+    made = notify(bo, cy, di, prominent_faces={IMAGE.key: 1, bo.key: 3, cy.key: 1, di.key: None})
+
+    assert made.attributes["subject"] == ["SINGLE", "LARGEST_OF_SEVERAL", "UNKNOWN"]
+    pairs = json.loads(made.document)["pairs"]
+    assert [(p["other_name"], p["subject"], p["other_prominent_faces"]) for p in pairs] == [
+        ("Di", "UNKNOWN", None),
+        ("Cy", "SINGLE", 1),
+        ("Bo", "LARGEST_OF_SEVERAL", 3),
+    ]
+    lines = made.text.splitlines()
+    said = [line for line in lines if "shows" in line]
+    assert said == ["         this photograph shows 3 people"]
+    assert lines[lines.index(said[0]) - 1].endswith(bo.key)
+    assert "compared by its largest face" in made.text
+
+
+def test_a_photograph_of_several_people_makes_all_of_its_pairs_uncertain() -> None:
+    made = notify(match("Bo", 99.5), prominent_faces={IMAGE.key: 2, "images/Bo_1.jpg": 1})
+
+    assert made.attributes["subject"] == ["LARGEST_OF_SEVERAL"]
+    lines = made.text.splitlines()
+    (said,) = [number for number, line in enumerate(lines) if "shows 2 people" in line]
+    assert lines[said - 1].startswith("Uploaded:")
+
+
+def test_a_message_about_photographs_of_one_person_does_not_mention_others() -> None:
+    made = notify(match("Bo", 99.5), prominent_faces={IMAGE.key: 1, "images/Bo_1.jpg": 1})
+
+    assert made.attributes["subject"] == ["SINGLE"]
+    assert "people" not in made.text.replace("anything is decided", "")
+
+
+def test_a_filter_by_subject_loses_no_pair_that_was_left_out() -> None:
+    assert notify(names_left_out=1).attributes["subject"] == ["LEFT_OUT"]
 
 
 def test_the_relations_of_the_pairs_are_an_attribute_and_are_said() -> None:
