@@ -293,6 +293,8 @@ def _show(document: Mapping[str, Any]) -> None:
         expected_rows,
         group_rows,
         sentences,
+        single_subject_rows,
+        single_subject_title,
         threshold_rows,
     )
 
@@ -303,6 +305,8 @@ def _show(document: Mapping[str, Any]) -> None:
         f"{sample['different_person_pairs']:,} of different people"
     )
     _print_table(title, *threshold_rows(document))
+    if document["single_subject"]:
+        _print_table(single_subject_title(document), *single_subject_rows(document))
     _print_table("The threshold for a wanted false match rate", *best_rows(document))
     _print_table("Wrong pairs of names to expect", *expected_rows(document))
     if document["groups"]:

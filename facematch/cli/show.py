@@ -107,7 +107,12 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
 def _told_others(told: ImageHistory) -> list[Text]:
     lines = [
         Text(f"  seen from {percent(row['similarity'])} ").append(
-            _photograph(str(identity_of(row)), row["key"], is_copy=row["same_file"])
+            _photograph(
+                str(identity_of(row)),
+                row["key"],
+                is_copy=row["same_file"],
+                people=row.get("prominent_faces"),
+            )
         )
         for row in told.seen_by_others
     ]
@@ -117,8 +122,11 @@ def _told_others(told: ImageHistory) -> list[Text]:
     return lines
 
 
-def _photograph(name: str, key: str, *, is_copy: bool) -> Text:
-    return safe(f"{name}  {key}").append(", the same file" if is_copy else "")
+def _photograph(name: str, key: str, *, is_copy: bool, people: int | None) -> Text:
+    line = safe(f"{name}  {key}").append(", the same file" if is_copy else "")
+    if people and people > 1:
+        line.append(f", {people_shown(people)}", style="yellow")
+    return line
 
 
 def _told_failure(failure: dict[str, Any]) -> list[Text]:
@@ -141,7 +149,10 @@ def _told_report(deployment: Deployment, told: ImageHistory) -> list[Text]:
         lines += [
             Text(f"    matches {percent(match['similarity'])} ").append(
                 _photograph(
-                    str(identity_of(match)), match["key"], is_copy=match["key"] in told.same_files
+                    str(identity_of(match)),
+                    match["key"],
+                    is_copy=match["key"] in told.same_files,
+                    people=match.get("prominent_faces"),
                 )
             )
             for match in face["matches"]

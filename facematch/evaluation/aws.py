@@ -128,6 +128,7 @@ def found_by_rekognition(
         comparison=Similarities(matrix),
         engine=f"Amazon Rekognition, {collection.region}",
         face_model_version=next((f.face_model_version for f in indexed if f.faces), ""),
+        several=frozenset(number for number, found in enumerate(indexed) if found.people > 1),
     )
 
 

@@ -25,6 +25,7 @@ from facematch.local.rekognition.faces import (
 )
 from functions.matching.errors import Reason
 from functions.matching.faces import Box
+from functions.matching.subjects import prominent_faces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ class Faces:
         face, `NO_FACE`, or what is wrong with the file.
     engine
         What found and compares them, in words.
+    several
+        Numbers of the photographs that show several people.
     """
 
     faces: tuple[Face, ...]
@@ -64,6 +67,7 @@ class Faces:
     comparison: Comparison
     engine: str
     face_model_version: str
+    several: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class _Analysed:
     boxes: list[Box]
     vectors: list[Floats]
     refused: str | None
+    people: int = 0
 
 
 def found_by_engine(
@@ -98,6 +103,7 @@ def found_by_engine(
     faces: list[Face] = []
     vectors: list[Floats] = []
     refused: dict[int, str] = {}
+    several: set[int] = set()
     workers = Workers(
         processes, partial(_analyser, max_faces, quality_filter), seconds=DEADLINE_SECONDS
     )
@@ -109,6 +115,8 @@ def found_by_engine(
             vectors += found.vectors
             if found.refused:
                 refused[number] = found.refused
+            if found.people > 1:
+                several.add(number)
             done()
     except WorkerDiedError:
         raise Actionable(
@@ -125,6 +133,7 @@ def found_by_engine(
         comparison=Cosines(matrix, similarity),
         engine="the local face engine",
         face_model_version=FACE_MODEL_VERSION,
+        several=frozenset(several),
     )
 
 
@@ -164,4 +173,8 @@ def _analyse(
         [Box(face.box.left, face.box.top, face.box.width, face.box.height) for face, _ in taken],
         [vector for _, vector in taken],
         refused,
+        prominent_faces(
+            [face.box.width for face, _ in taken],
+            [face.box.width for face in found if face.embedding is None],
+        ),
     )

@@ -134,6 +134,7 @@ def measured(
         "best_thresholds": measuring.best_thresholds(asked.wanted),
         "expected": _expected(rows, asked.faces, faces, measuring),
         "curve": measuring.curve() if asked.curve else None,
+        "single_subject": _single_subject(measuring, faces),
         "groups": None,
         "warnings": [],
         _PEOPLE: {
@@ -264,6 +265,33 @@ def _rows(counted: Tally) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _single_subject(measuring: _Measuring, faces: Faces) -> dict[str, Any] | None:
+    """Return the rates without the photographs that show several people; None without any."""
+    certain = [n for n in measuring.taking if faces.faces[n].photograph not in faces.several]
+    if len(certain) == len(measuring.taking):
+        return None
+    counted = tally(
+        Pairs(measuring.comparison, measuring.labels, np.array(certain, np.int64)),
+        [measuring.score(threshold) for threshold in THRESHOLDS],
+    )
+    true, false = true_match_rates(counted), false_match_rates(counted)
+    return {
+        "photographs_of_several": len(faces.several),
+        "faces": len(certain),
+        "same_person_pairs": counted.same,
+        "different_person_pairs": counted.different,
+        "thresholds": [
+            {
+                "threshold": threshold,
+                "true_match_rate": true[number].to_document(),
+                "false_match_rate": false[number].to_document(),
+                "wrong_name_pairs": int(counted.wrong_names[number]),
+            }
+            for number, threshold in enumerate(THRESHOLDS)
+        ],
+    }
 
 
 class _Enrolment:

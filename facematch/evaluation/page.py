@@ -13,6 +13,8 @@ from facematch.evaluation.wording import (
     expected_rows,
     group_rows,
     sentences,
+    single_subject_rows,
+    single_subject_title,
     threshold_rows,
 )
 from functions.matching.notifications import percent, printable
@@ -61,6 +63,7 @@ def rendered(
         f'srcset="{_text(plots["dark"])}"><img class="plot" src="{_text(plots["light"])}" '
         'alt="True and false match rates at each threshold, as in the table below"></picture>',
         _table(*threshold_rows(document)),
+        *_single_subject(document),
         "<h2>The threshold for a wanted false match rate</h2>",
         _table(*best_rows(document)),
         "<h2>What an analyst sees</h2>",
@@ -98,6 +101,16 @@ def rendered(
             "",
         ]
     )
+
+
+def _single_subject(document: Mapping[str, Any]) -> list[str]:
+    if not document["single_subject"]:
+        return []
+    return [
+        "<h2>Without photographs of several people</h2>",
+        f"<p>{_text(single_subject_title(document))}.</p>",
+        _table(*single_subject_rows(document)),
+    ]
 
 
 def _groups(document: Mapping[str, Any]) -> list[str]:

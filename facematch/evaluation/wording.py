@@ -118,6 +118,40 @@ def threshold_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[st
     return head, rows
 
 
+def single_subject_title(document: Mapping[str, Any]) -> str:
+    """Return the title of the table of rates without photographs of several people."""
+    without = document["single_subject"]
+    return (
+        f"Without the {without['photographs_of_several']:,} photographs of several people: "
+        f"{without['faces']:,} faces, {without['same_person_pairs']:,} pairs of one person, "
+        f"{without['different_person_pairs']:,} of different people"
+    )
+
+
+def single_subject_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the rates without photographs of several people."""
+    return (
+        [
+            "Threshold, %",
+            "True match rate",
+            "False match rate",
+            "False matches",
+            "Wrong name pairs",
+        ],
+        [
+            [
+                f"{row['threshold']:g}",
+                rate(row["true_match_rate"]),
+                beside(row["false_match_rate"]),
+                f"{row['false_match_rate']['count']:,}",
+                f"{row['wrong_name_pairs']:,}",
+            ]
+            for row in document["single_subject"]["thresholds"]
+            if row["threshold"] in SHOWN
+        ],
+    )
+
+
 def best_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the thresholds for wanted false match rates."""
     return (

@@ -15,6 +15,7 @@ from facematch.stack.errors import AWS_ERRORS, NEVER_SENT
 from facematch.stack.faces import delete_collection
 from functions.matching.errors import Reason
 from functions.matching.faces import Box
+from functions.matching.subjects import prominent_faces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +33,14 @@ class Indexed:
     ----------
     refused
         Why there is none, as far as Rekognition says it.
+    people
+        Number of faces that may be the one that is meant.
     """
 
     faces: list[tuple[str, Box]]
     refused: str | None
     face_model_version: str = ""
+    people: int = 0
 
 
 class TemporaryCollection:
@@ -105,9 +109,14 @@ class TemporaryCollection:
             (record["Face"]["FaceId"], _box(record["Face"]["BoundingBox"]))
             for record in answer["FaceRecords"]
         ]
-        reasons = [str(face["Reasons"][0]) for face in answer.get("UnindexedFaces", [])]
+        unindexed = answer.get("UnindexedFaces", [])
+        reasons = [str(face["Reasons"][0]) for face in unindexed]
         refused = reasons[0] if reasons and not faces else None
-        return Indexed(faces, refused, answer["FaceModelVersion"])
+        people = prominent_faces(
+            [box.width for _, box in faces],
+            [face["FaceDetail"]["BoundingBox"]["Width"] for face in unindexed],
+        )
+        return Indexed(faces, refused, answer["FaceModelVersion"], people)
 
     def look_alikes(self, face_id: str) -> list[tuple[str, float]]:
         """The faces like this one, with their similarities, %."""

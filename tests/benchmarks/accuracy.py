@@ -22,9 +22,17 @@ from typing import TYPE_CHECKING, Any
 from facematch.evaluation.faces import found_by_engine
 from facematch.evaluation.labels import Persons, labelled_photographs, read_persons
 from facematch.evaluation.reference import DATA, Reference
-from facematch.evaluation.wording import best_rows, expected_rows, seldom, sentences, threshold_rows
+from facematch.evaluation.wording import (
+    best_rows,
+    expected_rows,
+    seldom,
+    sentences,
+    single_subject_rows,
+    single_subject_title,
+    threshold_rows,
+)
 from facematch.local.rekognition.faces import QualityFilter, similarity
-from functions.matching.identity import FROM_FILE
+from functions.matching.identity import FROM_FILE, compiled_names_from
 from tests.benchmarks.lfw import read_pairs, run_protocol, write_pairs
 from workflow.project import PROJECT
 
@@ -49,6 +57,7 @@ def tables(figures: dict[str, Any], curve: dict[str, Any]) -> dict[str, str]:
             f"{sentences(figures)[0]}"
         ),
         "thresholds": _table(*threshold_rows(figures)),
+        "single": f"{single_subject_title(figures)}.\n\n{_table(*single_subject_rows(figures))}",
         "best": _table(*best_rows(figures)),
         "expected": _table(*expected_rows(figures)),
         "curve": _table(*_curve_rows(curve)),
@@ -119,7 +128,7 @@ def _measure(folder: Path, same: Path | None, data_set: str) -> None:
 
 def _protocol(folder: Path, same: Path | None, file: Path) -> dict[str, Any]:
     """What LFW's protocol finds for pairs that are drawn from the folder."""
-    photographs = labelled_photographs(folder, re.compile(FROM_FILE)).photographs
+    photographs = labelled_photographs(folder, compiled_names_from(FROM_FILE)).photographs
     persons = read_persons(same) if same else Persons()
     file.write_text(write_pairs(photographs, persons, seed=1))
     found = found_by_engine(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.infrastructure.conftest import Template
 
 IMAGES = "<IntakeImages13CC7F5D.Arn>"
@@ -166,6 +168,21 @@ def test_a_function_has_exactly_these_rights(template: Template, module: str) ->
     assert {action for action, _ in logs} == LOGS
     assert all(resource.startswith("<") and "Logs" in resource for _, resource in logs)
     assert traces == {(action, "*") for action in TRACES}
+
+
+def test_only_a_stack_that_rejects_photographs_of_several_people_lets_its_index_step_delete_reports(
+    template: Template, synthesise: Callable[..., Template]
+) -> None:
+    rejecting = synthesise(several_faces="reject")
+
+    more = rights(rejecting, role_of(rejecting, "index")) - rights(
+        template, role_of(template, "index")
+    )
+
+    assert {right for right in more if right[0] not in LOGS} == {
+        ("s3:DeleteObject", f"{OUTPUT}/{kind}/*")
+        for kind in ("reports", "matches", "look_alikes", "delivery_failures")
+    }
 
 
 def test_every_function_has_a_role_of_its_own_without_managed_policies(template: Template) -> None:

@@ -35,6 +35,7 @@ from facematch.local.rekognition.protocol import OPERATIONS
 from facematch.local.state_folder import StateFolder
 from functions.aws.events import ObjectCreated, Origin, created_message
 from functions.matching.images import Removal, Subject, UploadedImage
+from functions.matching.places import Place
 from functions.matching.register import register_key
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.workflow.conftest import WAIT_SCALE, eventually, workflow_on
@@ -64,7 +65,7 @@ REFUSED = re.compile(
 )
 #: What the same step says when it may do everything: also that an image is gone.
 USUAL = re.compile(
-    r"fine$|ImageRejected: (GONE|SUPERSEDED)|Unavailable: the face \S+ cannot be found"
+    r"fine$|ImageRejected: (GONE|SUPERSEDED|SEVERAL_PEOPLE)|Unavailable: the face \S+ cannot be found"
 )
 
 
@@ -756,6 +757,42 @@ def test_a_step_fails_without_a_right_that_it_has_and_succeeds_with_it(
 
     assert REFUSED.search(refused), refused
     assert USUAL.match(usual), usual
+
+
+REPORT_PLACES = (Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES, Place.DELIVERY_FAILURES)
+
+
+@pytest.mark.parametrize("missing", REPORT_PLACES)
+def test_a_photograph_of_several_people_is_not_rejected_without_a_right_to_delete_its_report(
+    stage: Stage, missing: Place
+) -> None:
+    """The roles here are those of `several_faces=largest`: the other setting's rights are added."""
+    stage.take_messages(yes=False)
+    role = stage.functions["index"]["Role"].rpartition("/")[2]
+
+    def allow(*places: Place) -> None:
+        resources = [f"arn:aws:s3:::{stage.output}/{place}*" for place in places]
+        statement = {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": resources}
+        stage.iam.put_role_policy(
+            RoleName=role,
+            PolicyName="rejecting",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+
+    key = f"Two_{time.monotonic_ns()}.jpg"
+    image = stage.workflow.upload(key, stage.workflow.two_people("obama.jpg", "biden.jpg"))
+    stage.workflow.configure("Index", SEVERAL_FACES="reject")
+    try:
+        allow(*(place for place in REPORT_PLACES if place is not missing))
+        refused = stage.call("index", {"image": image.to_payload()})
+        allow(*REPORT_PLACES)
+        usual = retried(lambda: stage.call("index", {"image": image.to_payload()}))
+    finally:
+        stage.workflow.configure("Index", SEVERAL_FACES="largest")
+        stage.iam.delete_role_policy(RoleName=role, PolicyName="rejecting")
+
+    assert REFUSED.search(refused), refused
+    assert usual == "ImageRejected: SEVERAL_PEOPLE: this photograph shows 2 people"
 
 
 def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) -> None:

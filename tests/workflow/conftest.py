@@ -50,6 +50,21 @@ class Workflow:
     def photograph(self, name: str) -> bytes:
         return self.photographs[name].read_bytes()
 
+    def two_people(self, name: str, other: str) -> bytes:
+        """Return a photograph that shows two others side by side, the second one smaller."""
+        sides = [Image.open(self.photographs[each]).convert("RGB") for each in (name, other)]
+        heights = (800, 760)
+        sides = [
+            side.resize((side.width * height // side.height, height))
+            for side, height in zip(sides, heights, strict=True)
+        ]
+        both = Image.new("RGB", (sum(side.width for side in sides), max(heights)))
+        both.paste(sides[0], (0, 0))
+        both.paste(sides[1], (sides[0].width, 0))
+        buffer = io.BytesIO()
+        both.save(buffer, "JPEG", quality=92)
+        return buffer.getvalue()
+
     def upload(self, key: str, body: bytes) -> UploadedImage:
         """Put an object below the image prefix and tell what the starter will call it."""
         bucket = self.deployment.images_bucket

@@ -7,7 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from facematch.cli.main import app
+from facematch.cli.options import Where
 from facematch.operations.image_history import image_history
 from facematch.operations.matches import matches
 from facematch.operations.upload import Uploader, wait_for_outcomes
@@ -93,6 +96,33 @@ def test_a_photograph_that_was_copied_under_another_name_is_called_that(
     assert not shown[("Bea_Roe", "Cyd_Moe")]
     told = image_history(workflow.deployment, "images/Ann_Lee_0001.jpg")
     assert (copy.key, True) in [(row["key"], row["same_file"]) for row in told.seen_by_others]
+
+
+def test_a_photograph_of_two_people_says_so_in_every_place_that_names_its_match(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Where, "deployment", lambda _: workflow.deployment)
+    notifications = workflow.subscribed("MatchesTopicArn")
+    both = workflow.upload("Ivy_Dow_0001.jpg", workflow.two_people("obama.jpg", "biden.jpg"))
+    workflow.finished(both)
+    alone = workflow.upload("Jon_Fox_0001.jpg", workflow.photograph("obama2.jpg"))
+    workflow.finished(alone)
+
+    report = workflow.report(both)
+    assert (report["subject"], report["prominent_faces"]) == ("LARGEST_OF_SEVERAL", 2)
+    (row,) = workflow.records("matches", alone)
+    assert (row["prominent_faces"], row["matched_prominent_faces"]) == (1, 2)
+    (message,) = eventually(lambda: notifications() or None)
+    assert message["MessageAttributes"]["subject"]["Value"] == '["LARGEST_OF_SEVERAL"]'
+    (pair,) = [
+        pair
+        for pair in matches(workflow.deployment, minimum=80)
+        if (pair.name_a, pair.name_b) == ("Ivy_Dow", "Jon_Fox")
+    ]
+    assert (pair.people_a, pair.people_b, pair.shows_several) == (2, 1, True)
+    for command in (["show", alone.key], ["show", both.key], ["matches"]):
+        shown = CliRunner().invoke(app, command, catch_exceptions=False).stdout
+        assert "this photograph shows 2 people" in shown, command
 
 
 def test_a_match_below_the_threshold_is_reported_and_nobody_is_notified(

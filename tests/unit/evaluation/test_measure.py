@@ -95,6 +95,23 @@ def test_photographs_that_take_no_part_are_counted_by_reason() -> None:
     assert "5 of 7 photographs take part. 1 have no usable face" in sentences(document)[0]
 
 
+def test_rates_are_given_without_the_photographs_of_several_people_too() -> None:
+    faces = replace(faces_with(MATRIX, refused={5: "NO_FACE"}), several=frozenset({0}))
+    document = measured(labelled(*KEYS), faces, SAME, ASKED, conditions=CONDITIONS)
+
+    without = document["single_subject"]
+    assert (without["photographs_of_several"], without["faces"]) == (1, 4)
+    assert (without["same_person_pairs"], without["different_person_pairs"]) == (1, 5)
+    # The only false match at 90 % is of the photograph with several people.
+    assert row(document, 90.0)["false_match_rate"]["count"] == 1
+    assert row(without, 90.0)["false_match_rate"]["count"] == 0
+    assert row(without, 90.0)["true_match_rate"]["count"] == 1
+
+
+def test_without_photographs_of_several_people_there_is_no_second_table() -> None:
+    assert small()["single_subject"] is None
+
+
 def test_a_wanted_rate_that_the_sample_is_too_small_for_says_so() -> None:
     half, millionth = small()["best_thresholds"]
 
