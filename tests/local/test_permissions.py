@@ -792,7 +792,7 @@ def test_a_photograph_of_several_people_is_not_rejected_without_a_right_to_delet
         stage.iam.delete_role_policy(RoleName=role, PolicyName="rejecting")
 
     assert REFUSED.search(refused), refused
-    assert usual == "ImageRejected: SEVERAL_PEOPLE: this photograph shows 2 people"
+    assert usual.startswith("ImageRejected: SEVERAL_PEOPLE"), usual
 
 
 def test_an_image_goes_its_whole_way_with_the_synthesised_roles(stage: Stage) -> None:
