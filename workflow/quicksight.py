@@ -33,6 +33,7 @@ COLUMN_TYPES: Final = {
     "varchar": "STRING",
     "double": "DECIMAL",
     "bigint": "INTEGER",
+    "boolean": "BOOLEAN",
     "date": "DATETIME",
 }
 #: UTC. The day before is complete then, in the records as in the partitions.

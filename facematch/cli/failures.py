@@ -8,7 +8,7 @@ from typing import Final
 from facematch.cli.empty import show_if_no_photographs
 from facematch.cli.options import AsJson, Where, on_stack
 from facematch.cli.terminal import messages, output, print_json, table
-from facematch.operations.status import failure_groups
+from facematch.operations.failures import failure_groups
 from functions.matching.failures import Lacking, Replay
 
 #: Objects of a group that are printed; --json has all of them.
@@ -19,7 +19,7 @@ _PRINTED: Final = 10
 def failures(*, as_json: AsJson = False, where: Where) -> None:
     """Show failures by reason, with what to do."""
     deployment = where.deployment()
-    with messages.status("reading the failure records"):
+    with messages.status("asking Athena"):
         groups = failure_groups(deployment)
     if as_json:
         print_json([asdict(group) for group in groups], indent=2)

@@ -13,7 +13,6 @@ from facematch.stack.faces import face_count
 from facematch.stack.queues import depth, oldest_message_seconds
 from facematch.stack.records import Records
 from facematch.stack.topics import unconfirmed_subscribers
-from functions.matching.failures import Lacking
 from functions.matching.places import Place
 from functions.matching.reports import Outcome
 
@@ -149,53 +148,4 @@ def stack_status(
         unconfirmed=if_allowed(lambda: unconfirmed_subscribers(deployment)),
         started_per_second=lately / _RATE_SECONDS,
         pace=deployment.pace or lately / _RATE_SECONDS or None,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """Failure records with one reason and one remedy.
-
-    Attributes
-    ----------
-    keys
-        Keys of the objects, in order.
-    lacks
-        The outcome, or the delivery: a report stands, and nobody was notified of its match.
-    """
-
-    lacks: Lacking
-    reason: str
-    count: int
-    replay: str
-    remedy: str
-    keys: tuple[str, ...]
-    steps: str
-
-
-def failure_groups(deployment: Deployment) -> list[FailureGroup]:
-    """Failures by reason, the most frequent first."""
-    records = Records(deployment)
-    groups: dict[tuple[Lacking, str, str], list[dict[str, Any]]] = {}
-    for lacks, place in (
-        (Lacking.OUTCOME, Place.FAILURES),
-        (Lacking.DELIVERY, Place.DELIVERY_FAILURES),
-    ):
-        for record in records.read(list(records.keys(place))):
-            group = lacks, record["reason"], record["remedy"]
-            groups.setdefault(group, []).append(record)
-    return sorted(
-        (
-            FailureGroup(
-                lacks=lacks,
-                reason=reason,
-                count=len(members),
-                replay=members[0]["replay"],
-                remedy=remedy,
-                keys=tuple(sorted({member["key"] for member in members})),
-                steps=", ".join(sorted({str(m["step"]) for m in members if m["step"]})),
-            )
-            for (lacks, reason, remedy), members in groups.items()
-        ),
-        key=lambda group: (-group.count, group.lacks, group.reason, group.remedy),
     )

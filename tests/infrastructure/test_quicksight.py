@@ -48,6 +48,7 @@ QUICKSIGHT_TYPES = {
     "varchar": {"Type": "STRING"},
     "double": {"Type": "DECIMAL", "SubType": "FLOAT"},
     "bigint": {"Type": "INTEGER"},
+    "boolean": {"Type": "BOOLEAN"},
     "date": {"Type": "DATETIME"},
 }
 #: Actions that guard something other than an operation of the same name.

@@ -65,7 +65,8 @@ REFUSED = re.compile(
 )
 #: What the same step says when it may do everything: also that an image is gone.
 USUAL = re.compile(
-    r"fine$|ImageRejected: (GONE|SUPERSEDED|SEVERAL_PEOPLE)|Unavailable: the face \S+ cannot be found"
+    r"fine$|ImageRejected: (GONE|SUPERSEDED|SEVERAL_PEOPLE)"
+    r"|Unavailable: the face \S+ cannot be found"
 )
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facematch.errors import Unusable
+from facematch.operations.failures import failure_groups
 from facematch.operations.image_history import image_history
 from facematch.operations.replay import How, Plan, Replayer, Result, Selection, moment
-from facematch.operations.status import failure_groups, stack_status
+from facematch.operations.status import stack_status
 from facematch.stack.queues import DeadLetters
 from tests.workflow.conftest import eventually
 

@@ -6,16 +6,7 @@
 -- column: images bigint   how many
 -- column: first_failed varchar   when the first of them failed; UTC, ISO 8601
 -- column: last_failed varchar   when the last did
--- uses: newest
-WITH lacking AS (
-    SELECT CAST('outcome' AS varchar) AS lacks, status, reason, outcome_at AS failed_at
-    FROM newest
-    WHERE has_report = 0
-    UNION ALL
-    SELECT CAST('delivery' AS varchar) AS lacks, d.status, d.reason, d.failed_at
-    FROM delivery_failures AS d
-    INNER JOIN newest AS n ON n.key = d.key AND n.digest = d.digest AND n.has_report = 1
-)
+-- uses: failed_images
 SELECT
     lacks,
     status,
@@ -23,6 +14,6 @@ SELECT
     count(*) AS images,
     min(failed_at) AS first_failed,
     max(failed_at) AS last_failed
-FROM lacking
+FROM failed_images
 GROUP BY lacks, status, reason
 ORDER BY images DESC, lacks, status, reason

@@ -328,7 +328,7 @@ def test_a_value_of_another_type_is_no_literal(kind: str, value: str) -> None:
 
 
 def test_an_unknown_query_is_answered_with_those_there_are() -> None:
-    with pytest.raises(Unusable, match=r"no query 'pears'.*daily, failures, groups"):
+    with pytest.raises(Unusable, match=r"no query 'pears'.*daily, failed_images, failures"):
         command.found("pears")
 
 
