@@ -9,6 +9,7 @@ people's too. At last everything is looked for again. Safe to interrupt and to r
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 import uuid
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote_plus
 
 from facematch.errors import Actionable, Unusable
+from facematch.operations.query import literal
+from facematch.stack import athena
 from facematch.stack.executions import Executions
 from facematch.stack.faces import listed_faces, remove_faces
 from facematch.stack.objects import Bucket, Entry
@@ -38,10 +41,12 @@ from functions.matching.register import register_key
 from functions.matching.reports import (
     is_above_threshold,
     is_cut,
+    record_key,
     record_matched,
     record_of,
     without_matches,
 )
+from workflow.queries import command_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +62,10 @@ _PATIENCE_SECONDS: Final = 900
 QUEUE_PATIENCE_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.5
 _HISTORY_DAYS: Final = 90
+#: Where records of photographs are, reports first: the delivery failures depend on those.
+_WITH_PHOTOGRAPHS: Final = (
+    *(Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES, Place.FAILURES, Place.DELIVERY_FAILURES),
+)
 #: What each kind of thing is called where people see it, in the order in which it is deleted.
 KINDS: Final = {
     "versions": "object versions and delete markers",
@@ -282,21 +291,23 @@ class Forgetting:
     def _take_mentions_out(self, found: Found) -> int:
         """Write what is left of other people's records, and search again for cut reports.
 
-        Reports come last. While one mentions the person, an interrupted command finds it again when
-        it is repeated, and sends its photograph again.
+        Match rows come last, after the reports. While a row mentions the person, the query finds
+        the report beside it when an interrupted command is repeated.
         """
-        emptied = [key for key, record in found.mentions.items() if not record.lines]
-        self._records.delete(emptied)
-        reports = {key for key in found.mentions if key.startswith(Place.REPORTS)}
-        rest = found.mentions.keys() - reports - set(emptied)
-        changed = [self._records.rewrite(found.mentions[key]) for key in rest]
         for image in found.cut:
             if self._images.is_current(image):
                 send_again(self._deployment, image)
                 self.searched_again.add(image.digest)
-        changed += [self._records.rewrite(found.mentions[key]) for key in reports]
-        # What an execution has written meanwhile is left alone, and looked at again.
-        return len(emptied) + sum(changed)
+        changed = 0
+        for key in sorted(found.mentions, key=lambda key: key.startswith(Place.MATCHES)):
+            record = found.mentions[key]
+            if record.lines:
+                # What an execution has written meanwhile is left alone, and looked at again.
+                changed += self._records.rewrite(record)
+            else:
+                self._records.delete([key])
+                changed += 1
+        return changed
 
     def queued(self) -> int:
         """How many messages are in the intake queue, those in flight included: about, says SQS."""
@@ -386,13 +397,15 @@ class Forgetting:
                 yield face.face_id, face.key
 
     def _find_records(self, found: Found) -> None:
-        for place in (
-            *(Place.REPORTS, Place.MATCHES, Place.LOOK_ALIKES),
-            *(Place.FAILURES, Place.DELIVERY_FAILURES),
-        ):
-            keys = list(self._records.keys(place))
-            for record in self._records.read_each(keys):
+        about = self._record_keys()
+        mentioning = {key.removeprefix(Place.REPORTS) for key in about[Place.REPORTS]}
+        # The notification of somebody else's report may have failed, and be owed no more.
+        about[Place.DELIVERY_FAILURES] |= {f"{Place.DELIVERY_FAILURES}{key}" for key in mentioning}
+        for place, keys in about.items():
+            for record in self._records.read_each(sorted(keys)):
                 lines = record.lines
+                if not lines:  # deleted meanwhile, or a delivery that has not failed
+                    continue
                 if any(self._person.is_meant(line["key"], record_of(line)) for line in lines):
                     found.records.append(record.key)
                     found.keys.update(line["key"] for line in lines)
@@ -407,6 +420,23 @@ class Forgetting:
                     report = found.mentions.get(record.key.replace(place, Place.REPORTS, 1))
                     if report and not any(map(is_above_threshold, report.lines)):
                         found.mentions[record.key] = record._replace(lines=[])
+
+    def _record_keys(self) -> dict[Place, set[str]]:
+        """Return the keys of all records that may be about them or mention them, by their place."""
+        digests = [
+            hashlib.sha256((text or "").encode()).hexdigest().upper()
+            for text in (self._person.record, self._person.key)
+        ]
+        rows = athena.run(
+            self._deployment,
+            command_query("mentions").sql,
+            [literal("varchar", digest) for digest in digests],
+        )
+        keys: dict[Place, set[str]] = {place: set() for place in _WITH_PHOTOGRAPHS}
+        for place, day, digest in rows.rows:
+            kind = Place(f"{place}/")
+            keys[kind].add(record_key(kind, str(day), str(digest)))
+        return keys
 
     def _without(self, place: Place, line: dict[str, Any]) -> dict[str, Any] | None:
         """What of somebody else's record is left; None: nothing."""

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from botocore.exceptions import ClientError
 
-from facematch.local.emulator.athena import athena_text, athena_type, duckdb_type, literal
+from facematch.local.emulator.athena import (
+    TRINO_FUNCTIONS,
+    athena_text,
+    athena_type,
+    duckdb_type,
+    literal,
+)
 from functions.matching.schema import TABLES
 
 if TYPE_CHECKING:
@@ -48,6 +54,8 @@ class FakeAthena:
         parameters = ExecutionParameters or []
         self.asked.append((QueryString, parameters))
         with duckdb.connect(":memory:") as connection:
+            for function in TRINO_FUNCTIONS:
+                connection.execute(f"CREATE MACRO {function}")
             for name in TABLES:
                 if re.search(rf"FROM {name}\b", QueryString):
                     self._fill(connection, name)

@@ -87,6 +87,12 @@ def queries() -> dict[str, Query]:
     return {path.stem: read_query(path) for path in sorted(_FOLDER.glob("*.sql"))}
 
 
+@cache
+def command_query(name: str) -> Query:
+    """Return a query that only the command line asks: it is no saved query, and no view."""
+    return read_query(_FOLDER / "commands" / f"{name}.sql")
+
+
 def read_query(path: Path) -> Query:
     """Read a query from a file.
 

@@ -109,6 +109,10 @@ _ATHENA_TYPES: Final = {
     "MAP": "map",
 }
 
+#: Trino's functions on bytes, for the one purpose that they have here: the hexadecimal digits of a
+#: text's SHA-256. DuckDB's `sha256` takes a text and returns small digits.
+TRINO_FUNCTIONS: Final = ("to_utf8(text) AS text", "to_hex(digits) AS upper(digits)")
+
 _PARAMETERS: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("parameters")
 
 
@@ -269,6 +273,8 @@ class Catalog:
         schema = f"awsdatacatalog.{_identifier(database)}"
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self._connection.execute(f"USE {schema}")
+        for function in TRINO_FUNCTIONS:
+            self._connection.execute(f"CREATE OR REPLACE MACRO {function}")
 
     def _make(self, table: dict[str, Any], database: str) -> None:
         view = _VIEW.fullmatch(table.get("ViewOriginalText") or "")

@@ -23,12 +23,13 @@ from facematch.evidence.folders import MARKER, EvidenceFolders
 from facematch.evidence.write import write_page
 from facematch.files.photographs import FolderFile
 from facematch.operations import forget
+from facematch.stack.records import Records
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.identity import FROM_FILE, compiled_names_from
 from functions.matching.keys import replay_name
 from functions.matching.places import Place
-from functions.matching.reports import delivery_failure_key
+from functions.matching.reports import delivery_failure_key, matches_key, report_key
 from tests.unit.album import Album
 from tests.unit.cloud import (
     ACCOUNT,
@@ -125,8 +126,9 @@ class Machine:
             for item in listed.get("Contents", [])
         ]
 
-    @staticmethod
-    def _client(service: str) -> Any:
+    def _client(self, service: str) -> Any:
+        if service == "athena":
+            return self.cloud.athena
         return NoFaces() if service == "rekognition" else own_client(service)
 
 
@@ -494,6 +496,66 @@ def test_an_interrupted_command_searches_again_when_it_is_repeated(machine: Mach
     machine.forget()
 
     assert len(sent_again(machine)) == 1
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_command_that_was_interrupted_between_two_records_finishes_when_it_is_repeated(
+    machine: Machine, after: int
+) -> None:
+    album = Album(machine.cloud)
+    bea, cy = album.add("Bea_1.jpg"), album.add("Cy_1.jpg")
+    album.report(bea, {machine.ann: 99.5, cy: 97.0})
+    album.report(cy, {machine.ann: 99.5})
+    found = forgetting(machine).find()
+    assert len(found.mentions) == 4
+    rewrite, left = Records.rewrite, iter(range(after))
+
+    def interrupted(records: Records, record: Any) -> bool:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return rewrite(records, record)
+
+    with (
+        patch.object(Records, "rewrite", interrupted),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        forgetting(machine).delete(found)
+    machine.forget()
+
+    assert machine.naming_ann() == []
+    assert [match["name"] for match in machine.cloud.report(bea)["faces"][0]["matches"]] == ["Cy"]  # type: ignore[index]
+
+
+def test_records_of_an_earlier_version_that_mention_the_person_are_found(machine: Machine) -> None:
+    """They have no record keys, and their names may be written in a way of their own."""
+    album = Album(machine.cloud)
+    bea = album.add("Bea_1.jpg")
+    album.report(bea, {machine.ann: 99.5})
+    for key in (report_key(bea), matches_key(bea)):
+        (record,) = machine.cloud.records(key) or []
+        machine.cloud.write(key, without_records(record))
+
+    machine.forget()
+
+    assert machine.naming_ann() == []
+
+
+def without_records(value: Any) -> Any:
+    """Take record keys out, at every depth."""
+    if isinstance(value, list):
+        return [without_records(item) for item in value]
+    if isinstance(value, dict):
+        left = {k: v for k, v in value.items() if k not in {"record", "matched_record"}}
+        return {key: without_records(item) for key, item in left.items()}
+    return value
+
+
+def test_athena_is_told_no_name(machine: Machine) -> None:
+    """It keeps the text of a query and its parameters for 45 days."""
+    machine.forget()
+
+    assert machine.cloud.athena.asked
+    assert all("Ann" not in f"{query} {given}" for query, given in machine.cloud.athena.asked)
 
 
 def test_what_was_searched_again_meanwhile_is_not_overwritten(machine: Machine) -> None:
