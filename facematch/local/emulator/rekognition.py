@@ -7,16 +7,17 @@ and rights as it does at its own address.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from facematch.local.rekognition.bodies import MAX_BODY, read_body
@@ -60,8 +61,7 @@ def with_rekognition(
     seconds
         Time that the endpoint has for an answer.
     """
-    # The emulator's own threads stay free: the endpoint asks it for the image meanwhile.
-    threads = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="rekognition")
+    calls = anyio.CapacityLimiter(_CALLS_AT_A_TIME)
 
     async def front(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         if scope["type"] != "http" or not _is_for_rekognition(scope):
@@ -73,8 +73,10 @@ def with_rekognition(
             return
         if body is None:
             body = bytes(MAX_BODY + 1)  # which the endpoint refuses in its own words
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(threads, _answer, port, seconds, scope["headers"], body)
+        ask = functools.partial(_answer, port, seconds, scope["headers"], body)
+        # Not a thread of asyncio: the emulator needs those to answer the endpoint meanwhile. A thread
+        # of anyio does not keep the emulator from ending, either.
+        answer = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=calls)
         start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         await send(start)
         # An answer that was cut off stays so: the server closes a connection where more is due.
