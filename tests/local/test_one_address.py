@@ -61,11 +61,14 @@ class Engine:
         return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the system may reset connections that do not fit
+
+
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     made = Engine()
-    with ThreadingHTTPServer(("127.0.0.1", 0), made.handler()) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), made.handler()) as server:
         made.port = server.server_port
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield made

@@ -74,8 +74,8 @@ def with_rekognition(
         if body is None:
             body = bytes(MAX_BODY + 1)  # which the endpoint refuses in its own words
         ask = functools.partial(_answer, port, seconds, scope["headers"], body)
-        # Not a thread of asyncio: the emulator needs those to answer the endpoint meanwhile. A thread
-        # of anyio does not keep the emulator from ending, either.
+        # Not a thread of asyncio: the emulator needs those to answer the endpoint meanwhile. Nor does
+        # a thread of anyio keep the emulator from ending.
         answer = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=calls)
         start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         await send(start)
