@@ -74,8 +74,8 @@ def with_rekognition(
         if body is None:
             body = bytes(MAX_BODY + 1)  # which the endpoint refuses in its own words
         ask = functools.partial(_answer, port, seconds, scope["headers"], body)
-        # Not a thread of asyncio: the emulator needs those to answer the endpoint meanwhile. Nor does
-        # a thread of anyio keep the emulator from ending.
+        # In a thread of anyio: asyncio's must stay free, because the endpoint asks the emulator for
+        # images and rights meanwhile. And anyio's do not keep the emulator from ending.
         answer = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=calls)
         start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         await send(start)
