@@ -292,8 +292,7 @@ def _show_local(*, as_json: bool = False) -> None:
         return
     output.print(
         f"The local cloud runs in {home.folder}\n"
-        f"  endpoint of AWS services   {running.endpoint if running else ''}\n"
-        f"  endpoint of Rekognition    {running.rekognition if running else ''}\n"
+        f"  endpoint                   {running.endpoint if running else ''}\n"
         f"  images bucket              {deployment.images_bucket}\n"
         f"  output bucket              {deployment.output_bucket}\n"
         f"  logs                       {home.logs}",

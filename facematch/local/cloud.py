@@ -333,6 +333,7 @@ class LocalCloud:
             environment,
             gateway,
             *("--events", str(self.home.events.file), *keys),
+            *("--rekognition", str(rekognition.getsockname()[1])),
             *self._faults,
         )
         self._spawn(

@@ -31,7 +31,6 @@ def exports(running: Running, key: AccessKey, environment: Mapping[str, str]) ->
     """
     exported = {
         "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_ENDPOINT_URL_REKOGNITION": running.rekognition,
         # A configuration file can say that endpoints of the environment do not count.
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         "AWS_REGION": REGION,
@@ -43,6 +42,6 @@ def exports(running: Running, key: AccessKey, environment: Mapping[str, str]) ->
         hosts = [host for host in environment.get(name, "").split(",") if host]
         exported[name] = ",".join(hosts if _LOOPBACK in hosts else [*hosts, _LOOPBACK])
     elsewhere = {name for name in environment if name.startswith("AWS_ENDPOINT_URL_")}
-    yield f"unset {' '.join(sorted({*_IN_THE_WAY, *elsewhere} - exported.keys()))}"
+    yield f"unset {' '.join(sorted({*_IN_THE_WAY, *elsewhere}))}"
     for name, value in exported.items():
         yield f"export {name}={shlex.quote(value)}"

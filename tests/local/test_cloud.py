@@ -170,6 +170,7 @@ buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
 (images,) = [name for name in buckets if "images" in name]
 found = s3.list_objects_v2(Bucket=images)["Contents"]
 collections = rekognition.list_collections()["CollectionIds"]
+assert rekognition.meta.endpoint_url == s3.meta.endpoint_url
 print(json.dumps([len(found), collections, boto3.client("sts").meta.region_name]))
 """
 
@@ -196,6 +197,7 @@ def an_sdk_works_with_the_exports_of_the_shell(home: Path) -> None:
             "AWS_PROFILE": "production",
             "AWS_SESSION_TOKEN": "of-production",
             "AWS_ENDPOINT_URL_S3": nowhere,
+            "AWS_ENDPOINT_URL_REKOGNITION": nowhere,  # as exports of an earlier version had it
             "AWS_DEFAULT_REGION": "eu-west-1",
             "http_proxy": nowhere,
             "no_proxy": "example.org",

@@ -901,8 +901,14 @@ def test_what_denies_plain_http_admits_the_loopback(monkeypatch: pytest.MonkeyPa
 # --- Whom the Rekognition endpoint lets in ----------------------------------------------------
 
 
+@pytest.fixture(params=["rekognition", "endpoint"])
+def rekognition_url(stage: Stage, request: pytest.FixtureRequest) -> str:
+    """Its own address, or that of the emulator, which hands its calls on."""
+    return str(getattr(stage.workflow.cloud.running, request.param))
+
+
 @pytest.fixture
-def user(stage: Stage) -> Iterator[Callable[..., Any]]:
+def user(stage: Stage, rekognition_url: str) -> Iterator[Callable[..., Any]]:
     """A user of the account; called with rights (action, resource), it gives them and a client."""
     name = f"user-{time.monotonic_ns()}"
     stage.iam.create_user(UserName=name)
@@ -913,18 +919,16 @@ def user(stage: Stage) -> Iterator[Callable[..., Any]]:
             statements = [{"Effect": "Allow", "Action": a, "Resource": r} for a, r in rights]
             policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
             stage.iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=policy)
-        return rekognition_client(stage, key["AccessKeyId"], key["SecretAccessKey"])
+        return rekognition_client(rekognition_url, key["AccessKeyId"], key["SecretAccessKey"])
 
     yield client_with
     stage.iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
 
 
-def rekognition_client(stage: Stage, key: str, secret: str) -> Any:
-    running = stage.workflow.cloud.running
-    assert running
+def rekognition_client(url: str, key: str, secret: str) -> Any:
     return boto3.client(
         "rekognition",
-        endpoint_url=running.rekognition,
+        endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id=key,
         aws_secret_access_key=secret,
@@ -1005,7 +1009,23 @@ def test_each_of_two_images_is_read_with_the_callers_right_to_it(
     )
 
 
-def test_the_functions_key_by_itself_is_nobodys(stage: Stage) -> None:
+def test_a_function_has_the_rights_of_its_role_at_the_emulators_address(stage: Stage) -> None:
+    running = stage.workflow.cloud.running
+    assert running
+    take_the_step = PROOFS[Right("search", *SEARCH_FACES)](stage)
+    stage.workflow.configure("Search", AWS_ENDPOINT_URL_REKOGNITION=running.endpoint)
+    try:
+        with stage.without(Right("search", *SEARCH_FACES)):
+            refused = take_the_step()
+        usual = retried(take_the_step)
+    finally:
+        stage.workflow.configure("Search", AWS_ENDPOINT_URL_REKOGNITION=running.rekognition)
+
+    assert "AccessDenied" in refused, refused
+    assert USUAL.match(usual), usual
+
+
+def test_the_functions_key_by_itself_is_nobodys(stage: Stage, rekognition_url: str) -> None:
     """It opens the front to the keys that begin with it; it must not be the account's root."""
     cloud = stage.workflow.cloud
     assert cloud.running
@@ -1013,12 +1033,12 @@ def test_the_functions_key_by_itself_is_nobodys(stage: Stage) -> None:
     ssm = local_client(cloud.running, key, "ssm")
 
     assert code_of(ssm.describe_parameters) == "UnrecognizedClientException"
-    rekognition = rekognition_client(stage, key.id, key.secret)
+    rekognition = rekognition_client(rekognition_url, key.id, key.secret)
     assert code_of(rekognition.list_collections) == "UnrecognizedClientException"
 
 
-def test_nobody_is_let_in_with_an_unknown_key_or_without_one(stage: Stage) -> None:
-    stranger = rekognition_client(stage, "AKIAIOSFODNN7EXAMPLE", "secret")
+def test_nobody_is_let_in_with_an_unknown_key_or_without_one(rekognition_url: str) -> None:
+    stranger = rekognition_client(rekognition_url, "AKIAIOSFODNN7EXAMPLE", "secret")
     nobody = boto3.client(
         "rekognition",
         endpoint_url=stranger.meta.endpoint_url,

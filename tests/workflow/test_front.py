@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import threading
@@ -73,28 +74,33 @@ def status_of(
 
 def statuses(running: Running, key: str | None) -> list[int]:
     """Of a call to each port, with the key in the header and with the key in the query."""
+    rekognition = ("rekognition", "RekognitionService.ListCollections")
     calls = (
         (running.endpoint, "s3", None),  # which lists the buckets
         (running.endpoint, "ssm", "AmazonSSM.DescribeParameters"),
-        (running.rekognition, "rekognition", "RekognitionService.ListCollections"),
+        (running.rekognition, *rekognition),
     )
+    handed_on = status_of(running.endpoint, *rekognition, key, presigned=False)
     return [
-        status_of(url, service, target, key, presigned=presigned)
-        for url, service, target in calls
-        for presigned in (False, True)
+        *(
+            status_of(url, service, target, key, presigned=presigned)
+            for url, service, target in calls
+            for presigned in (False, True)
+        ),
+        handed_on,
     ]
 
 
 @pytest.mark.parametrize("name", STRANGERS)
 def test_a_stranger_reaches_no_service_on_either_port(running: Running, name: str) -> None:
-    assert statuses(running, STRANGERS[name]) == [403] * 6
+    assert statuses(running, STRANGERS[name]) == [403] * 7
 
 
 @pytest.mark.parametrize("whose", ["user", "functions"])
 def test_a_key_of_this_cloud_reaches_every_service(
     running: Running, keys: AccessKeys, whose: str
 ) -> None:
-    assert statuses(running, getattr(keys, whose).id) == [200] * 6
+    assert statuses(running, getattr(keys, whose).id) == [200] * 7
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_keys_that_the_cloud_issues_are_admitted(workflow: Workflow, running: Ru
     )["Credentials"]
 
     for issued in (user, session):
-        assert statuses(running, issued["AccessKeyId"]) == [200] * 6
+        assert statuses(running, issued["AccessKeyId"]) == [200] * 7
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
@@ -172,6 +178,93 @@ def test_a_large_upload_of_a_stranger_ends_with_the_reason(
         client_of("rekognition", running.rekognition, stranger).index_faces(
             CollectionId=workflow.deployment.outputs["CollectionId"], Image=image
         )
+
+
+def answer_of(
+    url: str, key: str, operation: str, parameters: object, *, content_length: int | None = None
+) -> tuple[int, str | None, dict[str, Any]]:
+    """Status, content type and content of a Rekognition call, without what is another each time."""
+    body = json.dumps(parameters).encode()
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/",
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"RekognitionService.{operation}",
+    }
+    if content_length is not None:
+        headers["Content-Length"] = str(content_length)
+    address = urllib.parse.urlsplit(url).netloc
+    with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+        connection.request("POST", "/", body, headers)
+        answer = connection.getresponse()
+        content = json.loads(answer.read())
+    assert answer.headers["x-amzn-RequestId"] == content.pop(
+        "Logref", answer.headers["x-amzn-RequestId"]
+    )
+    return answer.status, answer.headers["Content-Type"], content
+
+
+def test_rekognition_answers_at_the_emulators_address_as_at_its_own(
+    workflow: Workflow, running: Running, keys: AccessKeys
+) -> None:
+    collection = workflow.deployment.outputs["CollectionId"]
+    photograph = base64.b64encode(workflow.photograph("obama.jpg")).decode()
+    large = base64.b64encode(bytes(9 * 1024 * 1024)).decode()
+    calls: dict[tuple[str, int], dict[str, Any]] = {
+        ("DescribeCollection", 200): {"CollectionId": collection},
+        ("DetectFaces", 200): {"Image": {"Bytes": photograph}},
+        ("DescribeCollection", 400): {"CollectionId": "nobody"},
+        ("IndexFaces", 400): {"CollectionId": collection, "Image": {"Bytes": large}},
+        ("StartProjectVersion", 400): {},
+    }
+
+    for (operation, status), parameters in calls.items():
+        here, there = (
+            answer_of(url, keys.user.id, operation, parameters)
+            for url in (running.endpoint, running.rekognition)
+        )
+        assert here == there
+        assert here[0] == status
+    # A body that is announced to be endless is refused before it comes.
+    endless = answer_of(running.endpoint, keys.user.id, "IndexFaces", {}, content_length=10**15)
+    assert endless[2]["__type"] == "ImageTooLargeException"
+
+
+def test_faces_that_are_indexed_at_one_address_are_found_at_the_other(
+    workflow: Workflow, running: Running, keys: AccessKeys
+) -> None:
+    client = client_of("rekognition", running.endpoint, keys.user)
+    own = client_of("rekognition", running.rekognition, keys.user)
+    image = {"Bytes": workflow.photograph("obama.jpg")}
+    client.create_collection(CollectionId="one-url")
+    try:
+        (indexed,) = client.index_faces(CollectionId="one-url", Image=image)["FaceRecords"]
+        (listed,) = own.list_faces(CollectionId="one-url")["Faces"]
+        assert listed["FaceId"] == indexed["Face"]["FaceId"]
+        assert client.list_faces(CollectionId="one-url")["Faces"] == [listed]
+    finally:
+        client.delete_collection(CollectionId="one-url")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.list_faces(CollectionId="one-url")
+
+
+@pytest.mark.parametrize("header", [("Origin", "https://example.org"), ("Host", "example.org")])
+def test_a_page_in_a_browser_reaches_rekognition_at_no_address(
+    running: Running, keys: AccessKeys, header: tuple[str, str]
+) -> None:
+    """Even one that knows the key."""
+    name, value = header
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={keys.user.id}/",
+        "X-Amz-Target": "RekognitionService.ListCollections",
+        name: value,
+    }
+    for url in (running.endpoint, running.rekognition):
+        address = urllib.parse.urlsplit(url).netloc
+        with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+            connection.request("POST", "/", "{}", headers)
+            answer = connection.getresponse()
+            assert answer.status == 403
+            assert b"not pages in a browser" in answer.read()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from facematch.local.emulator.listings import Listings
 from facematch.local.emulator.logged_failures import LoggedFailures
 from facematch.local.emulator.private_names import functions, values
 from facematch.local.emulator.redrive import Redrives
+from facematch.local.emulator.rekognition import with_rekognition
 from facematch.local.emulator.restarts import Restarts
 from facematch.local.emulator.snapshots import Snapshots, end_damaged
 from facematch.local.events import Events
@@ -174,6 +175,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--listener", type=int, required=True, metavar="FILE_DESCRIPTOR")
     parser.add_argument("--keys", type=Path, required=True, help="the file of the access keys")
     parser.add_argument("--events", type=Path, required=True, help="where news are written down")
+    parser.add_argument(
+        "--rekognition", type=int, metavar="PORT", help="of our Rekognition endpoint, on 127.0.0.1"
+    )
     parser.add_argument("--faults", nargs=2, type=Path, metavar=("PLAN", "LOG"))
     options = parser.parse_args(arguments)
     _require_own_environment(os.environ)
@@ -191,7 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
     recover(Path(os.environ["S3_DATA_DIR"]))
     restarts = install(keys.functions, faults)
     events = Events(options.events)
-    _serve(socket.socket(fileno=options.listener), keys, restarts, faults, events)
+    listener = socket.socket(fileno=options.listener)
+    _serve(listener, keys, restarts, faults, events, rekognition=options.rekognition)
 
 
 def _require_own_environment(variables: Mapping[str, str]) -> None:
@@ -205,6 +210,8 @@ def _serve(
     restarts: Restarts,
     faults: FaultyFunctions | None,
     events: Events,
+    *,
+    rekognition: int | None,
 ) -> None:
     import uvicorn  # noqa: PLC0415 - after MiniStack's own preparations
     from ministack import app as ministack  # noqa: PLC0415
@@ -217,8 +224,12 @@ def _serve(
     # Not Hypercorn, under which MiniStack starts by itself: httptools and uvloop read and write
     # requests in less processor time than h11, which is written in Python.
     app = restarts.in_front_of(desk.app)
+    if faults:
+        app = faults.in_front_of(app)
+    if rekognition is not None:  # its own faults are made there
+        app = with_rekognition(app, rekognition)
     config = uvicorn.Config(
-        guarded(faults.in_front_of(app) if faults else app, keys),
+        guarded(app, keys),
         interface="asgi3",
         proxy_headers=False,
         lifespan="on",  # which restores and saves what is kept

@@ -49,6 +49,7 @@ from facematch.local.faults import FaultyCalls, Injector, called_at_rekognition
 from facematch.local.keys import AccessKey, AccessKeys, NoAccessKeysError
 from facematch.local.loopback_guard import guarded
 from facematch.local.permissions import Permissions
+from facematch.local.rekognition.bodies import read_body
 from facematch.local.rekognition.collections import CollectionStore, OtherModelError
 from facematch.local.rekognition.faces import FACE_MODEL_VERSION, ModelFilesError, check_model_files
 from facematch.local.rekognition.guards import CallersRights, CallsPerSecond, Guard
@@ -72,11 +73,6 @@ if TYPE_CHECKING:
 
 
 _TARGET_PREFIX = "RekognitionService"
-# An inline image of 5 MB in base64, and room for the rest of a request.
-_MAX_BODY = 8 * 1024 * 1024
-# A longer body is read to its end and thrown away, because a client that is still sending does
-# not see the answer; but not without a limit.
-_MAX_DISCARDED = 64 * 1024 * 1024
 _LAST_PORT = 65535
 logger = logging.getLogger("facematch.rekognition")
 
@@ -110,7 +106,7 @@ class Endpoint:
         operation = "an unknown operation"
         try:
             operation = _operation(request)
-            body = await _read_body(request)
+            body = await _body(request)
             limiter = self._indexing if operation == "IndexFaces" else None
             status, answer = (
                 200,
@@ -168,20 +164,11 @@ def _operation(request: Request) -> str:
     return name
 
 
-async def _read_body(request: Request) -> bytes:
-    size = 0
-    body = bytearray()
-    if int(request.headers.get("content-length", "0")) > _MAX_DISCARDED:
+async def _body(request: Request) -> bytes:
+    body = await read_body(request)
+    if body is None:  # only an image can make a request that long
         raise _image_too_large()
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > _MAX_DISCARDED:
-            raise _image_too_large()
-        if size <= _MAX_BODY:
-            body += chunk
-    if size > _MAX_BODY:  # only an image can make a request that long
-        raise _image_too_large()
-    return bytes(body)
+    return body
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
