@@ -153,11 +153,7 @@ def progress() -> Iterator[Progress]:
     )
 
     def lines(_seconds: float) -> Iterable[str]:
-        return [
-            f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f}"
-            for task in bars.tasks
-            if not task.finished
-        ]
+        return [_told(task) for task in bars.tasks if not task.finished]
 
     teller = _Teller(lines)
     with bars:
@@ -167,6 +163,11 @@ def progress() -> Iterator[Progress]:
             yield bars
         finally:
             teller.stop()
+
+
+def _told(task: Task) -> str:
+    left = f", {duration(task.time_remaining)} left" if task.time_remaining else ""
+    return f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f}{left}"
 
 
 def duration(seconds: float) -> str:

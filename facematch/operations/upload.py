@@ -48,7 +48,7 @@ _QUIET_SECONDS: Final = 10
 _LOOKUPS_AT_ONCE: Final = 50
 #: Between two looks at the bucket, seconds: a quarter of what is left, within these.
 _SHORTEST_WAIT: Final = 0.25
-_LONGEST_WAIT: Final = 10.0
+_LONGEST_WAIT: Final = 30.0
 
 
 class NothingToUpload(Unusable):

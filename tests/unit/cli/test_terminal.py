@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -172,6 +173,20 @@ def test_a_progress_that_no_terminal_shows_is_told_now_and_then(
         text = told(capsys)
     assert "executions finished: 0 of 1,200\n" in text
     assert "photographs uploaded" not in text  # done
+
+
+def test_a_progress_that_no_terminal_shows_tells_how_long_it_will_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "TELL_SECONDS", 0.05)
+    with terminal.progress() as bars:
+        task = bars.add_task("executions finished", total=300)
+        for _ in range(10):
+            time.sleep(0.01)
+            bars.advance(task, 10)
+        told(capsys)
+        text = told(capsys)
+    assert re.search(r"executions finished: 100 of 300, \d+ s left", text), text
 
 
 def test_a_wait_on_a_terminal_prints_no_lines(

@@ -32,10 +32,12 @@ from functions.aws.buckets import ImagesBucket
 from functions.matching.errors import Reason
 from functions.matching.failures import FailureStatus
 from functions.matching.keys import version_digest
+from functions.matching.places import Place
 from functions.matching.reports import delivery_failure_key, failure_key, report_key
 from tests.unit.album import Album
 from tests.unit.cloud import IMAGES, OUTPUT, deployment_of, own_client
 from tests.unit.fake_rekognition import photograph
+from tests.unit.functions.matching.test_images import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 
     from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
-    from functions.matching.places import Place
     from tests.unit.cloud import Cloud
 
 
@@ -681,6 +682,31 @@ def test_it_looks_seldom_while_much_is_left_and_often_towards_the_end(
     assert waits[-1] < 1
     assert len(waits) < 40
     assert story.now < 42
+
+
+def test_a_wait_of_a_quarter_of_an_hour_takes_few_looks(
+    deployment: Deployment, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [photographed(number) for number in range(900)]
+    looks = 0
+
+    def one_a_second(_: Records, place: Place, _day: str | None = None) -> Any:
+        nonlocal looks
+        if place != Place.REPORTS:
+            return iter(())
+        looks += 1
+        return map(report_key, images[: int(story.now)])
+
+    monkeypatch.setattr(Records, "keys", one_a_second)
+    outcomes = wait(deployment, images, story)
+
+    assert len(outcomes.reported) == 900
+    assert looks < 70
+    assert story.now < 905
+
+
+def photographed(number: int) -> UploadedImage:
+    return replace(IMAGE, key=f"images/Person{number}_1.jpg")
 
 
 def test_a_look_that_takes_long_is_followed_by_a_long_rest(
