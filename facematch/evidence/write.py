@@ -12,7 +12,7 @@ from facematch.evidence.folders import INDEX, EvidenceFolders
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.operations.matches import SEARCH_AGAIN, spellings
-from functions.matching.identity import Identity, id_in
+from functions.matching.identity import Identity, id_in, record_of_photograph
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS, timestamp
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
@@ -167,6 +167,18 @@ def _shown(
         "relations": _relations(evidence),
         "relation_words": RELATIONS,
         "decisions": evidence.decisions,
+        "conflicts": [
+            {
+                "record": photograph.record,
+                "photograph": record_of_photograph(photograph.key),
+                "faces": [conflict.face, conflict.other_face],
+                "photographs": conflict.photographs,
+            }
+            for conflict in evidence.conflicts
+            for photograph in [evidence.photographs[evidence.faces[conflict.face].photograph]]
+        ],
+        "conflicts_left_out": evidence.conflicts_left_out,
+        "conflicts_unread": evidence.conflicts_unread,
     }
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
-from functions.matching.identity import record_of_name
+from functions.matching.identity import record_of_name, record_of_photograph
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 WRITTEN_AT = datetime(2026, 11, 22, 14, tzinfo=UTC)
@@ -62,17 +63,30 @@ def document(**changes: Any) -> dict[str, Any]:
         "relations": [],
         "relation_words": RELATIONS,
         "decisions": [],
+        "conflicts": [],
+        "conflicts_left_out": 0,
+        "conflicts_unread": "",
     }
     return empty | changes
 
 
 def with_matches(
-    matches: list[tuple[str, str, float]], *, pictures: bool = True, **changes: Any
+    matches: list[tuple[str, str, float]],
+    *,
+    alone: Sequence[tuple[str, str, int]] = (),
+    pictures: bool = True,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Data out of matches of photographs.
 
     A photograph is written as its name, or as name and number: `Ann` is `Ann#1`. The same
     photograph in two matches is one photograph with one face.
+
+    Parameters
+    ----------
+    alone
+        Photographs that stand alone in their record, each with the best other one, and with how
+        many the record has.
     """
     photographs: list[dict[str, Any]] = []
     faces: list[dict[str, Any]] = []
@@ -113,6 +127,16 @@ def with_matches(
             (one, other), key=lambda photograph: record_of_name(photograph.partition("#")[0])
         )
         rows.append((face(low), face(high), similarity))
+    conflicts = [
+        {
+            "record": photographs[shown]["record"],
+            "photograph": record_of_photograph(photographs[shown]["key"]),
+            "faces": [shown, face(other)],
+            "photographs": count,
+        }
+        for lonely, other, count in alone
+        for shown in [face(lonely)]
+    ]
     counts = document()["counts"] | {
         "images": len(photographs),
         "faces": len(faces),
@@ -132,6 +156,7 @@ def with_matches(
         "matches": rows,
         "records": {each["record"]: each["name"] for each in photographs},
         "relations": [(*records, label) for records, label in relations.items()],
+        "conflicts": conflicts,
     }
     return document(**found | changes)
 

@@ -136,6 +136,29 @@ def test_the_page_knows_how_the_names_of_each_pair_relate(empty: Page) -> None:
     assert next(iter(empty.document["relation_words"])) == "UNRELATED"
 
 
+def test_the_page_shows_both_faces_of_a_conflict_and_what_a_decision_is_about(
+    empty: Page,
+) -> None:
+    for number in (1, 2):
+        empty.album.report(empty.album.add(f"Ann Lee_{number}.jpg", PHOTOGRAPH))
+
+    result = empty.write()
+
+    shown = empty.document
+    assert shown["conflicts"] == [
+        {
+            "record": "name:Ann Lee",
+            "photograph": "photograph:images/Ann Lee_1.jpg",
+            "faces": [0, 1],
+            "photographs": 2,
+        }
+    ]
+    assert shown["records"] == {"name:Ann Lee": "Ann Lee"}
+    assert (shown["matches"], shown["conflicts_left_out"], shown["conflicts_unread"]) == ([], 0, "")
+    for entry in (*shown["photographs"], *shown["faces"]):
+        assert (result.index.parent / entry["file"]).is_file()
+
+
 def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_names(
     empty: Page,
 ) -> None:
