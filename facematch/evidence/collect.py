@@ -25,6 +25,7 @@ from functions.matching.reports import (
     record_matched,
     record_of,
 )
+from functions.matching.subjects import MainSubject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 _BATCH: Final = 256
 #: Of a ratio: a photograph has no more pixels than that can tell apart.
 _BOX_DIGITS: Final = 5
+
+
+class Prominent(NamedTuple):
+    """A face of similar size as the one that is meant; without an id it was not indexed."""
+
+    face_id: str | None
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Photograph:
         UTC, ISO 8601.
     content
         Photographs with the same id are the same file; None when S3 does not tell contents apart.
+    people
+        The faces that may be the one that is meant, if there are several.
     """
 
     key: str
@@ -61,6 +71,7 @@ class Photograph:
     version: str
     uploaded: str
     content: str | None
+    people: tuple[Prominent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +203,15 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     best = _Best(limit)
     alone = _Conflicts(deployment, current, limit)
     endings: dict[str, _Ending] = {}
+    people: dict[str, tuple[Prominent, ...]] = {}
     for batch in _batches(records, Place.REPORTS):
         rows: list[dict[str, Any]] = []
         for record in batch:
             _keep_newest(endings, record, current)
             alone.add(record)
+            several = record.get("subject") == MainSubject.LARGEST_OF_SEVERAL
+            if several and is_newest(record, current):
+                people[record["key"]] = _prominent(record)
             # The rows in `matches/` say the same: half as many files are read without them.
             rows += (row for row in match_rows(record) if row["similarity"] >= minimum)
         for row in present.shown(rows):
@@ -219,7 +234,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         conflicts_left_out=alone.left_out,
         conflicts_unread=alone.unread,
     )
-    _index(evidence, matches, alone, current)
+    _index(evidence, matches, alone, current, people)
     _count(evidence, endings.values())
     return evidence
 
@@ -313,6 +328,16 @@ def _largest_face(report: dict[str, Any]) -> _Side:
     return _Side(record_of(report), report["name"], report["key"], face["face_id"], box)
 
 
+def _prominent(report: dict[str, Any]) -> tuple[Prominent, ...]:
+    """Return the faces that the report counts as prominent: its widest ones."""
+    faces = [*report["faces"], *report["unindexed_faces"]]
+    faces.sort(key=lambda face: -face["box"]["width"])
+    return tuple(
+        Prominent(face.get("face_id"), _box(face["box"], ""))
+        for face in faces[: report["prominent_faces"]]
+    )
+
+
 def _match(row: dict[str, Any]) -> _Match:
     one, other = sorted(
         (
@@ -362,6 +387,7 @@ def _index(
     matches: Iterable[_Match],
     alone: _Conflicts,
     current: Mapping[str, UploadedImage],
+    people: Mapping[str, tuple[Prominent, ...]],
 ) -> None:
     """Give each photograph and each face a number, in the order in which they are needed."""
     # By the name too: after a change of names_from rows read another name from the same key.
@@ -383,6 +409,7 @@ def _index(
                     now.digest,
                     uploaded,
                     now.content_id,
+                    people.get(side.key, ()),
                 )
             )
         face = faces.setdefault((side.face_id, photograph), len(faces))

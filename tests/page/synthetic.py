@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
@@ -13,9 +14,10 @@ from functions.matching.identity import record_of_name, record_of_photograph
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
+from functions.matching.subjects import SEVERAL_PEOPLE_MEANS, people_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 WRITTEN_AT = datetime(2026, 11, 22, 14, tzinfo=UTC)
@@ -39,6 +41,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "best_left_out": 0.0,
         "pairs_left_out": 0,
         "same_file": {"says": SAME_FILE, "means": SAME_FILE_MEANS},
+        "several_people_means": SEVERAL_PEOPLE_MEANS,
         "lacking": {"photographs": 0, "remedy": "Search again.", "worst": []},
         "counts": dict.fromkeys(
             (
@@ -74,6 +77,7 @@ def with_matches(
     matches: list[tuple[str, str, float]],
     *,
     alone: Sequence[tuple[str, str, int]] = (),
+    people: Mapping[str, int] = MappingProxyType({}),
     pictures: bool = True,
     **changes: Any,
 ) -> dict[str, Any]:
@@ -87,6 +91,8 @@ def with_matches(
     alone
         Photographs that stand alone in their record, each with the best other one, and with how
         many the record has.
+    people
+        How many a photograph shows, if several.
     """
     photographs: list[dict[str, Any]] = []
     faces: list[dict[str, Any]] = []
@@ -107,6 +113,11 @@ def with_matches(
                     "uploaded": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "file": f"photographs/{digest}.jpg" if pictures else None,
                     "content": None,
+                    "people": people_shown(people[photograph]) if photograph in people else "",
+                    "others": [
+                        [0.05 + 0.1 * other, 0.3, 0.25, 0.4]
+                        for other in range(people.get(photograph, 1) - 1)
+                    ],
                     "width": 320,
                     "height": 240,
                 }

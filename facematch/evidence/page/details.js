@@ -19,7 +19,7 @@ function contentsOf(data) {
 
 /** A photograph under boxes, which are ratios of its sides. */
 function photographOf(data, contents, index, matched) {
-  const { file, key, record, width, height } = data.photographs[index];
+  const { file, key, record, width, height, others } = data.photographs[index];
   const name = data.records[record];
   const frame = make(
     "div",
@@ -31,13 +31,15 @@ function photographOf(data, contents, index, matched) {
     boxes.setAttribute("viewBox", "0 0 1 1");
     boxes.setAttribute("preserveAspectRatio", "none");
     boxes.setAttribute("aria-hidden", "true");
-    for (const face of contents.faces[index]) {
+    const outline = (sides, kind) => {
       const box = document.createElementNS(SVG, "rect");
-      ["x", "y", "width", "height"].forEach((side, i) =>
-        box.setAttribute(side, data.faces[face].box[i]),
-      );
-      box.setAttribute("class", matched.has(face) ? "matched" : "other");
+      ["x", "y", "width", "height"].forEach((side, i) => box.setAttribute(side, sides[i]));
+      box.setAttribute("class", kind);
       boxes.append(box);
+    };
+    for (const sides of others) outline(sides, "other");
+    for (const face of contents.faces[index]) {
+      outline(data.faces[face].box, matched.has(face) ? "matched" : "other");
     }
     frame.append(boxes);
   }
@@ -121,6 +123,7 @@ function column(data, contents, { title, hint, indexes, matched, isWeak, says })
             {},
             [day(data.photographs[index].uploaded), says(index)].filter(Boolean).join(" · "),
           ),
+          ...peopleOn(data.photographs[index]),
         ),
       ),
     );
@@ -258,6 +261,7 @@ function detailsDialog(data, decisions, actions) {
           "div",
           { className: "evidence" },
           ...saidOf(data, pair),
+          ...severalPeople(data, pair),
           decided,
           buttons,
           make("label", { htmlFor: "note" }, "Note, kept with your decision"),

@@ -5,7 +5,8 @@
  *
  * A pair: `records` (their keys), `names` (what they are called here), `written` (the names in the
  * best match), `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%), `faces` (of the
- * best match), `sides` (for each record its photographs, best first, as {photograph, similarity}), `seen` (what a decision notes of them), `relation` (of
+ * best match), `sides` (for each record its photographs, best first, as {photograph, similarity}), `showsSeveral` (whether a
+ * photograph of the best match shows several people), `seen` (what a decision notes of them), `relation` (of
  * the two names), `search` (its names, folded).
  */
 function pairsOf(data) {
@@ -26,6 +27,7 @@ function pairsOf(data) {
       const search = names.map(folded);
       const faces = match.slice(0, 2);
       pair = { key, records, names, written, relation, matches: [], best: match[2], faces, search };
+      pair.showsSeveral = shown.some(({ people }) => people);
       pairs.set(key, pair);
     }
     pair.matches.push(match);
@@ -65,6 +67,7 @@ function conflictsOf(data) {
       faces,
       shown,
       photographs,
+      showsSeveral: shown.some(({ people }) => people),
       seen: seenIn(shown),
       search: [folded(label)],
     };
@@ -143,7 +146,8 @@ function sorted(data, ranks, pairs, order, threshold) {
   const worth = new Map();
   const relations = Object.keys(data.relation_words);
   const rank = {
-    relation: (pair) => relations.indexOf(pair.relation),
+    // Several people on a photograph make a pair less certain than the others of its relation.
+    relation: (pair) => 2 * relations.indexOf(pair.relation) + Number(pair.showsSeveral),
     photographs: (pair) => support(pair, threshold).reduce((sum, count) => sum + count),
     newest: (pair) => newest(data, pair, threshold),
     name: (pair) => ranks.get(pair.records[0]) * ranks.size + ranks.get(pair.records[1]),

@@ -17,6 +17,14 @@ function picture(file, alt, width, height) {
   return image;
 }
 
+/** What to know at a photograph that shows several people. */
+const peopleOn = ({ people }) =>
+  people ? [make("span", { className: "people" }, people)] : [];
+
+/** What a photograph of several people means for the judgement. */
+const severalPeople = (data, pair) =>
+  pair.showsSeveral ? [make("p", { className: "several" }, data.several_people_means)] : [];
+
 /** A face with its name; `says` is what else stands below it. */
 function faceOf(data, index, says) {
   const face = data.faces[index];
@@ -33,6 +41,7 @@ function faceOf(data, index, says) {
       make("span", { className: "name", title: plain(name) }, written(name)),
       make("time", { dateTime: photograph.uploaded }, day(photograph.uploaded)),
       ...(says ? [make("span", { className: "hint" }, says)] : []),
+      ...peopleOn(photograph),
     ),
   );
 }
@@ -196,6 +205,7 @@ function cardOf(data, decisions, pair, actions) {
             ),
             supported,
           ]),
+      ...severalPeople(data, pair),
       decided,
       buttons,
       open,

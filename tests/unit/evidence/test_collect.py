@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from facematch.evidence.collect import Evidence, _Best, collect
 from functions.matching.decisions import Decided, Decision, decision_key
-from functions.matching.faces import NamesLeftOut
+from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
 from functions.matching.identity import record_of_name, record_of_photograph
 from functions.matching.images import timestamp
@@ -224,6 +224,37 @@ def test_photographs_whose_reports_leave_names_out_are_named(
         ann.key: NamesLeftOut(3, more_possible=False),
         bo.key: NamesLeftOut(0, more_possible=True),
     }
+
+
+def test_a_photograph_of_several_people_has_the_faces_that_may_be_meant(
+    album: Album, deployment: Deployment
+) -> None:
+    ann, bo = album.add("Ann_1.jpg"), album.add("Bo_1.jpg")
+    beside, behind, small = (Box(0.6, 0.1, width, 0.3) for width in (0.35, 0.15, 0.14))
+    album.report(ann, {bo: 99.0}, unindexed=(small, behind, beside))
+    album.report(bo, unindexed=(small,))
+
+    shown = collect(deployment, minimum=0, limit=100).photographs
+
+    assert [photograph.key for photograph in shown] == [ann.key, bo.key]
+    faces, none = (photograph.people for photograph in shown)
+    assert [face.face_id for face in faces] == [None, face_of(ann), None]
+    assert [face.box for face in (faces[0], faces[2])] == [beside, behind]
+    assert none == ()
+
+
+def test_only_the_newest_report_tells_how_many_people_a_photograph_shows(
+    album: Album, deployment: Deployment
+) -> None:
+    bo = album.add("Bo_1.jpg")
+    album.report(album.add("Ann_1.jpg", b"a group"), faces=3)
+    ann = album.add("Ann_1.jpg", b"a portrait")
+    album.report(ann, {bo: 99.0})
+    album.report(bo, faces=2)
+
+    shown = collect(deployment, minimum=0, limit=100).photographs
+
+    assert [len(photograph.people) for photograph in shown] == [0, 2]
 
 
 def test_after_a_change_of_names_from_each_name_stands_for_its_own_matches(
