@@ -51,9 +51,10 @@ def evidence(
 ) -> None:
     """Write the evidence page: a folder with an index.html that opens from disk, offline.
 
-    It shows pairs of records with their faces side by side, and takes decisions. It holds biometric
-    data: only you can read the folder. `--delete` deletes it, without asking AWS: without `--to`
-    every page of stacks of that name that lies in its default folder.
+    It shows pairs of records with their faces side by side, and photographs that resemble no other
+    one of their record; it takes decisions. It holds biometric data: only you can read the folder.
+    `--delete` deletes it, without asking AWS: without `--to` every page of stacks of that name that
+    lies in its default folder.
     """
     from facematch.evidence.folders import EvidenceFolders  # noqa: PLC0415 - needs the extra `page`
 
@@ -124,7 +125,7 @@ def show(written: Written) -> None:
     """Say what was written, what has no picture and why, and where it is."""
     evidence = written.evidence
     output.print(
-        f"{len(evidence.matches):,} matches between {len(evidence.photographs):,} photographs"
+        f"{len(evidence.matches):,} matches between {evidence.photographs_matched:,} photographs"
         + (
             f"; {evidence.left_out:,} more matches are left out (--limit)"
             if evidence.left_out
@@ -137,6 +138,19 @@ def show(written: Written) -> None:
         )
         + "."
     )
+    if evidence.conflicts:
+        output.print(
+            f"Conflicts, photographs that resemble no other one of their record: "
+            f"{len(evidence.conflicts):,}"
+            + (
+                f"; {evidence.conflicts_left_out:,} more are left out (--limit)"
+                if evidence.conflicts_left_out
+                else ""
+            )
+            + "."
+        )
+    if evidence.conflicts_unread:
+        output.say(f"Conflicts are not shown: {evidence.conflicts_unread}")
     if evidence.lacking:
         output.say(
             f"Pairs may be missing: {len(evidence.lacking):,} photographs look like more names "

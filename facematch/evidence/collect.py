@@ -1,4 +1,4 @@
-"""Collects what the evidence page shows: matches, outcomes and decisions, out of the records."""
+"""Collects what the evidence page shows: matches, conflicts, outcomes and decisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from facematch.errors import Actionable
+from facematch.operations.conflicts import conflicts, mirrored_once
 from facematch.operations.decisions import read_decisions
 from facematch.operations.matches import Present, is_newest
 from facematch.stack.records import Records
@@ -23,10 +25,12 @@ from functions.matching.reports import (
     record_matched,
     record_of,
 )
+from functions.matching.subjects import MainSubject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from facematch.operations.conflicts import Conflict
     from facematch.stack.deployment import Deployment
     from functions.matching.images import UploadedImage
 
@@ -34,6 +38,13 @@ if TYPE_CHECKING:
 _BATCH: Final = 256
 #: Of a ratio: a photograph has no more pixels than that can tell apart.
 _BOX_DIGITS: Final = 5
+
+
+class Prominent(NamedTuple):
+    """A face of similar size as the one that is meant; without an id it was not indexed."""
+
+    face_id: str | None
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,8 @@ class Photograph:
         UTC, ISO 8601.
     content
         Photographs with the same id are the same file; None when S3 does not tell contents apart.
+    people
+        The faces that may be the one that is meant, if there are several.
     """
 
     key: str
@@ -58,6 +71,7 @@ class Photograph:
     version: str
     uploaded: str
     content: str | None
+    people: tuple[Prominent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,23 @@ class Face:
     face_id: str
     photograph: int
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class StandsAlone:
+    """A photograph that resembles no other one of its record.
+
+    Attributes
+    ----------
+    face, other_face
+        Indexes into `faces`: of this photograph, and of the record's best other one.
+    photographs
+        How many the record has with an indexed face.
+    """
+
+    face: int
+    other_face: int
+    photographs: int
 
 
 @dataclass(slots=True)
@@ -94,6 +125,12 @@ class Evidence:
         The same by reason, the most frequent first.
     decisions
         What people have decided, on records without a match, too.
+    conflicts
+        Photographs that resemble no other one of their record, those to decide first.
+    conflicts_left_out
+        How many more there are beyond the limit.
+    conflicts_unread
+        Why nobody could tell the conflicts; empty when they were read.
     """
 
     photographs: list[Photograph] = field(default_factory=list)
@@ -107,6 +144,15 @@ class Evidence:
     days: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
+    conflicts: list[StandsAlone] = field(default_factory=list)
+    conflicts_left_out: int = 0
+    conflicts_unread: str = ""
+
+    @property
+    def photographs_matched(self) -> int:
+        """How many photographs have a match that is shown."""
+        shown = (self.faces[face] for match in self.matches for face in match[:2])
+        return len({face.photograph for face in shown})
 
 
 class _Side(NamedTuple):
@@ -149,16 +195,23 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         Lowest similarity of a match, %.
     limit
         The most matches that are kept: the best of each pair of records, then the best of the rest.
+        Of conflicts as many are kept.
     """
     present = Present.listed(deployment)
     current = present.current
     records = Records(deployment)
     best = _Best(limit)
+    alone = _Conflicts(deployment, current, limit)
     endings: dict[str, _Ending] = {}
+    people: dict[str, tuple[Prominent, ...]] = {}
     for batch in _batches(records, Place.REPORTS):
         rows: list[dict[str, Any]] = []
         for record in batch:
             _keep_newest(endings, record, current)
+            alone.add(record)
+            several = record.get("subject") == MainSubject.LARGEST_OF_SEVERAL
+            if several and is_newest(record, current):
+                people[record["key"]] = _prominent(record)
             # The rows in `matches/` say the same: half as many files are read without them.
             rows += (row for row in match_rows(record) if row["similarity"] >= minimum)
         for row in present.shown(rows):
@@ -178,8 +231,10 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         },
         # How each stands depends on the threshold that the page shows: the page decides.
         decisions=[each.to_document() for _, each in sorted(read_decisions(deployment).items())],
+        conflicts_left_out=alone.left_out,
+        conflicts_unread=alone.unread,
     )
-    _index(evidence, matches, current)
+    _index(evidence, matches, alone, current, people)
     _count(evidence, endings.values())
     return evidence
 
@@ -236,6 +291,53 @@ class _Best:
         self._kept = {match.pair_id: match for match in ordered[: self._limit]}
 
 
+class _Conflicts:
+    """The conflicts that are shown: Athena names the photographs, their reports have the faces."""
+
+    def __init__(
+        self, deployment: Deployment, current: Mapping[str, UploadedImage], limit: int
+    ) -> None:
+        self._current = current
+        self.unread = ""
+        found: list[Conflict] = []
+        try:
+            found = mirrored_once(conflicts(deployment))
+        except Actionable as error:  # the page is worth writing without them
+            self.unread = str(error)
+        found.sort(key=lambda each: not each.is_open)
+        self._found = found[:limit]
+        self.left_out = len(found) - len(self._found)
+        self._sides: dict[str, _Side | None] = dict.fromkeys(
+            key for each in self._found for key in (each.key, each.other_key)
+        )
+
+    def add(self, record: dict[str, Any]) -> None:
+        if record["key"] in self._sides and record["faces"] and is_newest(record, self._current):
+            self._sides[record["key"]] = _largest_face(record)
+
+    def shown(self) -> Iterator[tuple[_Side, _Side, int]]:
+        for each in self._found:
+            alone, other = self._sides[each.key], self._sides[each.other_key]
+            if alone and other:
+                yield alone, other, each.photographs
+
+
+def _largest_face(report: dict[str, Any]) -> _Side:
+    face = max(report["faces"], key=lambda face: face["box"]["width"])
+    box = _box(face["box"], "")
+    return _Side(record_of(report), report["name"], report["key"], face["face_id"], box)
+
+
+def _prominent(report: dict[str, Any]) -> tuple[Prominent, ...]:
+    """Return the faces that the report counts as prominent: its widest ones."""
+    faces = [*report["faces"], *report["unindexed_faces"]]
+    faces.sort(key=lambda face: -face["box"]["width"])
+    return tuple(
+        Prominent(face.get("face_id"), _box(face["box"], ""))
+        for face in faces[: report["prominent_faces"]]
+    )
+
+
 def _match(row: dict[str, Any]) -> _Match:
     one, other = sorted(
         (
@@ -281,9 +383,13 @@ def _keep_newest(
 
 
 def _index(
-    evidence: Evidence, matches: Iterable[_Match], current: Mapping[str, UploadedImage]
+    evidence: Evidence,
+    matches: Iterable[_Match],
+    alone: _Conflicts,
+    current: Mapping[str, UploadedImage],
+    people: Mapping[str, tuple[Prominent, ...]],
 ) -> None:
-    """Give each photograph and each face a number, in the order in which the matches need them."""
+    """Give each photograph and each face a number, in the order in which they are needed."""
     # By the name too: after a change of names_from rows read another name from the same key.
     photographs: dict[tuple[str, str, str], int] = {}
     faces: dict[tuple[str, int], int] = {}
@@ -303,6 +409,7 @@ def _index(
                     now.digest,
                     uploaded,
                     now.content_id,
+                    people.get(side.key, ()),
                 )
             )
         face = faces.setdefault((side.face_id, photograph), len(faces))
@@ -312,6 +419,8 @@ def _index(
 
     for match in matches:
         evidence.matches.append((number(match.one), number(match.other), match.similarity))
+    for one, other, of_record in alone.shown():
+        evidence.conflicts.append(StandsAlone(number(one), number(other), of_record))
 
 
 def _count(evidence: Evidence, endings: Iterable[_Ending]) -> None:

@@ -12,10 +12,11 @@ from facematch.evidence.folders import INDEX, EvidenceFolders
 from facematch.evidence.page import render
 from facematch.evidence.pictures import Missing, make_pictures
 from facematch.operations.matches import SEARCH_AGAIN, spellings
-from functions.matching.identity import Identity, id_in
+from functions.matching.identity import Identity, id_in, record_of_photograph
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS, timestamp
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
+from functions.matching.subjects import SEVERAL_PEOPLE_MEANS, people_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from facematch.evidence.collect import Evidence
     from facematch.evidence.pictures import Pictures
     from facematch.stack.deployment import Deployment
+    from functions.matching.faces import Box
     from functions.matching.relations import Relation
 
 
@@ -118,6 +120,7 @@ def _shown(
     evidence: Evidence, pictures: list[Pictures], notify_threshold: float, *, search_again: str
 ) -> dict[str, Any]:
     """What the page shows, as it expects it."""
+    numbered = {(face.face_id, face.photograph) for face in evidence.faces}
     lowest = min((similarity for *_, similarity in evidence.matches), default=notify_threshold)
     return {
         "threshold": notify_threshold,
@@ -135,6 +138,7 @@ def _shown(
                 )[:_LACKING_SHOWN]
             ],
         },
+        "several_people_means": SEVERAL_PEOPLE_MEANS,
         "same_file": {"says": SAME_FILE, "means": SAME_FILE_MEANS},
         "counts": evidence.counts,
         "days": evidence.days,
@@ -147,17 +151,25 @@ def _shown(
                 "version": photograph.version,
                 "uploaded": photograph.uploaded,
                 "content": photograph.content,
+                "people": people_shown(len(photograph.people)) if photograph.people else "",
+                "others": [
+                    _sides(face.box)
+                    for face in photograph.people
+                    if (face.face_id, number) not in numbered
+                ],
                 "file": made.file,
                 "width": made.size[0],
                 "height": made.size[1],
             }
-            for photograph, made in zip(evidence.photographs, pictures, strict=True)
+            for number, (photograph, made) in enumerate(
+                zip(evidence.photographs, pictures, strict=True)
+            )
         ],
         "faces": [
             {
                 "id": face.face_id,
                 "photograph": face.photograph,
-                "box": [face.box.left, face.box.top, face.box.width, face.box.height],
+                "box": _sides(face.box),
                 "file": pictures[face.photograph].faces.get(number),
             }
             for number, face in enumerate(evidence.faces)
@@ -167,7 +179,23 @@ def _shown(
         "relations": _relations(evidence),
         "relation_words": RELATIONS,
         "decisions": evidence.decisions,
+        "conflicts": [
+            {
+                "record": photograph.record,
+                "photograph": record_of_photograph(photograph.key),
+                "faces": [conflict.face, conflict.other_face],
+                "photographs": conflict.photographs,
+            }
+            for conflict in evidence.conflicts
+            for photograph in [evidence.photographs[evidence.faces[conflict.face].photograph]]
+        ],
+        "conflicts_left_out": evidence.conflicts_left_out,
+        "conflicts_unread": evidence.conflicts_unread,
     }
+
+
+def _sides(box: Box) -> list[float]:
+    return [box.left, box.top, box.width, box.height]
 
 
 def _labels(evidence: Evidence) -> dict[str, str]:

@@ -145,7 +145,7 @@ def set_threshold(page: Page, threshold: float) -> None:
 
 
 def choose(page: Page, standing: str) -> None:
-    """Choose a tab: open, same, different, unsure, all."""
+    """Choose a tab: open, same, different, unsure, all, conflicts."""
     page.check(f"#standing input[value={standing}]")
 
 

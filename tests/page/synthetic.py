@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import random
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
-from functions.matching.identity import record_of_name
+from functions.matching.identity import record_of_name, record_of_photograph
 from functions.matching.images import SAME_FILE, SAME_FILE_MEANS
 from functions.matching.names import relation
 from functions.matching.relations import RELATIONS
+from functions.matching.subjects import SEVERAL_PEOPLE_MEANS, people_shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 WRITTEN_AT = datetime(2026, 11, 22, 14, tzinfo=UTC)
@@ -38,6 +41,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "best_left_out": 0.0,
         "pairs_left_out": 0,
         "same_file": {"says": SAME_FILE, "means": SAME_FILE_MEANS},
+        "several_people_means": SEVERAL_PEOPLE_MEANS,
         "lacking": {"photographs": 0, "remedy": "Search again.", "worst": []},
         "counts": dict.fromkeys(
             (
@@ -62,17 +66,33 @@ def document(**changes: Any) -> dict[str, Any]:
         "relations": [],
         "relation_words": RELATIONS,
         "decisions": [],
+        "conflicts": [],
+        "conflicts_left_out": 0,
+        "conflicts_unread": "",
     }
     return empty | changes
 
 
 def with_matches(
-    matches: list[tuple[str, str, float]], *, pictures: bool = True, **changes: Any
+    matches: list[tuple[str, str, float]],
+    *,
+    alone: Sequence[tuple[str, str, int]] = (),
+    people: Mapping[str, int] = MappingProxyType({}),
+    pictures: bool = True,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Data out of matches of photographs.
 
     A photograph is written as its name, or as name and number: `Ann` is `Ann#1`. The same
     photograph in two matches is one photograph with one face.
+
+    Parameters
+    ----------
+    alone
+        Photographs that stand alone in their record, each with the best other one, and with how
+        many the record has.
+    people
+        How many a photograph shows, if several.
     """
     photographs: list[dict[str, Any]] = []
     faces: list[dict[str, Any]] = []
@@ -93,6 +113,11 @@ def with_matches(
                     "uploaded": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "file": f"photographs/{digest}.jpg" if pictures else None,
                     "content": None,
+                    "people": people_shown(people[photograph]) if photograph in people else "",
+                    "others": [
+                        [0.05 + 0.1 * other, 0.3, 0.25, 0.4]
+                        for other in range(people.get(photograph, 1) - 1)
+                    ],
                     "width": 320,
                     "height": 240,
                 }
@@ -113,6 +138,16 @@ def with_matches(
             (one, other), key=lambda photograph: record_of_name(photograph.partition("#")[0])
         )
         rows.append((face(low), face(high), similarity))
+    conflicts = [
+        {
+            "record": photographs[shown]["record"],
+            "photograph": record_of_photograph(photographs[shown]["key"]),
+            "faces": [shown, face(other)],
+            "photographs": count,
+        }
+        for lonely, other, count in alone
+        for shown in [face(lonely)]
+    ]
     counts = document()["counts"] | {
         "images": len(photographs),
         "faces": len(faces),
@@ -132,6 +167,7 @@ def with_matches(
         "matches": rows,
         "records": {each["record"]: each["name"] for each in photographs},
         "relations": [(*records, label) for records, label in relations.items()],
+        "conflicts": conflicts,
     }
     return document(**found | changes)
 

@@ -183,7 +183,7 @@ def test_a_pair_that_opens_again_says_why(desk: Desk) -> None:
     expect(said).to_contain_text("by Kim on 20 Nov 2026")
     expect(said).to_contain_text("a higher similarity and a new photograph")
     expect(page.locator("#list .note")).to_contain_text("Not her.")
-    assert "1 decision on pairs without a match" in page.inner_text("#elsewhere")
+    assert "1 decision about what this page does not show" in page.inner_text("#elsewhere")
 
 
 def test_a_decision_of_this_browser_opens_again_when_the_evidence_has_grown(desk: Desk) -> None:

@@ -163,11 +163,11 @@ def test_each_pair_says_how_its_names_relate_and_can_be_ordered_by_that(desk: De
     said = ("unrelated names", "names with a part in common", "two spellings of one name")
     expect(page.locator("#list .relation")).to_have_text([f"They have {words}." for words in said])
     headings = [f"1 pair with {words}" for words in said]
-    expect(page.locator(".relation-group h3")).to_have_text(headings)
+    expect(page.locator(".card-group h3")).to_have_text(headings)
     assert [names[1] for names in names_shown(page)] == ["Max Planck", "Bruce Lee", "LEE, Ann"]
     page.select_option("#sort", "similarity")
     assert [names[1] for names in names_shown(page)] == ["LEE, Ann", "Bruce Lee", "Max Planck"]
-    expect(page.locator(".relation-group")).to_have_count(0)
+    expect(page.locator(".card-group")).to_have_count(0)
 
 
 def test_two_records_with_one_name_are_told_apart_by_their_ids(desk: Desk) -> None:

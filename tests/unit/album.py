@@ -15,6 +15,7 @@ from functions.matching.faces import (
     Match,
     SearchResult,
     SimilarPhotograph,
+    UnindexedFace,
 )
 from functions.matching.failures import Failure, FailureStatus, failure_record
 from functions.matching.identity import (
@@ -36,7 +37,7 @@ from functions.matching.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
@@ -65,6 +66,7 @@ class Album:
         names_left_out: int = 0,
         more_names_possible: bool = False,
         similar: Mapping[UploadedImage, float] | None = None,
+        unindexed: Sequence[Box] = (),
     ) -> None:
         """Write the image's report and the rows beside it, by the code that the workflow runs."""
         searched = SearchResult(
@@ -103,7 +105,7 @@ class Album:
                     )
                     for n in range(faces)
                 ),
-                unindexed=(),
+                unindexed=tuple(UnindexedFace(("EXCEEDS_MAX_FACES",), box) for box in unindexed),
                 face_model_version="7.0",
             ),
             searched,

@@ -15,6 +15,8 @@ from facematch.cli.main import app
 from facematch.evidence import folders
 from facematch.local.rekognition.faces import FaceEngine
 from functions.matching.matches import pair_id
+from tests.page.chromium import chromium
+from tests.page.conftest import choose, decide, exported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +78,48 @@ def test_the_page_shows_the_faces_that_the_workflow_matched(
 
     assert run("--delete", "--to", str(folder)).exit_code == 0
     assert not folder.exists()
+
+
+def test_a_conflict_that_is_decided_on_the_page_is_no_open_conflict_any_more(
+    workflow: Workflow, run: Any, tmp_path: Path
+) -> None:
+    """From the page in a browser, through `decisions import`, to the query and the next page."""
+    for number, photograph in enumerate(("obama.jpg", "biden.jpg", "obama2.jpg"), 1):
+        image = workflow.upload(f"Gus_Day_{number}.jpg", workflow.photograph(photograph))
+        assert workflow.finished(image)["status"] == "SUCCEEDED"
+    folder, file = tmp_path / "page", tmp_path / "decisions.json"
+    assert run("--to", str(folder)).exit_code == 0
+    (conflict,) = data(folder / "index.html")["conflicts"]
+    assert conflict["photograph"] == "photograph:images/Gus_Day_2.jpg"
+
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((folder / "index.html").as_uri())
+        choose(page, "conflicts")
+        decide(page, "d")
+        file.write_text(exported(page, "Export JSON"))
+
+    def facematch(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--local"])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def standings() -> list[str]:
+        rows = json.loads(facematch("matches", "--conflicts", "--json"))
+        return [row["standing"] for row in rows if row["record"] == "name:Gus Day"]
+
+    assert standings() == ["UNDECIDED"]
+    assert "1 imported" in facematch("decisions", "import", str(file))
+    assert standings() == ["DIFFERENT_PEOPLE"]
+    waiting, _, decided = facematch("matches", "--conflicts").partition(" decided")
+    assert "Gus_Day" not in waiting
+    assert "Gus_Day" in decided
+
+    assert run("--to", str(folder)).exit_code == 0
+    shown = data(folder / "index.html")
+    assert shown["conflicts"] == [conflict]
+    (decision,) = (d for d in shown["decisions"] if d["record_b"] == conflict["photograph"])
+    assert (decision["record_a"], decision["decision"]) == ("name:Gus Day", "DIFFERENT_PEOPLE")
 
 
 def test_by_default_the_page_lies_in_the_local_cloud_s_own_folder(

@@ -1,5 +1,5 @@
 // The details of a pair: all photographs of both records with the boxes of their faces, and every
-// match behind the pair.
+// match behind the pair. Those of a conflict: the photograph, and the others of its record.
 
 const PHOTOGRAPHS_AT_ONCE = 24;
 const MATCHES_AT_ONCE = 50;
@@ -19,7 +19,7 @@ function contentsOf(data) {
 
 /** A photograph under boxes, which are ratios of its sides. */
 function photographOf(data, contents, index, matched) {
-  const { file, key, record, width, height } = data.photographs[index];
+  const { file, key, record, width, height, others } = data.photographs[index];
   const name = data.records[record];
   const frame = make(
     "div",
@@ -31,13 +31,15 @@ function photographOf(data, contents, index, matched) {
     boxes.setAttribute("viewBox", "0 0 1 1");
     boxes.setAttribute("preserveAspectRatio", "none");
     boxes.setAttribute("aria-hidden", "true");
-    for (const face of contents.faces[index]) {
+    const outline = (sides, kind) => {
       const box = document.createElementNS(SVG, "rect");
-      ["x", "y", "width", "height"].forEach((side, i) =>
-        box.setAttribute(side, data.faces[face].box[i]),
-      );
-      box.setAttribute("class", matched.has(face) ? "matched" : "other");
+      ["x", "y", "width", "height"].forEach((side, i) => box.setAttribute(side, sides[i]));
+      box.setAttribute("class", kind);
       boxes.append(box);
+    };
+    for (const sides of others) outline(sides, "other");
+    for (const face of contents.faces[index]) {
+      outline(data.faces[face].box, matched.has(face) ? "matched" : "other");
     }
     frame.append(boxes);
   }
@@ -61,42 +63,75 @@ function growing(items, atOnce, build, what, container) {
 
 /** One record's column: what matches the other record first, then its other photographs. */
 function columnOf(data, contents, pair, side, threshold) {
-  const matched = new Set(pair.matches.map((match) => match[side]));
   const best = new Map(pair.sides[side].map((item) => [item.photograph, item.similarity]));
   const rest = contents.photographs.get(pair.records[side]).filter((index) => !best.has(index));
-  const figure = (index) => {
-    const similarity = best.get(index);
-    const says =
-      similarity === undefined
+  return column(data, contents, {
+    title: written(pair.names[side]),
+    hint: rest.length ? `, ${number(best.size)} of them with a match` : "",
+    indexes: [...best.keys(), ...rest],
+    matched: new Set(pair.matches.map((match) => match[side])),
+    isWeak: (index) => !(best.get(index) >= threshold),
+    says: (index) => {
+      const similarity = best.get(index);
+      return similarity === undefined
         ? "no match with the other record on this page"
         : `up to ${percent(similarity)}${similarity < threshold ? ", below the threshold" : ""}`;
-    return make(
+    },
+  });
+}
+
+/** The two columns of a conflict: the photograph that stands alone, and the others of its record. */
+function columnsOfConflict(data, contents, conflict) {
+  const [alone, other] = conflict.faces.map((face) => data.faces[face].photograph);
+  const rest = contents.photographs
+    .get(conflict.records[0])
+    .filter((index) => index !== alone && index !== other);
+  const common = { matched: new Set(conflict.faces), isWeak: () => false };
+  return [
+    column(data, contents, {
+      ...common,
+      title: "Stands alone",
+      hint: "",
+      indexes: [alone],
+      says: () => "resembles no other photograph of its record",
+    }),
+    column(data, contents, {
+      ...common,
+      title: "Other photographs of the record",
+      hint: " on this page",
+      indexes: [other, ...rest],
+      says: (index) => (index === other ? "the best of them" : ""),
+    }),
+  ];
+}
+
+function column(data, contents, { title, hint, indexes, matched, isWeak, says }) {
+  const figure = (index) =>
+    make(
       "li",
       {},
       make(
         "figure",
-        { className: similarity >= threshold ? "photograph" : "photograph weak" },
+        { className: isWeak(index) ? "photograph weak" : "photograph" },
         photographOf(data, contents, index, matched),
         make(
           "figcaption",
           {},
           make("code", {}, written(data.photographs[index].key)),
-          make("span", {}, `${day(data.photographs[index].uploaded)} · ${says}`),
+          make(
+            "span",
+            {},
+            [day(data.photographs[index].uploaded), says(index)].filter(Boolean).join(" · "),
+          ),
+          ...peopleOn(data.photographs[index]),
         ),
       ),
     );
-  };
-  const indexes = [...best.keys(), ...rest];
   return make(
     "section",
     { className: "column" },
-    make("h3", {}, written(pair.names[side])),
-    make(
-      "p",
-      { className: "hint" },
-      counted(indexes.length, "photograph", "photographs"),
-      rest.length ? `, ${number(best.size)} of them with a match` : "",
-    ),
+    make("h3", {}, title),
+    make("p", { className: "hint" }, counted(indexes.length, "photograph", "photographs"), hint),
     ...growing(
       indexes,
       PHOTOGRAPHS_AT_ONCE,
@@ -153,7 +188,22 @@ function matchesTable(data, pair, threshold) {
   );
 }
 
-/** The dialog, with `show(pair, position, threshold)`, `refresh()` and the pair it shows. */
+/** The best similarity of a pair, or what a conflict is about. */
+function saidOf(data, pair) {
+  if (isConflict(pair)) return standsAlone(pair);
+  return [
+    make(
+      "p",
+      { className: "similarity" },
+      make("b", {}, percent(pair.best)),
+      " similar, the best of ",
+      counted(pair.matches.length, "match", "matches"),
+    ),
+    ...sameFile(data, pair),
+  ];
+}
+
+/** The dialog, with `show(pair, position, threshold)`, `refresh()` and the pair or conflict it shows. */
 function detailsDialog(data, decisions, actions) {
   const dialog = document.getElementById("details");
   const contents = contentsOf(data);
@@ -177,7 +227,6 @@ function detailsDialog(data, decisions, actions) {
     };
     const close = make("button", { type: "button", className: "close" }, "Close");
     close.addEventListener("click", () => dialog.close());
-    const [one, other, similarity] = pair.matches[0];
     dialogue.note = make("textarea", {
       id: "note",
       rows: 2,
@@ -193,9 +242,7 @@ function detailsDialog(data, decisions, actions) {
         make(
           "h2",
           { id: "details-title", tabIndex: -1 },
-          written(pair.names[0]),
-          " and ",
-          written(pair.names[1]),
+          ...titleOf(pair),
         ),
         make(
           "div",
@@ -209,18 +256,12 @@ function detailsDialog(data, decisions, actions) {
       make(
         "div",
         { className: "compare" },
-        make("div", { className: "faces large" }, faceOf(data, one), faceOf(data, other)),
+        make("div", { className: "faces large" }, ...facesOf(data, pair)),
         make(
           "div",
           { className: "evidence" },
-          make(
-            "p",
-            { className: "similarity" },
-            make("b", {}, percent(similarity)),
-            " similar, the best of ",
-            counted(pair.matches.length, "match", "matches"),
-          ),
-          ...sameFile(data, pair),
+          ...saidOf(data, pair),
+          ...severalPeople(data, pair),
           decided,
           buttons,
           make("label", { htmlFor: "note" }, "Note, kept with your decision"),
@@ -230,10 +271,11 @@ function detailsDialog(data, decisions, actions) {
       make(
         "div",
         { className: "columns" },
-        columnOf(data, contents, pair, 0, threshold),
-        columnOf(data, contents, pair, 1, threshold),
+        ...(isConflict(pair)
+          ? columnsOfConflict(data, contents, pair)
+          : [0, 1].map((side) => columnOf(data, contents, pair, side, threshold))),
       ),
-      matchesTable(data, pair, threshold),
+      ...(isConflict(pair) ? [] : [matchesTable(data, pair, threshold)]),
     );
     dialogue.refresh();
     if (!dialog.open) dialog.showModal();

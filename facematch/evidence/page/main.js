@@ -10,10 +10,13 @@ const TABS = [
   { value: "unsure", label: DECISIONS.UNSURE, standings: ["UNSURE"] },
   { value: "all", label: "All", standings: Object.keys(STANDINGS) },
 ];
+/** Has no pairs in it: photographs that stand alone in their record, whatever is decided. */
+const CONFLICTS = { value: "conflicts", label: "Conflicts", standings: [] };
 
 const get = (id) => document.getElementById(id);
 const data = JSON.parse(get("data").textContent);
 const pairs = pairsOf(data);
+const conflicts = conflictsOf(data);
 const decisions = new Decisions(data);
 const ranks = ranksOf(data);
 const foldedNames = new Map(
@@ -31,15 +34,15 @@ const state = {
   words: [],
   order: "relation",
   tab: TABS[0],
-  visible: [], // the pairs that the controls leave, in order
+  visible: [], // the pairs, or the conflicts, that the controls leave, in order
   shown: PAIRS_AT_ONCE, // how many of them are in the list
   groupsShown: GROUPS_AT_ONCE,
   current: null,
 };
 const cards = new Map();
-const headings = new Map(); // by relation
+const headings = new Map(); // by relation, or by whether a conflict is decided
 const notes = new Map(); // written, not yet part of a decision
-const decidedHere = []; // pairs, the last one last
+const decidedHere = []; // pairs and conflicts, the last one last
 
 // --- What is shown ---------------------------------------------------------------------------
 
@@ -52,14 +55,26 @@ function recount() {
   const found = reaching.filter((pair) => isFound(pair, state.words));
   const belongs = (tab) => (pair) => tab.standings.includes(standings.get(pair));
   for (const tab of TABS) tab.count.textContent = number(found.filter(belongs(tab)).length);
-  state.visible = sorted(
-    data,
-    ranks,
-    found.filter(belongs(state.tab)),
-    state.order,
-    state.threshold,
-  );
-  showPairs(found.length, reaching.length);
+  const alone = conflicts.filter((conflict) => isFound(conflict, state.words));
+  const waiting = alone.filter(isToDecide);
+  CONFLICTS.count.textContent = number(waiting.length);
+  if (state.tab === CONFLICTS) {
+    state.visible = [...waiting, ...alone.filter((conflict) => !isToDecide(conflict))];
+    showCards("conflicts", aboutConflicts(waiting.length), groupOfConflict);
+  } else {
+    state.visible = sorted(
+      data,
+      ranks,
+      found.filter(belongs(state.tab)),
+      state.order,
+      state.threshold,
+    );
+    showCards(
+      "pairs",
+      aboutPairs(found.length, reaching.length),
+      state.order === "relation" ? groupOfPair : null,
+    );
+  }
   showGroups(
     groupsOf(
       reaching.filter((pair) => standings.get(pair) !== "DIFFERENT_PEOPLE"),
@@ -68,35 +83,67 @@ function recount() {
   );
 }
 
-function showPairs(found, reaching) {
+const isToDecide = (conflict) => decisions.standing(conflict).standing === "UNDECIDED";
+
+/** Show the visible ones as cards, under headings where there are groups. */
+function showCards(what, sentence, groupOf) {
   const shown = state.visible.slice(0, state.shown).map(card);
   for (const item of shown) item.update(state.threshold);
-  fill(get("list"), withHeadings(shown));
+  fill(get("list"), groupOf ? withHeadings(shown, groupOf) : shown.map((item) => item.element));
   const left = state.visible.length - shown.length;
   get("more").hidden = left === 0;
   get("more").textContent =
-    `Show ${number(Math.min(left, PAIRS_AT_ONCE))} more of ${number(left)} pairs`;
+    `Show ${number(Math.min(left, PAIRS_AT_ONCE))} more of ${number(left)} ${what}`;
+  get("pairs-title").textContent = state.tab === CONFLICTS ? "Conflicts" : "Pairs of records";
+  get("conflicts-explain").hidden = state.tab !== CONFLICTS;
+  get("sort").disabled = state.tab === CONFLICTS;
+  say(get("count"), sentence);
+}
+
+function aboutPairs(found, reaching) {
   const at = `at ${percent(state.threshold)} or above`;
   const searched = state.words.length ? `, ${number(found)} of them with this name` : "";
-  say(
-    get("count"),
-    `${counted(reaching, "pair", "pairs")} of records ${at}${searched}. ${inTheList(reaching)}`,
+  return `${counted(reaching, "pair", "pairs")} of records ${at}${searched}. ${inTheList(reaching)}`;
+}
+
+function aboutConflicts(waiting) {
+  if (data.conflicts_unread) {
+    return `Conflicts could not be read when this page was written. ${data.conflicts_unread}`;
+  }
+  if (!conflicts.length) return "No photograph stands alone in its record.";
+  const searched = state.words.length
+    ? `, ${number(state.visible.length)} of them with this name`
+    : "";
+  const more = data.conflicts_left_out
+    ? ` ${number(data.conflicts_left_out)} more are left out.`
+    : "";
+  return (
+    counted(conflicts.length, "photograph stands alone in its record", "photographs stand alone in their records") +
+    `${searched}. ${number(waiting)} to decide.${more}`
   );
 }
 
-/** The cards; in the order of relations each group with a heading that has its count. */
-function withHeadings(shown) {
-  if (state.order !== "relation") return shown.map((item) => item.element);
+/** A group of cards in a row: what tells it from others, and its heading for a count. */
+const groupOfPair = ({ relation }) => ({
+  id: relation,
+  words: (count) => `${counted(count, "pair", "pairs")} with ${data.relation_words[relation]}`,
+});
+const groupOfConflict = (conflict) =>
+  isToDecide(conflict)
+    ? { id: "TO_DECIDE", words: (count) => `${number(count)} to decide` }
+    : { id: "DECIDED", words: (count) => `${number(count)} decided` };
+
+/** The cards, each group under a heading with its count. */
+function withHeadings(shown, groupOf) {
+  const groups = state.visible.map(groupOf);
   return shown.flatMap((item, index) => {
-    const { relation } = state.visible[index];
-    if (index && state.visible[index - 1].relation === relation) return [item.element];
-    if (!headings.has(relation)) {
-      headings.set(relation, make("li", { className: "relation-group" }, make("h3", {})));
+    const { id, words } = groups[index];
+    if (groups[index - 1]?.id === id) return [item.element];
+    if (!headings.has(id)) {
+      headings.set(id, make("li", { className: "card-group" }, make("h3", {})));
     }
-    const heading = headings.get(relation);
-    const count = state.visible.filter((pair) => pair.relation === relation).length;
-    heading.firstChild.textContent =
-      `${counted(count, "pair", "pairs")} with ${data.relation_words[relation]}`;
+    const heading = headings.get(id);
+    heading.firstChild.textContent = words(groups.filter((group) => group.id === id).length);
     return [heading, item.element];
   });
 }
@@ -248,7 +295,7 @@ function setUpControls() {
     state.order = event.target.value;
     recount();
   });
-  for (const tab of TABS) {
+  for (const tab of [...TABS, CONFLICTS]) {
     const radio = make("input", {
       type: "radio",
       name: "standing",
@@ -321,16 +368,21 @@ function decide(pair, decision) {
     }
     notes.delete(pair);
     refresh();
-    goOn(pair, index);
+    goOn(pair, index, decision);
     toast(pair, decision);
   });
 }
 
-/** After a decision the pair may have left the list: then the next one takes its place. */
-function goOn(pair, index) {
-  const next = state.visible.includes(pair)
-    ? pair
-    : state.visible[Math.min(index, state.visible.length - 1)];
+/**
+ * After a decision the pair may have left the list, or a conflict its place: then the next one takes
+ * it. What was taken back may be decided anew.
+ */
+function goOn(pair, index, decision) {
+  const { visible } = state;
+  const next =
+    decision === "UNDECIDED" && visible.includes(pair)
+      ? pair
+      : visible[Math.min(index, visible.length - 1)];
   if (details.isOpen()) {
     if (next === details.pair) details.refresh();
     else if (next) open(next);
@@ -367,9 +419,7 @@ function toast(pair, decision) {
       "span",
       {},
       `${decision === "UNDECIDED" ? "Taken back" : DECISIONS[decision]}: `,
-      written(pair.names[0]),
-      " and ",
-      written(pair.names[1]),
+      ...titleOf(pair),
     ),
     ...(decision === "UNDECIDED" ? [] : [undo]),
   );
@@ -652,9 +702,9 @@ function showLacking() {
   );
 }
 
-/** Decisions on names that no match of this page connects. */
+/** Decisions about what is not on this page. */
 function showElsewhere() {
-  const here = new Set(pairs.map((pair) => pair.key));
+  const here = new Set([...pairs, ...conflicts].map((pair) => pair.key));
   const rest = data.decisions.filter(
     (item) => !here.has(keyOf(item)) && item.decision !== "UNDECIDED",
   );
@@ -673,11 +723,12 @@ function showElsewhere() {
       make(
         "summary",
         {},
-        `${counted(rest.length, "decision", "decisions")} on pairs without a match on this page`,
+        `${counted(rest.length, "decision", "decisions")} about what this page does not show`,
       ),
       table(
-        "Their photographs are gone, or their matches are weaker than what this page shows.",
-        ["Name", "Other name", "Decision", "By", "On"],
+        "Their photographs are gone, their matches are weaker than what this page shows, or the " +
+          "photograph now resembles another one of its record.",
+        ["Name", "Other name or photograph", "Decision", "By", "On"],
         rows,
       ),
     ),

@@ -4,8 +4,9 @@
  * The pairs of records. Matches come best first, and so do those of each pair.
  *
  * A pair: `records` (their keys), `names` (what they are called here), `written` (the names in the
- * best match), `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%), `sides` (for
- * each record its photographs, best first, as {photograph, similarity}), `seen` (what a decision notes of them), `relation` (of
+ * best match), `key` (for look-ups), `matches` ([faceA, faceB, similarity]), `best` (%), `faces` (of the
+ * best match), `sides` (for each record its photographs, best first, as {photograph, similarity}), `showsSeveral` (whether a
+ * photograph of the best match shows several people), `seen` (what a decision notes of them), `relation` (of
  * the two names), `search` (its names, folded).
  */
 function pairsOf(data) {
@@ -24,21 +25,56 @@ function pairsOf(data) {
       const names = records.map((record) => data.records[record]);
       const written = shown.map(({ name }) => name);
       const search = names.map(folded);
-      pair = { key, records, names, written, relation, matches: [], best: match[2], search };
+      const faces = match.slice(0, 2);
+      pair = { key, records, names, written, relation, matches: [], best: match[2], faces, search };
+      pair.showsSeveral = shown.some(({ people }) => people);
       pairs.set(key, pair);
     }
     pair.matches.push(match);
   }
   for (const pair of pairs.values()) {
     pair.sides = [0, 1].map((side) => photographsOf(data, pair, side));
-    const shown = pair.sides.flat().map(({ photograph }) => data.photographs[photograph]);
-    pair.seen = {
-      versions: shown.map(({ version }) => version).sort(),
-      keys: shown.map(({ key }) => key).sort(),
-    };
+    pair.seen = seenIn(pair.sides.flat().map(({ photograph }) => data.photographs[photograph]));
   }
   return [...pairs.values()];
 }
+
+/** What a decision notes of the photographs that were seen. */
+const seenIn = (photographs) => ({
+  versions: photographs.map(({ version }) => version).sort(),
+  keys: photographs.map(({ key }) => key).sort(),
+});
+
+/**
+ * The conflicts: photographs that resemble no other one of their record.
+ *
+ * A decision about a conflict is about the record and the photograph. So a conflict has what a pair
+ * has, but no match: `faces` are that of the photograph and that of the record's best other one,
+ * whose photographs are `shown`, and `photographs` is how many the record has with a face.
+ */
+function conflictsOf(data) {
+  return data.conflicts.map(({ record, photograph, faces, photographs }) => {
+    const shown = faces.map((face) => data.photographs[data.faces[face].photograph]);
+    const [{ name, key }] = shown;
+    const label = data.records[record];
+    return {
+      key: keyOfRecords([record, photograph]),
+      records: [record, photograph],
+      names: [label, key],
+      written: [name, key],
+      matches: [],
+      best: 0,
+      faces,
+      shown,
+      photographs,
+      showsSeveral: shown.some(({ people }) => people),
+      seen: seenIn(shown),
+      search: [folded(label)],
+    };
+  });
+}
+
+const isConflict = (pair) => !pair.matches.length;
 
 /** A pair is looked up by the keys of its records, in any order. */
 const keyOfRecords = (records) => JSON.stringify([...records].sort());
@@ -110,7 +146,8 @@ function sorted(data, ranks, pairs, order, threshold) {
   const worth = new Map();
   const relations = Object.keys(data.relation_words);
   const rank = {
-    relation: (pair) => relations.indexOf(pair.relation),
+    // Several people on a photograph make a pair less certain than the others of its relation.
+    relation: (pair) => 2 * relations.indexOf(pair.relation) + Number(pair.showsSeveral),
     photographs: (pair) => support(pair, threshold).reduce((sum, count) => sum + count),
     newest: (pair) => newest(data, pair, threshold),
     name: (pair) => ranks.get(pair.records[0]) * ranks.size + ranks.get(pair.records[1]),

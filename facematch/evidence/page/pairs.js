@@ -1,4 +1,4 @@
-// The list of pairs: a card for each, made once and kept up to date.
+// The list of pairs and of conflicts: a card for each, made once and kept up to date.
 
 const PICTURE = /^(photographs|faces)\/[0-9a-f]+\.(jpg|png)$/; // what may be shown: beside the page
 const FACE_SIDE = 192;
@@ -17,7 +17,16 @@ function picture(file, alt, width, height) {
   return image;
 }
 
-function faceOf(data, index) {
+/** What to know at a photograph that shows several people. */
+const peopleOn = ({ people }) =>
+  people ? [make("span", { className: "people" }, people)] : [];
+
+/** What a photograph of several people means for the judgement. */
+const severalPeople = (data, pair) =>
+  pair.showsSeveral ? [make("p", { className: "several" }, data.several_people_means)] : [];
+
+/** A face with its name; `says` is what else stands below it. */
+function faceOf(data, index, says) {
   const face = data.faces[index];
   const photograph = data.photographs[face.photograph];
   const name = data.records[photograph.record];
@@ -31,8 +40,22 @@ function faceOf(data, index) {
       {},
       make("span", { className: "name", title: plain(name) }, written(name)),
       make("time", { dateTime: photograph.uploaded }, day(photograph.uploaded)),
+      ...(says ? [make("span", { className: "hint" }, says)] : []),
+      ...peopleOn(photograph),
     ),
   );
+}
+
+/** The two faces that a pair or a conflict is about. */
+function facesOf(data, pair) {
+  const says = isConflict(pair) ? ["Stands alone", "Best other photograph"] : [];
+  return pair.faces.map((face, side) => faceOf(data, face, says[side]));
+}
+
+/** How a pair or a conflict is headed. */
+function titleOf(pair) {
+  const between = isConflict(pair) ? ": " : " and ";
+  return [written(pair.names[0]), between, written(pair.names[1])];
 }
 
 /** Buttons for the three decisions and for taking one back. */
@@ -120,9 +143,36 @@ function sameFile(data, pair) {
   ];
 }
 
-/** The card of a pair, with `update(threshold)`. */
+/** How many photographs and matches support a pair at a threshold. */
+function supportOf(pair, threshold) {
+  const counts = support(pair, threshold);
+  const matches = countAtLeast(pair.matches, threshold, (match) => match[2]);
+  return (
+    `${counted(counts[0] + counts[1], "photograph", "photographs")} (${number(counts[0])} + ${number(counts[1])}), ` +
+    counted(matches, "match", "matches")
+  );
+}
+
+/** What a photograph that stands alone is compared with. */
+function standsAlone({ shown, photographs }) {
+  const [alone, other] = shown.map(({ key }) => make("code", {}, written(key)));
+  const rest = photographs - 1;
+  return [
+    make(
+      "p",
+      { className: "alone" },
+      alone,
+      rest === 1
+        ? " does not resemble the only other photograph of its record, "
+        : ` resembles none of the ${number(rest)} other photographs of its record. The best of them is `,
+      other,
+      ".",
+    ),
+  ];
+}
+
+/** The card of a pair or of a conflict, with `update(threshold)`. */
 function cardOf(data, decisions, pair, actions) {
-  const [one, other] = pair.matches[0];
   const supported = make("p", { className: "support" });
   const decided = make("div", { className: "decided" });
   const buttons = decisionButtons(pair, actions.decide);
@@ -133,24 +183,29 @@ function cardOf(data, decisions, pair, actions) {
     make("span", { className: "unseen" }, ` of ${pair.names.map(plain).join(" and ")}`),
   );
   open.addEventListener("click", () => actions.open(pair));
-  const faces = make("div", { className: "faces" }, faceOf(data, one), faceOf(data, other));
+  const faces = make("div", { className: "faces" }, ...facesOf(data, pair));
   faces.addEventListener("click", () => actions.open(pair));
   const article = make(
     "article",
     { tabIndex: -1, className: "card" },
-    make("h3", { className: "unseen" }, written(pair.names[0]), " and ", written(pair.names[1])),
+    make("h3", { className: "unseen" }, ...titleOf(pair)),
     faces,
     make(
       "div",
       { className: "evidence" },
-      make("p", { className: "similarity" }, make("b", {}, percent(pair.best)), " similar"),
-      ...sameFile(data, pair),
-      make(
-        "p",
-        { className: "relation" },
-        `They have ${data.relation_words[pair.relation]}.`,
-      ),
-      supported,
+      ...(isConflict(pair)
+        ? standsAlone(pair)
+        : [
+            make("p", { className: "similarity" }, make("b", {}, percent(pair.best)), " similar"),
+            ...sameFile(data, pair),
+            make(
+              "p",
+              { className: "relation" },
+              `They have ${data.relation_words[pair.relation]}.`,
+            ),
+            supported,
+          ]),
+      ...severalPeople(data, pair),
       decided,
       buttons,
       open,
@@ -158,15 +213,12 @@ function cardOf(data, decisions, pair, actions) {
   );
   let shown = "";
   const update = (threshold) => {
-    const counts = support(pair, threshold);
-    const matches = countAtLeast(pair.matches, threshold, (match) => match[2]);
+    const supports = isConflict(pair) ? "" : supportOf(pair, threshold);
     const { standing, why } = decisions.standing(pair);
-    const state = JSON.stringify([counts, matches, standing, why, decisions.of(pair)]);
+    const state = JSON.stringify([supports, standing, why, decisions.of(pair)]);
     if (state === shown) return; // touching the document is what takes long
     shown = state;
-    supported.textContent =
-      `${counted(counts[0] + counts[1], "photograph", "photographs")} (${number(counts[0])} + ${number(counts[1])}), ` +
-      counted(matches, "match", "matches");
+    supported.textContent = supports;
     decided.replaceChildren(...verdict(decisions, pair));
     mark(buttons, standing);
   };

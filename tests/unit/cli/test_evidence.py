@@ -87,6 +87,28 @@ def test_it_says_what_was_written_what_is_missing_and_where(
     ]
 
 
+def test_it_counts_conflicts_apart_from_matches_or_says_why_none_are_shown(
+    run: Callable[..., Any], cloud: Cloud, tmp_path: Path
+) -> None:
+    album = Album(cloud)
+    for key in ("Di_1.jpg", "Di_2.jpg", "Eli_1.jpg", "Eli_2.jpg"):
+        album.report(album.add(key, PHOTOGRAPH))
+
+    said = run("--to", str(tmp_path / "page")).stdout
+    limited = run("--to", str(tmp_path / "limited"), "--limit", "1").stdout
+    cloud.athena.denied = True
+    denied = run("--to", str(tmp_path / "denied"))
+
+    assert "2 matches between 3 photographs." in said
+    conflicts = "Conflicts, photographs that resemble no other one of their record:"
+    assert f"{conflicts} 2." in said
+    assert f"{conflicts} 1; 1 more are left out (--limit)." in limited
+    assert denied.exit_code == 0
+    assert conflicts not in denied.stdout
+    assert "Conflicts are not shown: " in denied.stdout
+    assert "docs/queries.md" in denied.stdout
+
+
 def test_the_limit_and_the_minimum_are_obeyed(run: Callable[..., Any], tmp_path: Path) -> None:
     limited = run("--to", str(tmp_path / "limited"), "--limit", "1")
     run("--to", str(tmp_path / "strong"), "--min", "99")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facematch.evidence.collect import Evidence, _Best, collect
-from functions.matching.decisions import Decided
-from functions.matching.faces import NamesLeftOut
+from functions.matching.decisions import Decided, Decision, decision_key
+from functions.matching.faces import Box, NamesLeftOut
 from functions.matching.failures import FailureStatus
+from functions.matching.identity import record_of_name, record_of_photograph
 from functions.matching.images import timestamp
 from functions.matching.matches import pair_id
 from tests.unit.album import Album, box_of, face_of, name_of
@@ -225,6 +226,37 @@ def test_photographs_whose_reports_leave_names_out_are_named(
     }
 
 
+def test_a_photograph_of_several_people_has_the_faces_that_may_be_meant(
+    album: Album, deployment: Deployment
+) -> None:
+    ann, bo = album.add("Ann_1.jpg"), album.add("Bo_1.jpg")
+    beside, behind, small = (Box(0.6, 0.1, width, 0.3) for width in (0.35, 0.15, 0.14))
+    album.report(ann, {bo: 99.0}, unindexed=(small, behind, beside))
+    album.report(bo, unindexed=(small,))
+
+    shown = collect(deployment, minimum=0, limit=100).photographs
+
+    assert [photograph.key for photograph in shown] == [ann.key, bo.key]
+    faces, none = (photograph.people for photograph in shown)
+    assert [face.face_id for face in faces] == [None, face_of(ann), None]
+    assert [face.box for face in (faces[0], faces[2])] == [beside, behind]
+    assert none == ()
+
+
+def test_only_the_newest_report_tells_how_many_people_a_photograph_shows(
+    album: Album, deployment: Deployment
+) -> None:
+    bo = album.add("Bo_1.jpg")
+    album.report(album.add("Ann_1.jpg", b"a group"), faces=3)
+    ann = album.add("Ann_1.jpg", b"a portrait")
+    album.report(ann, {bo: 99.0})
+    album.report(bo, faces=2)
+
+    shown = collect(deployment, minimum=0, limit=100).photographs
+
+    assert [len(photograph.people) for photograph in shown] == [0, 2]
+
+
 def test_after_a_change_of_names_from_each_name_stands_for_its_own_matches(
     album: Album, deployment: Deployment
 ) -> None:
@@ -246,6 +278,124 @@ def test_after_a_change_of_names_from_each_name_stands_for_its_own_matches(
             evidence.photographs[evidence.faces[face].photograph].name for face in (one, other)
         ]
         assert names[0] < names[1]
+
+
+# --- Conflicts ---
+
+
+def standing_alone(evidence: Evidence) -> list[tuple[str, str, int]]:
+    """The conflicts, by the keys of both photographs without the prefix."""
+
+    def key(face: int) -> str:
+        photograph = evidence.photographs[evidence.faces[face].photograph]
+        return photograph.key.removeprefix("images/")
+
+    return [(key(c.face), key(c.other_face), c.photographs) for c in evidence.conflicts]
+
+
+def test_a_photograph_that_resembles_no_other_one_of_its_record_is_shown_beside_the_best(
+    album: Album, deployment: Deployment
+) -> None:
+    ann, lonely, third = (album.add(f"Ann_{number}.jpg") for number in (1, 2, 3))
+    bo = album.add("Bo_1.jpg")
+    album.report(ann, {bo: 99.0}, similar={third: 95.0})
+    album.report(third)
+    album.report(lonely, faces=2)
+    album.report(bo)
+
+    evidence = collect(deployment, minimum=0, limit=100)
+
+    assert standing_alone(evidence) == [("Ann_2.jpg", "Ann_1.jpg", 3)]
+    assert shown(evidence) == [("Ann_1.jpg", "Bo_1.jpg", 99.0)]
+    (conflict,) = evidence.conflicts
+    assert evidence.faces[conflict.face].face_id == face_of(lonely)
+    assert evidence.faces[conflict.face].box.left == pytest.approx(box_of(lonely).left, abs=1e-5)
+    assert conflict.other_face == evidence.matches[0][0], "a face of a match has one number"
+    assert [photograph.key for photograph in evidence.photographs] == [
+        ann.key,
+        bo.key,
+        lonely.key,
+    ]
+    assert evidence.photographs_matched == 2
+    assert (evidence.conflicts_left_out, evidence.conflicts_unread) == (0, "")
+
+
+def test_a_record_of_two_photographs_is_one_conflict_that_stands_as_it_was_decided(
+    album: Album, deployment: Deployment
+) -> None:
+    for image in [album.add(f"Ann_{number}.jpg") for number in (1, 2)]:
+        album.report(image)
+
+    assert standing_alone(collect(deployment, minimum=0, limit=100)) == [
+        ("Ann_1.jpg", "Ann_2.jpg", 2)
+    ]
+
+    decide_about(album, "Ann", "images/Ann_2.jpg")
+    assert standing_alone(collect(deployment, minimum=0, limit=100)) == [
+        ("Ann_2.jpg", "Ann_1.jpg", 2)
+    ]
+
+
+def test_beyond_the_limit_of_conflicts_those_to_decide_stay(
+    album: Album, deployment: Deployment
+) -> None:
+    for name in ("Ann", "Bo", "Cy"):
+        for number in (1, 2):
+            album.report(album.add(f"{name}_{number}.jpg"))
+    decide_about(album, "Ann", "images/Ann_1.jpg")
+
+    evidence = collect(deployment, minimum=0, limit=2)
+
+    assert [key for key, *_ in standing_alone(evidence)] == ["Bo_1.jpg", "Cy_1.jpg"]
+    assert evidence.conflicts_left_out == 1
+
+
+def test_a_conflict_of_a_photograph_that_is_gone_or_was_overwritten_is_not_shown(
+    album: Album, deployment: Deployment
+) -> None:
+    for name in ("Ann", "Bo", "Cy"):
+        for number in (1, 2):
+            album.report(album.add(f"{name}_{number}.jpg"))
+    album.cloud.s3.delete_object(Bucket=IMAGES, Key="images/Ann_1.jpg")
+    album.add("Bo_1.jpg", b"newer, which waits")
+
+    assert standing_alone(collect(deployment, minimum=0, limit=100)) == [
+        ("Cy_1.jpg", "Cy_2.jpg", 2)
+    ]
+
+
+def test_without_the_right_to_ask_athena_the_rest_is_shown_and_the_reason(
+    album: Album, deployment: Deployment
+) -> None:
+    ann, bo = album.add("Ann_1.jpg"), album.add("Bo_1.jpg")
+    album.report(ann, {bo: 99.0})
+    album.report(album.add("Ann_2.jpg"))
+    album.cloud.athena.denied = True
+
+    evidence = collect(deployment, minimum=0, limit=100)
+
+    assert shown(evidence) == [("Ann_1.jpg", "Bo_1.jpg", 99.0)]
+    assert evidence.conflicts == []
+    assert "docs/queries.md" in evidence.conflicts_unread
+
+
+def decide_about(album: Album, name: str, key: str) -> None:
+    """Write a decision about a photograph and its record."""
+    decision = Decision(
+        record_a=record_of_name(name),
+        record_b=record_of_photograph(key),
+        name_a=name,
+        name_b=key,
+        decision=Decided.DIFFERENT_PEOPLE,
+        note="",
+        decided_by="Pat",
+        decided_at=datetime(2026, 1, 2, tzinfo=UTC),
+        similarity=0,
+        keys=frozenset({key}),
+    )
+    album.cloud.write(
+        decision_key(*decision.records), decision.to_record(imported_at=datetime.now(UTC))
+    )
 
 
 # --- Outcomes ---

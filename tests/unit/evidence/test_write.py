@@ -30,6 +30,7 @@ from facematch.evidence.folders import (
 from facematch.evidence.pictures import Missing
 from facematch.evidence.write import Written, write_page
 from functions.matching.decisions import Decided
+from functions.matching.faces import Box
 from tests.crafted import with_scans
 from tests.unit.album import Album, face_of
 from tests.unit.cloud import IMAGES, deployment_of
@@ -134,6 +135,46 @@ def test_the_page_knows_how_the_names_of_each_pair_relate(empty: Page) -> None:
         ["name:Ann Lee", "name:LEE, Ann", "VARIANT"],
     ]
     assert next(iter(empty.document["relation_words"])) == "UNRELATED"
+
+
+def test_the_page_shows_both_faces_of_a_conflict_and_what_a_decision_is_about(
+    empty: Page,
+) -> None:
+    for number in (1, 2):
+        empty.album.report(empty.album.add(f"Ann Lee_{number}.jpg", PHOTOGRAPH))
+
+    result = empty.write()
+
+    shown = empty.document
+    assert shown["conflicts"] == [
+        {
+            "record": "name:Ann Lee",
+            "photograph": "photograph:images/Ann Lee_1.jpg",
+            "faces": [0, 1],
+            "photographs": 2,
+        }
+    ]
+    assert shown["records"] == {"name:Ann Lee": "Ann Lee"}
+    assert (shown["matches"], shown["conflicts_left_out"], shown["conflicts_unread"]) == ([], 0, "")
+    for entry in (*shown["photographs"], *shown["faces"]):
+        assert (result.index.parent / entry["file"]).is_file()
+
+
+def test_the_page_says_how_many_people_a_photograph_shows_and_where_the_others_are(
+    empty: Page,
+) -> None:
+    ann, bo = (empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann", "Bo"))
+    empty.album.report(ann, {bo: 99.5}, unindexed=[Box(0.5, 0.25, 0.25, 0.5)])
+    empty.album.report(bo)
+
+    empty.write()
+
+    shown = empty.document
+    assert [(p["people"], p["others"]) for p in shown["photographs"]] == [
+        ("this photograph shows 2 people", [[0.5, 0.25, 0.25, 0.5]]),
+        ("", []),
+    ]
+    assert "largest face" in shown["several_people_means"]
 
 
 def test_the_page_names_the_worst_of_the_photographs_that_look_like_too_many_names(
