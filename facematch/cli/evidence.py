@@ -149,8 +149,6 @@ def show(written: Written) -> None:
             )
             + "."
         )
-    if evidence.conflicts_unread:
-        output.say(f"Conflicts are not shown: {evidence.conflicts_unread}")
     if evidence.lacking:
         output.say(
             f"Pairs may be missing: {len(evidence.lacking):,} photographs look like more names "

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from facematch.errors import Actionable
-from facematch.operations.conflicts import conflicts, mirrored_once
+from facematch.operations.conflicts import Conflict, mirrored_once
 from facematch.operations.decisions import read_decisions
-from facematch.operations.matches import Present, is_newest
+from facematch.operations.matches import photographs_lacking
+from facematch.operations.query import literal
+from facematch.stack import athena
 from facematch.stack.records import Records
-from functions.matching.faces import Box, NamesLeftOut
+from functions.matching.faces import Box
 from functions.matching.failures import FailureStatus
-from functions.matching.images import timestamp
-from functions.matching.matches import each_first
-from functions.matching.places import Place
-from functions.matching.reports import (
-    Outcome,
-    match_rows,
-    names_left_out,
-    record_matched,
-    record_of,
-)
-from functions.matching.subjects import MainSubject
+from functions.matching.images import UploadedImage, timestamp
+from functions.matching.reports import Outcome, record_of, report_key
+from workflow.queries import command_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from facematch.operations.conflicts import Conflict
     from facematch.stack.deployment import Deployment
-    from functions.matching.images import UploadedImage
+    from functions.matching.faces import NamesLeftOut
 
-#: Records that are read in one go; all that were listed would wait in memory otherwise.
-_BATCH: Final = 256
 #: Of a ratio: a photograph has no more pixels than that can tell apart.
 _BOX_DIGITS: Final = 5
 
@@ -129,8 +120,6 @@ class Evidence:
         Photographs that resemble no other one of their record, those to decide first.
     conflicts_left_out
         How many more there are beyond the limit.
-    conflicts_unread
-        Why nobody could tell the conflicts; empty when they were read.
     """
 
     photographs: list[Photograph] = field(default_factory=list)
@@ -146,7 +135,6 @@ class Evidence:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     conflicts: list[StandsAlone] = field(default_factory=list)
     conflicts_left_out: int = 0
-    conflicts_unread: str = ""
 
     @property
     def photographs_matched(self) -> int:
@@ -156,38 +144,25 @@ class Evidence:
 
 
 class _Side(NamedTuple):
+    """A face in a photograph, and the record that the photograph shows."""
+
+    image: UploadedImage
     record: str
     name: str
-    key: str
     face_id: str
     box: Box
 
 
 class _Match(NamedTuple):
     similarity: float
-    pair_id: str
     one: _Side
     other: _Side
 
-    @property
-    def records(self) -> tuple[str, str]:
-        return self.one.record, self.other.record
-
-
-class _Ending(NamedTuple):
-    """How a version ended; the largest of a key's is its newest, and a report wins."""
-
-    uploaded_at: str
-    is_current: bool
-    is_report: bool
-    status: str
-    reason: str
-    faces: int
-    lacking: NamesLeftOut
-
 
 def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
-    """Read the records once, as a stream, and keep what the page needs.
+    """Ask Athena for what the page shows, and read the reports that it needs as a whole.
+
+    Those are the reports of conflicts and of photographs that show several people.
 
     Parameters
     ----------
@@ -195,199 +170,141 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
         Lowest similarity of a match, %.
     limit
         The most matches that are kept: the best of each pair of records, then the best of the rest.
-        Of conflicts as many are kept.
+        The same number of conflicts is kept.
+
+    Raises
+    ------
+    QueryFailed, Unusable
+        When Athena cannot be asked.
     """
-    present = Present.listed(deployment)
-    current = present.current
-    records = Records(deployment)
-    best = _Best(limit)
-    alone = _Conflicts(deployment, current, limit)
-    endings: dict[str, _Ending] = {}
-    people: dict[str, tuple[Prominent, ...]] = {}
-    for batch in _batches(records, Place.REPORTS):
-        rows: list[dict[str, Any]] = []
-        for record in batch:
-            _keep_newest(endings, record, current)
-            alone.add(record)
-            several = record.get("subject") == MainSubject.LARGEST_OF_SEVERAL
-            if several and is_newest(record, current):
-                people[record["key"]] = _prominent(record)
-            # The rows in `matches/` say the same: half as many files are read without them.
-            rows += (row for row in match_rows(record) if row["similarity"] >= minimum)
-        for row in present.shown(rows):
-            best.add(row)
-    for batch in _batches(records, Place.FAILURES):
-        for record in batch:
-            _keep_newest(endings, record, current)
-    matches = best.matches()
+    bucket = deployment.images_bucket
+    limits = [literal("double", str(minimum)), literal("bigint", str(limit))]
+    with ThreadPoolExecutor() as pool:  # Athena works on all of them at once
+        asked_matches = pool.submit(_asked, deployment, "page_matches", limits)
+        asked_conflicts = pool.submit(_asked, deployment, "page_conflicts")
+        asked_outcomes = pool.submit(_asked, deployment, "page_outcomes")
+        asked_lacking = pool.submit(photographs_lacking, deployment)
+        decided = read_decisions(deployment)
+    rows = asked_matches.result()
+    alone = _Conflicts(bucket, asked_conflicts.result(), limit)
+    crowds = {
+        image.key: image
+        for row in rows
+        for side in ("a", "b")
+        if (row[f"people_{side}"] or 0) > 1
+        for image in [_image(bucket, row[f"key_{side}"], row, side)]
+    }
+    reports = _reports(deployment, {**crowds, **alone.images})
+    best = rows[0] if rows else {"matches": 0, "record_pairs": 0}
     evidence = Evidence(
-        left_out=best.left_out,
-        best_left_out=best.best_left_out,
-        pairs_left_out=best.pairs_left_out,
-        lacking={
-            key: ending.lacking
-            for key, ending in sorted(endings.items())
-            if ending.is_current and ending.lacking.any
-        },
+        left_out=best["matches"] - len(rows),
+        best_left_out=(rows[-1]["next_similarity"] if rows else None) or 0.0,
+        pairs_left_out=max(0, best["record_pairs"] - limit),
+        lacking=asked_lacking.result(),
         # How each stands depends on the threshold that the page shows: the page decides.
-        decisions=[each.to_document() for _, each in sorted(read_decisions(deployment).items())],
+        decisions=[each.to_document() for _, each in sorted(decided.items())],
         conflicts_left_out=alone.left_out,
-        conflicts_unread=alone.unread,
     )
-    _index(evidence, matches, alone, current, people)
-    _count(evidence, endings.values())
+    _index(evidence, (_match(bucket, row) for row in rows), alone, reports)
+    _count(evidence, asked_outcomes.result())
     return evidence
 
 
-def _batches(records: Records, place: Place) -> Iterator[Iterator[dict[str, Any]]]:
-    keys = records.keys(place)
-    while batch := list(islice(keys, _BATCH)):
-        yield records.read(batch)
+def _asked(
+    deployment: Deployment, query: str, literals: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    found = athena.run(deployment, command_query(query).sql, list(literals))
+    return list(found.by_column())
 
 
-class _Best:
-    """The matches of a stream that are shown; in it most come twice, once from each side.
+def _image(bucket: str, key: str, row: Mapping[str, Any], side: str) -> UploadedImage:
+    return UploadedImage(
+        bucket=bucket,
+        key=key,
+        version_id=row[f"version_id_{side}"],
+        etag=row[f"etag_{side}"],
+        size=row[f"size_{side}"],
+        last_modified=datetime.fromisoformat(row[f"uploaded_{side}"]),
+    )
 
-    What is dropped on the way would not be shown in the end either: whatever comes, no fewer pairs
-    of names and no weaker matches stand before it.
-    """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._seen: set[str] = set()
-        self._records: set[tuple[str, str]] = set()
-        self._kept: dict[str, _Match] = {}
-        self.best_left_out = 0.0
-
-    @property
-    def left_out(self) -> int:
-        return max(0, len(self._seen) - self._limit)
-
-    @property
-    def pairs_left_out(self) -> int:
-        return max(0, len(self._records) - self._limit)
-
-    def add(self, row: dict[str, Any]) -> None:
-        pair, one, other = row["pair_id"], record_of(row), record_matched(row)
-        if one == other:  # a row of an earlier version may be about two spellings of one record
-            return
-        self._seen.add(pair)
-        self._records.add((one, other) if one <= other else (other, one))
-        if pair not in self._kept or row["similarity"] > self._kept[pair].similarity:
-            self._kept[pair] = _match(row)
-        if len(self._kept) > 2 * self._limit:
-            self._drop()
-
-    def matches(self) -> list[_Match]:
-        self._drop()
-        return sorted(self._kept.values(), key=_best_first)
-
-    def _drop(self) -> None:
-        ordered = each_first(
-            sorted(self._kept.values(), key=_best_first), of=lambda match: match.records
-        )
-        dropped = [match.similarity for match in ordered[self._limit :]]
-        self.best_left_out = max([self.best_left_out, *dropped])
-        self._kept = {match.pair_id: match for match in ordered[: self._limit]}
+def _reports(
+    deployment: Deployment, images: Mapping[str, UploadedImage]
+) -> dict[str, dict[str, Any]]:
+    """Return the reports of these images, by their keys."""
+    found = Records(deployment).read(map(report_key, images.values()))
+    return {report["key"]: report for report in found}
 
 
 class _Conflicts:
-    """The conflicts that are shown: Athena names the photographs, their reports have the faces."""
+    """The conflicts that are shown: rows name the photographs, their reports have the faces."""
 
-    def __init__(
-        self, deployment: Deployment, current: Mapping[str, UploadedImage], limit: int
-    ) -> None:
-        self._current = current
-        self.unread = ""
+    def __init__(self, bucket: str, rows: Iterable[dict[str, Any]], limit: int) -> None:
+        self.images: dict[str, UploadedImage] = {}
         found: list[Conflict] = []
-        try:
-            found = mirrored_once(conflicts(deployment))
-        except Actionable as error:  # the page is worth writing without them
-            self.unread = str(error)
-        found.sort(key=lambda each: not each.is_open)
-        self._found = found[:limit]
-        self.left_out = len(found) - len(self._found)
-        self._sides: dict[str, _Side | None] = dict.fromkeys(
-            key for each in self._found for key in (each.key, each.other_key)
-        )
+        for row in rows:
+            found.append(Conflict.from_row(row))
+            self.images[row["key"]] = _image(bucket, row["key"], row, "a")
+            self.images[row["other_key"]] = _image(bucket, row["other_key"], row, "b")
+        once = sorted(mirrored_once(found), key=lambda each: not each.is_open)
+        self._found = once[:limit]
+        self.left_out = len(once) - len(self._found)
+        shown = {key for each in self._found for key in (each.key, each.other_key)}
+        self.images = {key: image for key, image in self.images.items() if key in shown}
 
-    def add(self, record: dict[str, Any]) -> None:
-        if record["key"] in self._sides and record["faces"] and is_newest(record, self._current):
-            self._sides[record["key"]] = _largest_face(record)
-
-    def shown(self) -> Iterator[tuple[_Side, _Side, int]]:
+    def shown(self, reports: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[_Side, _Side, int]]:
         for each in self._found:
-            alone, other = self._sides[each.key], self._sides[each.other_key]
-            if alone and other:
-                yield alone, other, each.photographs
+            sides = [
+                _largest_face(self.images[key], reports[key])
+                for key in (each.key, each.other_key)
+                if key in reports  # or it was deleted just now
+            ]
+            if len(sides) == 2:  # noqa: PLR2004 - both
+                yield sides[0], sides[1], each.photographs
 
 
-def _largest_face(report: dict[str, Any]) -> _Side:
+def _largest_face(image: UploadedImage, report: Mapping[str, Any]) -> _Side:
     face = max(report["faces"], key=lambda face: face["box"]["width"])
-    box = _box(face["box"], "")
-    return _Side(record_of(report), report["name"], report["key"], face["face_id"], box)
+    return _Side(image, record_of(report), report["name"], face["face_id"], _box(face["box"]))
 
 
-def _prominent(report: dict[str, Any]) -> tuple[Prominent, ...]:
+def _prominent(report: Mapping[str, Any]) -> tuple[Prominent, ...]:
     """Return the faces that the report counts as prominent: its widest ones."""
     faces = [*report["faces"], *report["unindexed_faces"]]
     faces.sort(key=lambda face: -face["box"]["width"])
     return tuple(
-        Prominent(face.get("face_id"), _box(face["box"], ""))
+        Prominent(face.get("face_id"), _box(face["box"]))
         for face in faces[: report["prominent_faces"]]
     )
 
 
-def _match(row: dict[str, Any]) -> _Match:
-    one, other = sorted(
-        (
-            _Side(record_of(row), row["name"], row["key"], row["face_id"], _box(row, "face_")),
-            _Side(
-                record_matched(row),
-                row["matched_name"],
-                row["matched_key"],
-                row["matched_face_id"],
-                _box(row, "matched_"),
-            ),
-        ),
-        key=lambda side: side.record,
+def _match(bucket: str, row: Mapping[str, Any]) -> _Match:
+    one, other = (
+        _Side(
+            _image(bucket, row[f"key_{side}"], row, side),
+            row[f"record_{side}"],
+            row[f"name_{side}"],
+            row[f"face_{side}"],
+            _rounded(*json.loads(row[f"box_{side}"])),
+        )
+        for side in ("a", "b")
     )
-    return _Match(row["similarity"], row["pair_id"], one, other)
+    return _Match(row["similarity"], one, other)
 
 
-def _box(row: dict[str, Any], prefix: str) -> Box:
-    sides = ("left", "top", "width", "height")
-    return Box(*(round(row[f"{prefix}{side}"], _BOX_DIGITS) for side in sides))
+def _box(box: Mapping[str, float]) -> Box:
+    return _rounded(box["left"], box["top"], box["width"], box["height"])
 
 
-def _best_first(match: _Match) -> tuple[float, str, str, str]:
-    return -match.similarity, match.one.key, match.other.key, match.pair_id
-
-
-def _keep_newest(
-    endings: dict[str, _Ending],
-    record: dict[str, Any],
-    current: Mapping[str, UploadedImage],
-) -> None:
-    key = record["key"]
-    ending = _Ending(
-        uploaded_at=record["uploaded_at"],
-        is_current=is_newest(record, current),
-        is_report="faces" in record,
-        status=sys.intern(record["status"]),
-        reason=sys.intern(record.get("reason", "")),
-        faces=len(record.get("faces", ())),
-        lacking=names_left_out(record),
-    )
-    endings[key] = max(ending, endings.get(key, ending))
+def _rounded(*sides: float) -> Box:
+    return Box(*(round(side, _BOX_DIGITS) for side in sides))
 
 
 def _index(
     evidence: Evidence,
     matches: Iterable[_Match],
     alone: _Conflicts,
-    current: Mapping[str, UploadedImage],
-    people: Mapping[str, tuple[Prominent, ...]],
+    reports: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Give each photograph and each face a number, in the order in which they are needed."""
     # By the name too: after a change of names_from rows read another name from the same key.
@@ -395,21 +312,20 @@ def _index(
     faces: dict[tuple[str, int], int] = {}
 
     def number(side: _Side) -> int:
-        photograph = photographs.setdefault((side.key, side.name, side.record), len(photographs))
+        image = side.image
+        photograph = photographs.setdefault((image.key, side.name, side.record), len(photographs))
         if photograph == len(evidence.photographs):
-            now = current[side.key]
-            uploaded = timestamp(now.last_modified)
-            version_id = now.version_id or "null"
+            report = reports.get(image.key, {})
             evidence.photographs.append(
                 Photograph(
-                    side.key,
+                    image.key,
                     side.name,
                     side.record,
-                    version_id,
-                    now.digest,
-                    uploaded,
-                    now.content_id,
-                    people.get(side.key, ()),
+                    image.version_id or "null",
+                    image.digest,
+                    timestamp(image.last_modified),
+                    image.content_id,
+                    _prominent(report) if (report.get("prominent_faces") or 0) > 1 else (),
                 )
             )
         face = faces.setdefault((side.face_id, photograph), len(faces))
@@ -417,24 +333,25 @@ def _index(
             evidence.faces.append(Face(side.face_id, photograph, side.box))
         return face
 
-    for match in matches:
+    for match in sorted(matches, key=lambda match: -match.similarity):
         evidence.matches.append((number(match.one), number(match.other), match.similarity))
-    for one, other, of_record in alone.shown():
+    for one, other, of_record in alone.shown(reports):
         evidence.conflicts.append(StandsAlone(number(one), number(other), of_record))
 
 
-def _count(evidence: Evidence, endings: Iterable[_Ending]) -> None:
+def _count(evidence: Evidence, outcomes: Iterable[Mapping[str, Any]]) -> None:
     statuses, faces = Counter[str](), 0
     days: dict[str, Counter[str]] = {}
     failures = Counter[tuple[str, str]]()
-    for ending in endings:
-        statuses[ending.status] += 1
-        faces += ending.faces
-        failed = ending.status in {FailureStatus.TIMED_OUT, FailureStatus.ABORTED}
-        of_day = days.setdefault(ending.uploaded_at[:10], Counter())
-        of_day[FailureStatus.FAILED if failed else ending.status] += 1
-        if not ending.is_report:
-            failures[ending.reason, ending.status] += 1
+    for row in outcomes:
+        status, images = row["status"], row["images"]
+        statuses[status] += images
+        faces += row["faces"]
+        failed = status in {FailureStatus.TIMED_OUT, FailureStatus.ABORTED}
+        of_day = days.setdefault(row["day"], Counter())
+        of_day[FailureStatus.FAILED if failed else status] += images
+        if row["reason"] is not None:
+            failures[row["reason"], status] += images
     evidence.counts = {
         "images": statuses.total(),
         "faces": faces,

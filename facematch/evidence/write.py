@@ -190,7 +190,6 @@ def _shown(
             for photograph in [evidence.photographs[evidence.faces[conflict.face].photograph]]
         ],
         "conflicts_left_out": evidence.conflicts_left_out,
-        "conflicts_unread": evidence.conflicts_unread,
     }
 
 

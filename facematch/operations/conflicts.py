@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from facematch.stack import athena
 from functions.matching.decisions import Standing
@@ -11,7 +11,7 @@ from functions.matching.identity import Identity, id_in
 from workflow.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from facematch.stack.deployment import Deployment
 
@@ -56,6 +56,12 @@ class Conflict:
         """Whether it waits for a person's judgement."""
         return self.standing is Standing.UNDECIDED
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of the query `conflicts`, which may have more columns."""
+        fields = {name: row[name] for name in cls.__slots__}
+        return cls(**{**fields, "standing": Standing(row["standing"])})
+
 
 def conflicts(deployment: Deployment) -> list[Conflict]:
     """Ask Athena for the conflicts.
@@ -66,7 +72,7 @@ def conflicts(deployment: Deployment) -> list[Conflict]:
         When Athena cannot be asked.
     """
     found = athena.run(deployment, queries()["conflicts"].sql)
-    return [Conflict(**{**row, "standing": Standing(row["standing"])}) for row in found.by_column()]
+    return list(map(Conflict.from_row, found.by_column()))
 
 
 def mirrored_once(found: Iterable[Conflict]) -> list[Conflict]:

@@ -139,17 +139,18 @@ def matches(deployment: Deployment, *, minimum: float) -> list[RecordPair]:
 def read_matches(deployment: Deployment, *, minimum: float) -> Matches:
     """Return the pairs as `matches` does, and the photographs of which pairs may be missing."""
     with ThreadPoolExecutor(1) as pool:
-        left_out = pool.submit(athena.run, deployment, queries()["left_out"].sql)
+        lacking = pool.submit(photographs_lacking, deployment)
         pairs = matches(deployment, minimum=minimum)
-    return Matches(
-        pairs,
-        {
-            row["key"]: NamesLeftOut(
-                row["names_left_out"], more_possible=row["more_names_possible"]
-            )
-            for row in left_out.result().by_column()
-        },
-    )
+    return Matches(pairs, lacking.result())
+
+
+def photographs_lacking(deployment: Deployment) -> dict[str, NamesLeftOut]:
+    """Return the photographs, by key, whose reports leave names out."""
+    rows = athena.run(deployment, queries()["left_out"].sql).by_column()
+    return {
+        row["key"]: NamesLeftOut(row["names_left_out"], more_possible=row["more_names_possible"])
+        for row in rows
+    }
 
 
 #: What to do about a report that leaves names out; the command follows.

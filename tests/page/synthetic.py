@@ -68,7 +68,6 @@ def document(**changes: Any) -> dict[str, Any]:
         "decisions": [],
         "conflicts": [],
         "conflicts_left_out": 0,
-        "conflicts_unread": "",
     }
     return empty | changes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.matching.decisions import Decided, Decision, decision_key
 from functions.matching.errors import Reason
@@ -119,6 +119,15 @@ class Album:
             self.cloud.write(matches_key(image), *rows)
         if rows := look_alike_rows(written, searched):
             self.cloud.write(look_alikes_key(image), *rows)
+
+    def match(
+        self, image: UploadedImage, matches: Mapping[UploadedImage, float], **more: Any
+    ) -> None:
+        """Report the other images first, those that have no report, and then the image."""
+        for other in matches:
+            if self.cloud.report(other) is None:
+                self.report(other)
+        self.report(image, matches, **more)
 
     def fail(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -52,6 +53,7 @@ class FakeAthena:
             error: Any = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}
             raise ClientError(error, "StartQueryExecution")
         parameters = ExecutionParameters or []
+        query_id = uuid.uuid4().hex
         self.asked.append((QueryString, parameters))
         with duckdb.connect(":memory:") as connection:
             for function in TRINO_FUNCTIONS:
@@ -62,7 +64,6 @@ class FakeAthena:
             found = connection.execute(QueryString, [literal(text) for text in parameters])
             described = found.description or []
             rows: list[Any] = [[column[0] for column in described], *found.fetchall()]
-        query_id = str(len(self.asked))
         self._types[query_id] = [athena_type(str(column[1])) for column in described]
         self._results[query_id] = [
             {

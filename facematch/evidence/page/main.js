@@ -107,9 +107,6 @@ function aboutPairs(found, reaching) {
 }
 
 function aboutConflicts(waiting) {
-  if (data.conflicts_unread) {
-    return `Conflicts could not be read when this page was written. ${data.conflicts_unread}`;
-  }
   if (!conflicts.length) return "No photograph stands alone in its record.";
   const searched = state.words.length
     ? `, ${number(state.visible.length)} of them with this name`

@@ -33,7 +33,7 @@ from functions.matching.decisions import Decided
 from functions.matching.faces import Box
 from tests.crafted import with_scans
 from tests.unit.album import Album, face_of
-from tests.unit.cloud import IMAGES, deployment_of
+from tests.unit.cloud import IMAGES, OUTPUT, deployment_of
 from tests.unit.evidence.test_pictures import file_of, png_of, with_face
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def page(empty: Page) -> Page:
     """Ann and Bo look alike."""
     ann = empty.album.add("Ann_1.jpg", PHOTOGRAPH)
     bo = empty.album.add("Bo_1.jpg", PHOTOGRAPH + b"\0")
-    empty.album.report(ann, {bo: 99.5})
+    empty.album.match(ann, {bo: 99.5})
     return empty
 
 
@@ -113,7 +113,7 @@ def page(empty: Page) -> Page:
 def test_the_page_knows_which_photographs_are_the_same_file(empty: Page) -> None:
     ann, bo, cy = (empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann", "Bo", "Cy"))
     other = empty.album.add("Cy_2.jpg", PHOTOGRAPH + b"\0")
-    empty.album.report(ann, {bo: 99.99, cy: 99.99, other: 99.5})
+    empty.album.match(ann, {bo: 99.99, cy: 99.99, other: 99.5})
 
     empty.write()
 
@@ -126,7 +126,7 @@ def test_the_page_knows_how_the_names_of_each_pair_relate(empty: Page) -> None:
     ann, bea, ann_again = (
         empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann Lee", "Bea Lee", "LEE, Ann")
     )
-    empty.album.report(ann, {bea: 99.9, ann_again: 99.5})
+    empty.album.match(ann, {bea: 99.9, ann_again: 99.5})
 
     empty.write()
 
@@ -155,7 +155,7 @@ def test_the_page_shows_both_faces_of_a_conflict_and_what_a_decision_is_about(
         }
     ]
     assert shown["records"] == {"name:Ann Lee": "Ann Lee"}
-    assert (shown["matches"], shown["conflicts_left_out"], shown["conflicts_unread"]) == ([], 0, "")
+    assert (shown["matches"], shown["conflicts_left_out"]) == ([], 0)
     for entry in (*shown["photographs"], *shown["faces"]):
         assert (result.index.parent / entry["file"]).is_file()
 
@@ -164,7 +164,7 @@ def test_the_page_says_how_many_people_a_photograph_shows_and_where_the_others_a
     empty: Page,
 ) -> None:
     ann, bo = (empty.album.add(f"{name}_1.jpg", PHOTOGRAPH) for name in ("Ann", "Bo"))
-    empty.album.report(ann, {bo: 99.5}, unindexed=[Box(0.5, 0.25, 0.25, 0.5)])
+    empty.album.match(ann, {bo: 99.5}, unindexed=[Box(0.5, 0.25, 0.25, 0.5)])
     empty.album.report(bo)
 
     empty.write()
@@ -250,7 +250,7 @@ def test_only_the_owner_can_read_the_folder(page: Page) -> None:
 def test_hostile_keys_lead_nowhere(empty: Page) -> None:
     ann = empty.album.add("Ann_1.jpg", PHOTOGRAPH)
     images = [empty.album.add(key, PHOTOGRAPH) for key in HOSTILE]
-    empty.album.report(ann, dict.fromkeys(images, 99.0))
+    empty.album.match(ann, dict.fromkeys(images, 99.0))
 
     empty.write()
 
@@ -278,7 +278,7 @@ def test_what_has_no_picture_is_shown_without_one_and_told(empty: Page) -> None:
             "Slow": PHOTOGRAPH,
         }.items()
     }
-    empty.album.report(fine, dict.fromkeys(images.values(), 99.0))
+    empty.album.match(fine, dict.fromkeys(images.values(), 99.0))
     refusals = {
         images["Denied"].key: ("AccessDenied", 403),
         images["Gone"].key: ("NoSuchVersion", 404),
@@ -316,7 +316,7 @@ def test_what_has_no_picture_is_shown_without_one_and_told(empty: Page) -> None:
 def test_a_photograph_that_takes_too_long_is_left_out_and_the_others_are_shown(empty: Page) -> None:
     costly = empty.album.add("Costly_1.jpg", with_scans(90, side=6000))
     fine = [empty.album.add(f"Fine_{number}.jpg", PHOTOGRAPH) for number in range(9)]
-    empty.album.report(costly, dict.fromkeys(fine, 99.0))
+    empty.album.match(costly, dict.fromkeys(fine, 99.0))
 
     with patch("facematch.evidence.pictures.DEADLINE_SECONDS", 1):
         result = empty.write()
@@ -359,7 +359,7 @@ def test_without_versioning_photographs_are_found_too(empty: Page) -> None:
     empty.deployment.outputs["ImagesBucket"] = "unversioned"
     ann = empty.album.cloud.upload("images/Ann_1.jpg", PHOTOGRAPH, bucket="unversioned")
     bo = empty.album.cloud.upload("images/Bo_1.jpg", PHOTOGRAPH, bucket="unversioned")
-    empty.album.report(ann, {bo: 99.0})
+    empty.album.match(ann, {bo: 99.0})
 
     result = empty.write()
 
@@ -374,6 +374,10 @@ def test_writing_again_replaces_the_page_and_leaves_nothing_of_it(page: Page) ->
     page.write()
     old = page.files
     page.album.cloud.s3.delete_object(Bucket=IMAGES, Key="images/Bo_1.jpg")
+    removed = page.album.cloud.s3.list_objects_v2(Bucket=OUTPUT, Prefix="reports/")["Contents"]
+    page.album.cloud.s3.delete_objects(
+        Bucket=OUTPUT, Delete={"Objects": [{"Key": each["Key"]} for each in removed]}
+    )
 
     page.write()
 

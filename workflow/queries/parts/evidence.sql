@@ -4,6 +4,7 @@
 -- rejected ones, and those whose execution has not ended, which will report the same match themselves.
 -- A report of an earlier version has no face_ids. There the times decide: the other key was not
 -- overwritten after the search, and if it has several versions, its newest was indexed before the search.
+-- box_a, box_b: left, top, width and height of the faces, as ratios of the image's width and height.
 -- people_a, people_b: prominent faces of the two photographs; null if nobody counted them.
 -- same_file: 1 if both photographs are the same file, byte for byte, as far as S3 tells contents apart;
 -- `UploadedImage.content_id` has the same rule, and why.
@@ -20,6 +21,8 @@ SELECT
     CASE WHEN m.record < m.matched_record THEN other.digest ELSE m.digest END AS version_b,
     CASE WHEN m.record < m.matched_record THEN m.face_id ELSE m.matched_face_id END AS face_a,
     CASE WHEN m.record < m.matched_record THEN m.matched_face_id ELSE m.face_id END AS face_b,
+    CASE WHEN m.record < m.matched_record THEN m.box ELSE m.matched_box END AS box_a,
+    CASE WHEN m.record < m.matched_record THEN m.matched_box ELSE m.box END AS box_b,
     m.relation,
     m.similarity,
     m.notify_threshold,

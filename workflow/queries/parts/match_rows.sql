@@ -8,6 +8,8 @@ FROM (
     SELECT
         pair_id, digest, key, version_id, name, face_id, matched_name, matched_key, matched_face_id,
         similarity, notify_threshold, searched_at, relation,
+        ARRAY[face_left, face_top, face_width, face_height] AS box,
+        ARRAY[matched_left, matched_top, matched_width, matched_height] AS matched_box,
         coalesce(record, 'name:' || trim(replace(name, '_', ' '))) AS record,
         coalesce(matched_record, 'name:' || trim(replace(matched_name, '_', ' '))) AS matched_record
     FROM matches

@@ -6,7 +6,7 @@
 SELECT
     key, digest, version_id, etag, size, uploaded_at, dt, name, record, status, reason, outcome_at, faces,
     matches, best_similarity, names_left_out, more_names_possible, best_left_out_similarity,
-    look_alikes_left_out, prominent_faces, face_ids, has_report, versions
+    look_alikes_left_out, indexed_faces, prominent_faces, face_ids, has_report, versions
 FROM (
     SELECT
         *,
