@@ -47,7 +47,7 @@ def query(
     literals = bound(asked, param or [])
     deployment = where.deployment()
     with messages.status("asking Athena"):
-        result = run(deployment, asked.sql, literals)
+        result = run(deployment, asked.sql, literals, of_a_person=asked.name not in queries())
     if as_json:
         print_json(
             [dict(zip(result.columns, map(_in_json, row), strict=True)) for row in result.rows]

@@ -7,6 +7,7 @@ on as they are, so that the literals would be ours to write all the same.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,11 @@ _REMEDY: Final = "Fix the query or its parameters. If Athena was at fault, run t
 _RIGHTS: Final = (
     "Running queries needs rights on the workgroup, the Glue tables and the output bucket: see "
     "docs/queries.md."
+)
+#: In Athena's words, and in those of the local cloud's DuckDB.
+_LACKS_A_COLUMN: Final = re.compile(
+    r"COLUMN_NOT_FOUND|TABLE_NOT_FOUND"
+    r"|Referenced column|Column \"\w+\" referenced|Table with name \w+ does not exist"
 )
 Value = str | float | bool | None
 _FROM_TEXT: Final[dict[str, Callable[[str], Value]]] = {
@@ -68,13 +74,17 @@ class Result:
         return {name for name, kind in self.columns.items() if _FROM_TEXT.get(kind) in {int, float}}
 
 
-def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Result:
+def run(
+    deployment: Deployment, sql: str, literals: Sequence[str] = (), *, of_a_person: bool = False
+) -> Result:
     """Run a query to its end.
 
     Parameters
     ----------
     literals
         One for each ``?``, as `operations.query.literal` writes them.
+    of_a_person
+        Whether a person wrote the query, so that a column that is missing is a mistake in it.
 
     Raises
     ------
@@ -101,14 +111,14 @@ def run(deployment: Deployment, sql: str, literals: Sequence[str] = ()) -> Resul
         request["ExecutionParameters"] = list(literals)
     try:
         query_id = athena.start_query_execution(**request)["QueryExecutionId"]
-        _wait(athena, query_id)
+        _wait(athena, query_id, of_a_person=of_a_person)
         return _result(athena, query_id)
     except ClientError as error:
         hint = f" {_RIGHTS}" if "AccessDenied" in error_code(error) else ""
         raise QueryFailed(f"{explained(error)}{hint}") from None
 
 
-def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
+def _wait(athena: Any, query_id: str, *, of_a_person: bool) -> None:  # noqa: ANN401 - a client
     pause = _FIRST_LOOK_SECONDS
     ended = False
     try:
@@ -126,6 +136,12 @@ def _wait(athena: Any, query_id: str) -> None:  # noqa: ANN401 - a client
     if status["State"] != "SUCCEEDED":
         reason = printable(status.get("StateChangeReason") or "no reason given")
         hint = _RIGHTS if "access denied" in reason.lower() else _REMEDY
+        if _LACKS_A_COLUMN.search(reason) and not of_a_person:
+            raise QueryFailed(
+                "The tables of this stack lack a column or a table that the query needs, because "
+                "an earlier version of this project deployed it. Deploy the stack again, then "
+                "repeat the command. Records of earlier versions are read as they are."
+            )
         raise QueryFailed(f"The query ended {status['State']}: {reason.rstrip('.')}. {hint}")
 
 

@@ -41,10 +41,16 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
     "audit": {"sqs:SendMessage": "the session finds nothing to send when it fixes"},
     "backfill": {"s3:GetObject": "reads the manifest of an inventory"},
     "forget": {
+        action: why
+        for action, why in (_BY_ATHENA | _STOPPED).items()
+        if action not in {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}
+    }
+    | {
         "sqs:DeleteMessage": "of a person's dead letters, of which there are none here",
         "sqs:SendMessage": "of photographs that have to be searched again, of which there are none",
     },
     "query": _BY_ATHENA | _STOPPED,
+    **dict.fromkeys(("matches", "failures"), _BY_ATHENA | _STOPPED),
     "evidence": {
         action: why
         for action, why in (_BY_ATHENA | _STOPPED).items()

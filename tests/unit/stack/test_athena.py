@@ -79,3 +79,18 @@ def test_a_stack_without_a_workgroup_has_to_be_deployed_again() -> None:
 
     with pytest.raises(Unusable, match="deploy it again"):
         run(old, "SELECT 1")
+
+
+LACKS = "COLUMN_NOT_FOUND: line 67:9: Column 'relation' cannot be resolved"
+
+
+def test_tables_of_an_earlier_version_are_told_apart_from_a_mistake_in_a_persons_query() -> None:
+    with pytest.raises(QueryFailed, match="Deploy the stack again"):
+        run(deployment(StandInAthena("RUNNING", "FAILED", reason=LACKS)), "SELECT relation")
+
+    with pytest.raises(QueryFailed, match="'relation' cannot be resolved"):
+        run(
+            deployment(StandInAthena("RUNNING", "FAILED", reason=LACKS)),
+            "SELECT relation",
+            of_a_person=True,
+        )
