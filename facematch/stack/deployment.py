@@ -262,7 +262,7 @@ def on_this_machine() -> Deployment:
 def on_local_cloud(running: Running, home: StateFolder) -> Deployment:
     """The stack on a local cloud that keeps everything in that folder."""
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
-    from facematch.local.cloud import local_client  # noqa: PLC0415
+    from facematch.local.clients import local_client  # noqa: PLC0415
     from facematch.local.keys import AccessKeys  # noqa: PLC0415
 
     key = AccessKeys.read(home.keys).user

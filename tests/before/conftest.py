@@ -17,7 +17,8 @@ from facematch.cli.main import app, status_of
 from facematch.errors import Actionable
 from facematch.evidence import page
 from facematch.evidence.folders import EvidenceFolders
-from facematch.local.cloud import LocalCloud, local_client
+from facematch.local.clients import local_client
+from facematch.local.cloud import LocalCloud
 from facematch.local.deploy import deploy
 from facematch.local.state_folder import StateFolder
 from facematch.operations.audit import Auditor
