@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from facematch.local.emulator.addresses import REGION
 from facematch.local.errors import LocalCloudError
 from facematch.text import local_command
+from facematch.timestamps import parse_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,4 +64,6 @@ def _session() -> boto3.session.Session:
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    return boto3.session.Session(botocore_session=botocore.session.Session(nowhere))
+    session = botocore.session.Session(nowhere)
+    parse_quickly(session, parse_timestamp)
+    return boto3.session.Session(botocore_session=session)
