@@ -21,7 +21,6 @@ from functions.matching.images import COPY_SIMILARITY
 from functions.matching.keys import is_folder_marker
 from functions.matching.places import Place
 from functions.matching.reports import record_key
-from functions.matching.schema import MATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,10 +196,10 @@ def _found_by(
     column, wanted = ("matched_face_id", faces) if entries else ("matched_key", [image.key])
     if not wanted:
         return []
-    columns, places = ", ".join(MATCHES.columns), ", ".join("?" for _ in wanted)
+    places = ", ".join("?" for _ in wanted)
     found = athena.run(
         deployment,
-        f"SELECT {columns} FROM matches WHERE {column} IN ({places})"  # noqa: S608 - no value is in it
+        f"SELECT * FROM matches WHERE {column} IN ({places})"  # noqa: S608 - no value is in it
         f" ORDER BY similarity DESC, key LIMIT {_ROWS}",
         [literal("varchar", each) for each in wanted],
     )

@@ -168,7 +168,7 @@ def stack(
     monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
     monkeypatch_module.setattr(EvidenceFolders.__init__, "__defaults__", (root,))
     # Clients, and the command line out of its signatures, are made once and not for each command.
-    monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", recording_client)
+    monkeypatch_module.setattr(f"{local_client.__module__}.local_client", recording_client)
     monkeypatch_module.setattr(
         typer.testing, "_get_command", functools.cache(typer.main.get_command)
     )

@@ -32,7 +32,11 @@ _BY_ATHENA: Final = dict.fromkeys(
 _STOPPED: Final = {"athena:StopQueryExecution": "of a query that somebody interrupts"}
 #: Granted actions that no command uses on the local cloud, and why.
 UNSEEN: Final[dict[str, dict[str, str]]] = {
-    "status": {"cloudwatch:GetMetricStatistics": "the local cloud has no metrics"},
+    "status": dict.fromkeys(
+        ("cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData"),
+        "the local cloud has no metrics",
+    )
+    | {"s3:GetObject": "of failures, which a query counts here"},
     "upload": {
         "s3:GetObject": "what the wait reads of a failure; here nothing fails",
         "s3:GetObjectVersion": "objects encrypted under a key, whose eTag is not of their bytes",
@@ -70,6 +74,13 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "rekognition:DeleteCollection": "likewise",
         "kms:ScheduleKeyDeletion": "of a key of the stack's own",
     },
+}
+#: Actions that a command uses on a local cloud only, and why.
+ONLY_HERE: Final[dict[str, dict[str, str]]] = {
+    "status": dict.fromkeys(
+        ("athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"),
+        "counts what metrics count on AWS",
+    )
 }
 #: With a version's id these need a right of their own, and no other.
 _OF_A_VERSION: Final = {"s3:GetObject", "s3:DeleteObject"}

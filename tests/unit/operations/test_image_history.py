@@ -172,8 +172,8 @@ def by_reading_every_row(cloud: Cloud, image: UploadedImage) -> list[dict[str, A
 
 def complete(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows in order, with null for the columns that older ones lack, as a query answers."""
-    columns = dict.fromkeys(MATCHES.columns)
-    return sorted(({**columns, **row} for row in rows), key=json.dumps)
+    columns = [*MATCHES.columns, "same_file"]
+    return sorted(({column: row.get(column) for column in columns} for row in rows), key=json.dumps)
 
 
 @pytest.mark.parametrize("seed", range(4))
