@@ -1,4 +1,4 @@
-"""What waits, runs, has finished and has failed in a stack, and failures by reason."""
+"""What waits, runs, has finished and has failed in a stack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from facematch.operations.query import literal
 from facematch.stack import athena

@@ -49,11 +49,14 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "sqs:SendMessage": "of photographs that have to be searched again, of which there are none",
     },
     "query": _BY_ATHENA | _STOPPED,
-    "evidence": {
-        action: why
-        for action, why in (_BY_ATHENA | _STOPPED).items()
-        if action not in {"s3:ListBucket", "s3:GetObject"}
-    },
+    **dict.fromkeys(
+        ("evidence", "collection check"),
+        {
+            action: why
+            for action, why in (_BY_ATHENA | _STOPPED).items()
+            if action not in {"s3:ListBucket", "s3:GetObject"}
+        },
+    ),
     "show": {a: why for a, why in _BY_ATHENA.items() if a != "s3:GetObject"} | _STOPPED,
     "replay": {
         "sqs:StartMessageMoveTask": "the emulator lacks it",
