@@ -203,8 +203,7 @@ def _found_by(
         f" ORDER BY similarity DESC, key LIMIT {_ROWS}",
         [literal("varchar", each) for each in wanted],
     )
-    rows = (dict(zip(found.columns, row, strict=True)) for row in found.rows)
-    return [row for row in rows if row["matched_key"] == image.key]
+    return [row for row in found.by_column() if row["matched_key"] == image.key]
 
 
 def _current_version(deployment: Deployment, key: str) -> UploadedImage:
