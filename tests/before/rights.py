@@ -30,6 +30,11 @@ _BY_ATHENA: Final = dict.fromkeys(
     "Athena uses it with the caller's rights",
 )
 _STOPPED: Final = {"athena:StopQueryExecution": "of a query that somebody interrupts"}
+_BY_ATHENA_ALONE: Final = {
+    action: why
+    for action, why in (_BY_ATHENA | _STOPPED).items()
+    if action not in {"s3:ListBucket", "s3:GetObject"}
+}
 #: Granted actions that no command uses on the local cloud, and why.
 UNSEEN: Final[dict[str, dict[str, str]]] = {
     "status": dict.fromkeys(
@@ -49,14 +54,8 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "sqs:SendMessage": "of photographs that have to be searched again, of which there are none",
     },
     "query": _BY_ATHENA | _STOPPED,
-    **dict.fromkeys(
-        ("evidence", "collection check"),
-        {
-            action: why
-            for action, why in (_BY_ATHENA | _STOPPED).items()
-            if action not in {"s3:ListBucket", "s3:GetObject"}
-        },
-    ),
+    "evidence": _BY_ATHENA_ALONE,
+    "collection check": _BY_ATHENA_ALONE,
     "show": {a: why for a, why in _BY_ATHENA.items() if a != "s3:GetObject"} | _STOPPED,
     "replay": {
         "sqs:StartMessageMoveTask": "the emulator lacks it",
