@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import json_text, messages, output, progress, safe
+from facematch.cli.terminal import Listings, json_text, messages, output, progress, safe
 from facematch.errors import Unusable
 from facematch.operations.audit import Audit, Auditor, QueueHoldsMessages
 from facematch.operations.ledger import Found, Ledger
@@ -76,14 +76,7 @@ def audited(
     """
     auditor = Auditor(deployment, prefix=prefix, s3_tells_within=s3_tells_within)
     with progress() as bars:
-        tasks: dict[str, Any] = {}
-
-        def listed(what: str, more: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=None)
-            bars.advance(tasks[what], more)
-
-        result = auditor.run(ledger, listed=listed)
+        result = auditor.run(ledger, listed=Listings(bars))
     missing = result.counts[Found.MISSING]
     if not as_json:
         _show(deployment, result)

@@ -9,7 +9,7 @@ import typer
 
 from facematch.cli.exit_status import ExitStatus
 from facematch.cli.options import AsJson, Where, on_stack
-from facematch.cli.terminal import messages, output, print_json, safe
+from facematch.cli.terminal import Listings, output, print_json, progress, safe
 from facematch.operations.consistency import CollectionCheck, Disagreements
 
 _SHOWN: Final = 20
@@ -37,8 +37,8 @@ def check(
     Exit code 1 when they disagree and --fix was not given.
     """
     deployment = where.deployment()
-    checking = CollectionCheck(deployment)
-    with messages.status("listing faces, registers and images"):
+    with progress() as bars:
+        checking = CollectionCheck(deployment, listed=Listings(bars))
         found = checking.compare()
     if fix and found.any:
         checking.mend(found)

@@ -93,7 +93,7 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
         parts.append(_steps_table(told))
     if told.report:
         parts += _told_report(deployment, told)
-    parts += _told_others(told)
+    parts += _told_others(deployment, told)
     for failure in (told.failure, told.delivery_failure):
         if failure:
             parts += _told_failure(failure)
@@ -104,7 +104,7 @@ def _told(deployment: Deployment, told: ImageHistory) -> list[Any]:
     return parts
 
 
-def _told_others(told: ImageHistory) -> list[Text]:
+def _told_others(deployment: Deployment, told: ImageHistory) -> list[Text]:
     lines = [
         Text(f"  seen from {percent(row['similarity'])} ").append(
             _photograph(
@@ -116,6 +116,9 @@ def _told_others(told: ImageHistory) -> list[Text]:
         )
         for row in told.seen_by_others
     ]
+    if told.not_looked_up:
+        lines.append(Text(f"  and up to {told.not_looked_up:,} less similar ones. See all pairs:"))
+        lines.append(safe(f"    {deployment.command('evidence')}"))
     if told.not_asked:
         why = f"  which photographs found this one is not known: {told.not_asked}"
         lines.append(safe(why, "yellow"))

@@ -20,7 +20,7 @@ from facematch.cli.options import AsJson, Since, Where, on_stack
 from facematch.cli.terminal import TELL_SECONDS, duration, messages, output, print_json
 from facematch.errors import Unusable
 from facematch.operations.replay import moment
-from facematch.operations.status import ReadBefore, StackStatus, stack_status
+from facematch.operations.status import StackStatus, stack_status
 from facematch.stack.records import rest_after
 from functions.matching.reports import Outcome
 from functions.matching.settings import FACES_BY_DEFAULT
@@ -47,11 +47,9 @@ def status(
         raise Unusable("Choose one of --watch and --json.")
     deployment = where.deployment()
 
-    read_before: ReadBefore = {}
-
-    def now() -> StackStatus:
+    def now(before: StackStatus | None = None) -> StackStatus:
         start = moment(since or "1d", now=datetime.now(UTC))
-        return stack_status(deployment, since=start, read_before=read_before)
+        return stack_status(deployment, since=start, before=before)
 
     why, letters = deployment.command("failures"), deployment.command("replay", "--dead-letters")
     troubles = [] if deployment.kept_in is None else local_troubles(deployment.kept_in)
@@ -61,6 +59,7 @@ def status(
             {
                 **asdict(found),
                 "since": found.since.isoformat(),
+                "counted_at": found.counted_at and found.counted_at.isoformat(),
                 "queue_seconds": found.queue_seconds,
                 "faces_by_default": FACES_BY_DEFAULT,
                 "troubles": troubles,
@@ -83,11 +82,15 @@ def status(
         show_links(deployment)
 
 
-def _looks(look: Callable[[], StackStatus], pause: float) -> Iterator[StackStatus]:
+def _looks(
+    look: Callable[[StackStatus | None], StackStatus], pause: float
+) -> Iterator[StackStatus]:
     """Look again and again, after a pause that is longer when a look takes long."""
+    found = None
     while True:
         began = time.monotonic()
-        yield look()
+        found = look(found)
+        yield found
         time.sleep(max(pause, rest_after(time.monotonic() - began)))
 
 
@@ -127,27 +130,41 @@ def _status_table(found: StackStatus, why: str, letters: str) -> Table:
     if found.queue_seconds and found.pace:
         table.add_row("", f"empty in {duration(found.queue_seconds)}, at {found.pace:.3g} a second")
     table.add_row("Dead letters", _count(found.dead_letters, letters))
-    table.add_row("Running", f"{found.running} executions")
-    table.add_row("Rate", f"{found.started_per_second:.1f} executions a second (last minute)")
+    table.add_row("Running", f"{found.running}{_more(found, 'running')} executions")
+    over = "last minute" if found.counted_at is None else "5 minutes, up to a minute ago"
+    table.add_row("Rate", f"{found.started_per_second:.1f} executions a second ({over})")
     table.add_section()
     table.add_row("Faces", _faces(found.faces))
     for told in _unconfirmed(found.unconfirmed):
         table.add_row("Not confirmed", told)
-    since = f"{found.since:%Y-%m-%d %H:%M} UTC"
     table.add_section()
-    table.add_row("Uploaded since", since)
-    for name, count in sorted(found.finished.items()):
-        table.add_row(f"  {name}", str(count))
-        if name == Outcome.NO_FACE:
-            for reason, those in sorted(found.no_face.items()):
-                table.add_row(f"    {reason}", str(those))
-    for reason, count in sorted(found.failed.items()):
-        table.add_row(f"  {reason}", Text(str(count), style="red"))
-    for reason, count in sorted(found.undelivered.items()):
-        table.add_row(f"  matched, nobody notified: {reason}", Text(str(count), style="red"))
+    _add_outcomes(table, found)
     if found.failed or found.undelivered:
         table.add_row("", f"what to do: {why}")
     return table
+
+
+def _add_outcomes(table: Table, found: StackStatus) -> None:
+    since = f"{found.since:%Y-%m-%d %H:%M} UTC"
+    table.add_row("Outcomes since", since)
+    if found.counted_at:
+        table.add_row("", "as CloudWatch counts them, a few minutes behind")
+    for name, count in sorted(found.finished.items()):
+        table.add_row(f"  {name}", str(count))
+        if name == Outcome.NO_FACE:
+            for reason, those in sorted((found.no_face or {}).items()):
+                table.add_row(f"    {reason}", str(those))
+    if found.failed or found.undelivered:
+        table.add_row("Failures", f"of uploads since {found.since.astimezone(UTC):%Y-%m-%d} UTC")
+    for reason, count in sorted(found.failed.items()):
+        table.add_row(f"  {reason}", Text(f"{count}{_more(found, 'failed')}", style="red"))
+    for reason, count in sorted(found.undelivered.items()):
+        told = Text(f"{count}{_more(found, 'undelivered')}", style="red")
+        table.add_row(f"  matched, nobody notified: {reason}", told)
+
+
+def _more(found: StackStatus, what: str) -> str:
+    return " or more" if what in found.at_least else ""
 
 
 def _faces(count: int | None) -> str | Text:

@@ -19,6 +19,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -166,8 +167,36 @@ def progress() -> Iterator[Progress]:
 
 
 def _told(task: Task) -> str:
+    """Return how far a task is, and the time left when the total is known."""
+    done = f"{task.description}: {task.completed:,.0f}"
+    if task.total is None:
+        return done
     left = f", {duration(task.time_remaining)} left" if task.time_remaining else ""
-    return f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f}{left}"
+    return f"{done} of {task.total:,.0f}{left}"
+
+
+class Listings:
+    """Shows what is being listed, one thing after the other, on progress bars.
+
+    Of the first thing nobody knows how many there are. The others are estimated to be as many.
+    """
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._most = 0.0
+
+    def __call__(self, what: str, more: int) -> None:
+        """Tell that so many more have been listed."""
+        if what not in self._tasks:
+            for done in self._bars.tasks:
+                self._most = max(self._most, done.completed)
+                self._bars.update(done.id, total=done.completed)
+            self._tasks[what] = self._bars.add_task(what, total=self._most or None)
+        self._bars.advance(self._tasks[what], more)
+        task = next(task for task in self._bars.tasks if task.id == self._tasks[what])
+        if task.total is not None and task.completed > task.total:
+            self._bars.update(task.id, total=None)
 
 
 def duration(seconds: float) -> str:

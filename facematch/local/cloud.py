@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -14,14 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-import boto3
-import botocore.session
-from botocore.config import Config
-
+from facematch.local.clients import local_client
 from facematch.local.deploy import deploy
 from facematch.local.differences import Machine
 from facematch.local.emulator import process as emulator
-from facematch.local.emulator.addresses import REGION
 from facematch.local.emulator.restarts import say_deployed
 from facematch.local.emulator.snapshots import STATE_DAMAGED
 from facematch.local.errors import LocalCloudError
@@ -49,50 +44,6 @@ _RESTART_WAITS: Final = (0.0, 1.0, 4.0, 15.0)
 _RESTART_WINDOW: Final = 600.0
 #: One a core, with one thread each, beats one process with several threads.
 _FACE_WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
-
-
-def local_client(
-    running: Running,
-    key: AccessKey,
-    service: str,
-    **options: Any,
-) -> Any:  # noqa: ANN401
-    """A client of the running local cloud, for 127.0.0.1 only.
-
-    Parameters
-    ----------
-    key
-        The user's.
-    options
-        Of botocore's Config.
-    """
-    endpoint = running.rekognition if service == "rekognition" else running.endpoint
-    if not endpoint.startswith("http://127.0.0.1:"):
-        raise LocalCloudError(
-            f"{endpoint} is not on this machine, so nothing was sent there. Start the local cloud "
-            f"anew: {local_command('stop')} && {local_command('start')}"
-        )
-    make: Callable[..., Any] = _session().client
-    return make(
-        service,
-        endpoint_url=endpoint,
-        region_name=REGION,
-        # Neither photographs nor the key go to a proxy that the environment names.
-        config=Config(s3={"addressing_style": "path"}, proxies={}, **options),
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
-    )
-
-
-@functools.cache
-def _session() -> boto3.session.Session:
-    """A session that reads nothing of the user's AWS configuration."""
-    nowhere = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    return boto3.session.Session(botocore_session=botocore.session.Session(nowhere))
 
 
 @dataclass(slots=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from facematch.errors import Unusable
-from facematch.operations.matches import Present
 from facematch.operations.no_photographs import no_photographs
 from facematch.operations.query import literal
 from facematch.stack import athena
 from facematch.stack.athena import QueryFailed
+from facematch.stack.deployment import PARALLEL
 from facematch.stack.executions import Executions
 from facematch.stack.objects import Bucket
 from facematch.stack.records import Records
@@ -21,6 +23,8 @@ from functions.matching.places import Place
 from functions.matching.reports import record_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from facematch.stack.deployment import Deployment
     from facematch.stack.executions import Described, Step
     from functions.matching.images import UploadedImage
@@ -28,6 +32,11 @@ if TYPE_CHECKING:
 
 #: Objects of one base name that an error names.
 _NAMED: Final = 10
+#: Other photographs that S3 is asked about, the most similar ones: one request for each.
+_LOOKED_UP: Final = 10
+#: Match rows that are read: with their header, what Athena answers at once (Amazon Athena API
+#: Reference, GetQueryResults).
+_ROWS: Final = 999
 
 
 @dataclass(slots=True)
@@ -41,7 +50,9 @@ class ImageHistory:
     steps
         Of the newest attempt.
     seen_by_others
-        Match rows of other images that found this one, with `same_file` in each.
+        Match rows of other images that found this one, with `same_file` in each, best first.
+    not_looked_up
+        How many less similar photographs may have found this one, too.
     same_files
         Keys of photographs that the report lists and that are the same file now, byte for byte.
     not_asked
@@ -57,6 +68,7 @@ class ImageHistory:
     failure: dict[str, Any] | None
     delivery_failure: dict[str, Any] | None
     seen_by_others: list[dict[str, Any]]
+    not_looked_up: int
     same_files: list[str]
     not_asked: str | None
     never_starts: str | None
@@ -81,21 +93,25 @@ def image_history(deployment: Deployment, name_or_key: str) -> ImageHistory:
     attempts = list(executions.attempts(version_name))
     newest = attempts[-1] if attempts else None
     records = Records(deployment)
-    not_asked, seen_by_others = None, list[dict[str, Any]]()
-    try:
-        seen_by_others = _seen_by_others(deployment, records, image) if image else []
-    except (QueryFailed, Unusable) as error:
-        not_asked = str(error)
-    report = _record(records, Place.REPORTS, image)
+    report, failure, delivery_failure = _records(records, image)
+    not_asked = None
+    others = Others([], [], 0)
+    if image:
+        try:
+            rows = _found_by(deployment, records, image)
+        except (QueryFailed, Unusable) as error:
+            rows, not_asked = [], str(error)
+        others = _others(deployment, image, rows, report)
     return ImageHistory(
         image=image,
         executions=attempts,
         steps=executions.steps(newest.arn) if newest else [],
         report=report,
-        failure=_record(records, Place.FAILURES, image),
-        delivery_failure=_record(records, Place.DELIVERY_FAILURES, image),
-        seen_by_others=seen_by_others,
-        same_files=_same_files(deployment, image, report) if image and report else [],
+        failure=failure,
+        delivery_failure=delivery_failure,
+        seen_by_others=others.rows,
+        not_looked_up=others.not_looked_up,
+        same_files=others.same_files,
         not_asked=not_asked,
         never_starts=_why_never(image, deployment.image_prefix) if image else None,
     )
@@ -109,48 +125,85 @@ def _why_never(image: UploadedImage, prefix: str) -> str | None:
     return None
 
 
-def _same_files(deployment: Deployment, image: UploadedImage, report: dict[str, Any]) -> list[str]:
-    matches = [match for face in report["faces"] for match in face["matches"]]
-    keys = {match["key"] for match in matches if match["similarity"] >= COPY_SIMILARITY}
-    others = map(Bucket.images(deployment).current_version, sorted(keys))
-    return [other.key for other in others if other and image.is_same_file_as(other)]
+class Others(NamedTuple):
+    """What the other photographs are to one, as `ImageHistory` has it."""
+
+    rows: list[dict[str, Any]]
+    same_files: list[str]
+    not_looked_up: int
 
 
-def _seen_by_others(
+def _others(
+    deployment: Deployment,
+    image: UploadedImage,
+    rows: list[dict[str, Any]],
+    report: dict[str, Any] | None,
+) -> Others:
+    """Keep what is true of the photographs that are in the bucket now.
+
+    A row is evidence if it is about the newest version of the other photograph, and this one is not
+    newer than that search.
+    """
+    matches = [match for face in (report or {"faces": []})["faces"] for match in face["matches"]]
+    copies = [match for match in matches if match["similarity"] >= COPY_SIMILARITY]
+    best_first = sorted(
+        [(row["similarity"], row["key"]) for row in rows]
+        + [(match["similarity"], match["key"]) for match in copies],
+        reverse=True,
+    )
+    keys = list(dict.fromkeys(key for _, key in best_first))
+    current = _current_versions(deployment, keys[:_LOOKED_UP])
+    same = {key for key, other in current.items() if image.is_same_file_as(other)}
+    return Others(
+        [
+            {**row, "same_file": row["key"] in same}
+            for row in rows
+            if row["key"] in current
+            and current[row["key"]].version_id == row["version_id"]
+            and image.last_modified <= datetime.fromisoformat(row["searched_at"])
+        ],
+        sorted(same & {match["key"] for match in copies}),
+        len({row["key"] for row in rows} - set(keys[:_LOOKED_UP])),
+    )
+
+
+def _current_versions(deployment: Deployment, keys: Iterable[str]) -> dict[str, UploadedImage]:
+    bucket = Bucket.images(deployment)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return {found.key: found for found in pool.map(bucket.current_version, keys) if found}
+
+
+def _found_by(
     deployment: Deployment, records: Records, image: UploadedImage
 ) -> list[dict[str, Any]]:
-    """Return match rows of other images that found this one, as far as both are in the bucket now.
+    """Return the match rows that name the image, if it is the current version, best first.
 
-    Athena knows in which records these rows are, and only those are read. It remembers a query and
-    its parameters for 45 days, so it is asked for the faces, whose ids name nobody.
+    Athena remembers a query and its parameters for 45 days, so it is asked for the faces, whose ids
+    name nobody. A row knows the face that was found, and not the version. The key's register knows
+    the faces of each version. A key from a time without registers has none, and Athena is asked for
+    the key.
 
     Raises
     ------
     QueryFailed, Unusable
         When Athena cannot be asked.
     """
-    bucket = Bucket.images(deployment)
-    current = bucket.current_version(image.key)
-    if current is None:
+    if not Bucket.images(deployment).is_current(image):
         return []
-    present = Present(deployment, {image.key: current})
-    faces = present.faces(image.key)
-    column, wanted = (
-        ("matched_key", [image.key]) if faces is None else ("matched_face_id", sorted(faces))
-    )
+    entries = records.register(image).entries
+    entry = entries.get(image.digest)
+    faces = sorted(entry.face_ids) if entry and not entry.leaving else []
+    column, wanted = ("matched_face_id", faces) if entries else ("matched_key", [image.key])
     if not wanted:
         return []
     places = ", ".join("?" for _ in wanted)
     found = athena.run(
         deployment,
-        f"SELECT DISTINCT dt, digest FROM matches WHERE {column} IN ({places})",  # noqa: S608 - no value is in it
+        f"SELECT * FROM matches WHERE {column} IN ({places})"  # noqa: S608 - no value is in it
+        f" ORDER BY similarity DESC, key LIMIT {_ROWS}",
         [literal("varchar", each) for each in wanted],
     )
-    keys = sorted(record_key(Place.MATCHES, str(dt), str(digest)) for dt, digest in found.rows)
-    rows = [row for row in records.read(keys) if row["matched_key"] == image.key]
-    others = map(bucket.current_version, {row["key"] for row in rows})
-    present.current.update({other.key: other for other in others if other})
-    return list(present.shown(rows))
+    return [row for row in found.by_column() if row["matched_key"] == image.key]
 
 
 def _current_version(deployment: Deployment, key: str) -> UploadedImage:
@@ -181,7 +234,10 @@ def _current_version(deployment: Deployment, key: str) -> UploadedImage:
     )
 
 
-def _record(records: Records, place: Place, image: UploadedImage | None) -> dict[str, Any] | None:
+def _records(records: Records, image: UploadedImage | None) -> list[dict[str, Any] | None]:
+    """Read the report, the failure and the failed delivery of a version, as far as there are."""
+    places = (Place.REPORTS, Place.FAILURES, Place.DELIVERY_FAILURES)
     if image is None:
-        return None
-    return next(records.read([record_key(place, image.day, image.digest)]), None)
+        return [None for _ in places]
+    keys = (record_key(place, image.day, image.digest) for place in places)
+    return [next(iter(record.lines), None) for record in records.read_each(keys)]

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from facematch.stack import athena
-from facematch.stack.deployment import PARALLEL
-from facematch.stack.objects import Bucket
-from facematch.stack.records import Records
 from functions.matching.decisions import NewEvidence, Standing
 from functions.matching.faces import NamesLeftOut
 from functions.matching.identity import Identity, id_in
@@ -19,10 +15,9 @@ from functions.matching.subjects import MainSubject, subject_of_pair
 from workflow.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from facematch.stack.deployment import Deployment
-    from functions.matching.images import UploadedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,84 +153,6 @@ SEARCH_AGAIN: Final = (
     "Deploy with a larger max_matches or search_threshold, or remove copies of one photograph. "
     "Then search again:"
 )
-
-
-class Present:
-    """What the bucket and the collection hold now, by which a match row is evidence or is not.
-
-    Attributes
-    ----------
-    current
-        The newest version of each key.
-    """
-
-    def __init__(self, deployment: Deployment, current: dict[str, UploadedImage]) -> None:
-        self._records = Records(deployment)
-        self.current = current
-        self._faces: dict[str, frozenset[str] | None] = {}
-
-    @classmethod
-    def listed(cls, deployment: Deployment) -> Self:
-        """By a listing of all images."""
-        images = Bucket.images(deployment).current(deployment.image_prefix)
-        return cls(deployment, {image.key: image for image in images})
-
-    def shown(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the rows about two photographs that are there now.
-
-        Each gets two columns more: `same_file`, and `versions`, the digests of both photographs.
-
-        A row knows the face that it found, and the key, but not the version. An older version's
-        face is found until the newer one is indexed, and the newer one that was found may have been
-        deleted since. Whose face it was says the key's register: one request for each key.
-        """
-        found = [row for row in rows if is_evidence(row, self.current)]
-        unknown = {row["matched_key"] for row in found} - self._faces.keys()
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            self._faces.update(zip(unknown, pool.map(self._read, unknown), strict=True))
-        for row in found:
-            faces = self.faces(row["matched_key"])
-            if faces is None or row["matched_face_id"] in faces:
-                own, other = self.current[row["key"]], self.current[row["matched_key"]]
-                yield {
-                    **row,
-                    "same_file": own.is_same_file_as(other),
-                    "versions": (own.digest, other.digest),
-                }
-
-    def faces(self, key: str) -> frozenset[str] | None:
-        """Return the faces of the key's current version; None when its register has no version."""
-        if key not in self._faces:
-            self._faces[key] = self._read(key)
-        return self._faces[key]
-
-    def _read(self, key: str) -> frozenset[str] | None:
-        image = self.current[key]
-        entries = self._records.register(image).entries
-        if not entries:
-            return None
-        entry = entries.get(image.digest)
-        return frozenset(entry.face_ids if entry and not entry.leaving else ())
-
-
-def is_evidence(row: dict[str, Any], current: Mapping[str, UploadedImage]) -> bool:
-    """Whether the row's own version is the newest, and the other's not newer than the search.
-
-    What was uploaded there after the search is another photograph, whose own report says what it
-    matches.
-    """
-    other = current.get(row["matched_key"])
-    return bool(
-        is_newest(row, current)
-        and other
-        and other.last_modified <= datetime.fromisoformat(row["searched_at"])
-    )
-
-
-def is_newest(record: dict[str, Any], current: Mapping[str, UploadedImage]) -> bool:
-    """Whether a record is about the newest version of its key."""
-    own = current.get(record["key"])
-    return bool(own and own.version_id == record["version_id"])
 
 
 def spellings(names: Collection[str]) -> str:

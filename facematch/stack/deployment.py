@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.utils import parse_timestamp
 
 from facematch.errors import Actionable, Unusable
 from facematch.stack.errors import explained
 from facematch.text import command, local_command
+from facematch.timestamps import parse_quickly
 from functions.matching.identity import compiled_names_from
 from functions.matching.settings import regional_starts_per_second, similarity
 from workflow.outputs import Output
@@ -240,7 +243,9 @@ def clients_on_aws(
     )
     # The AWS CLI and the CDK read AWS_REGION, and boto3 does not.
     region = region or os.environ.get("AWS_REGION")
-    session = boto3.session.Session(profile_name=profile, region_name=region)
+    own = botocore.session.get_session()
+    parse_quickly(own, parse_timestamp)
+    session = boto3.session.Session(profile_name=profile, region_name=region, botocore_session=own)
     make: Callable[..., Any] = session.client
     return functools.cache(lambda service: make(service, config=config))
 
@@ -262,7 +267,7 @@ def on_this_machine() -> Deployment:
 def on_local_cloud(running: Running, home: StateFolder) -> Deployment:
     """The stack on a local cloud that keeps everything in that folder."""
     # Only here: what is deployed on AWS needs neither the emulator nor its dependencies.
-    from facematch.local.cloud import local_client  # noqa: PLC0415
+    from facematch.local.clients import local_client  # noqa: PLC0415
     from facematch.local.keys import AccessKeys  # noqa: PLC0415
 
     key = AccessKeys.read(home.keys).user

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from facematch.stack.batches import batches
-from functions.aws.events import ObjectCreated, Origin, created_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facematch.stack.deployment import Deployment
+    from functions.aws.events import Origin
     from functions.matching.images import UploadedImage
 
 #: As many messages as SQS takes or gives at once.
@@ -78,9 +78,11 @@ def oldest_message_seconds(deployment: Deployment) -> float | None:
 
 def send_again(deployment: Deployment, image: UploadedImage) -> None:
     """Send a version through the queue, to be indexed and searched whatever it has already."""
+    from functions.aws.events import Origin  # noqa: PLC0415 - as in _message
+
     deployment.make_client("sqs").send_message(
         QueueUrl=deployment.queue_url,
-        MessageBody=created_message(ObjectCreated.of(image, origin=Origin.AGAIN)),
+        MessageBody=_message(image, Origin.AGAIN),
     )
 
 
@@ -94,12 +96,14 @@ def send_lost(
     tuple of UploadedImage and str
         Each, and why it was not sent; None when it was.
     """
+    from functions.aws.events import Origin  # noqa: PLC0415 - as in _message
+
     sqs = deployment.make_client("sqs")
     for batch in batches(images, _BATCH):
         entries = [
             {
                 "Id": str(number),
-                "MessageBody": created_message(ObjectCreated.of(image, origin=Origin.BACKFILL)),
+                "MessageBody": _message(image, Origin.BACKFILL),
             }
             for number, image in enumerate(batch)
         ]
@@ -109,6 +113,13 @@ def send_lost(
             for item in answer.get("Failed", [])
         }
         yield from ((image, failed.get(number)) for number, image in enumerate(batch))
+
+
+def _message(image: UploadedImage, origin: Origin) -> str:
+    # Imported late: it needs Powertools, and a command that only looks at queues need not wait.
+    from functions.aws.events import ObjectCreated, created_message  # noqa: PLC0415
+
+    return created_message(ObjectCreated.of(image, origin=origin))
 
 
 @dataclass(frozen=True, slots=True)

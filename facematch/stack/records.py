@@ -67,6 +67,13 @@ class Records:
         """Keys of the records of one kind, of one day or of all."""
         return (key for key, _ in self.listed(place, day))
 
+    def since(self, place: Place, day: str) -> Iterator[str]:
+        """Keys of the records of one kind, of a day and of all later ones."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=place, StartAfter=f"{place}dt={day}"
+        )
+        return (found["Key"] for page in pages for found in page.get("Contents", []))
+
     def listed(self, place: Place, day: str | None = None) -> Iterator[tuple[str, str]]:
         """Keys of the records as `keys` gives them, each with its eTag."""
         prefix = f"{place}dt={day}/" if day else place

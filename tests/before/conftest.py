@@ -17,7 +17,8 @@ from facematch.cli.main import app, status_of
 from facematch.errors import Actionable
 from facematch.evidence import page
 from facematch.evidence.folders import EvidenceFolders
-from facematch.local.cloud import LocalCloud, local_client
+from facematch.local.clients import local_client
+from facematch.local.cloud import LocalCloud
 from facematch.local.deploy import deploy
 from facematch.local.state_folder import StateFolder
 from facematch.operations.audit import Auditor
@@ -167,7 +168,7 @@ def stack(
     monkeypatch_module.setenv("FACEMATCH_HOME", str(made.home.folder))
     monkeypatch_module.setattr(EvidenceFolders.__init__, "__defaults__", (root,))
     # Clients, and the command line out of its signatures, are made once and not for each command.
-    monkeypatch_module.setattr(f"{LocalCloud.__module__}.local_client", recording_client)
+    monkeypatch_module.setattr(f"{local_client.__module__}.local_client", recording_client)
     monkeypatch_module.setattr(
         typer.testing, "_get_command", functools.cache(typer.main.get_command)
     )

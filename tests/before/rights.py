@@ -30,9 +30,18 @@ _BY_ATHENA: Final = dict.fromkeys(
     "Athena uses it with the caller's rights",
 )
 _STOPPED: Final = {"athena:StopQueryExecution": "of a query that somebody interrupts"}
+_BY_ATHENA_ALONE: Final = {
+    action: why
+    for action, why in (_BY_ATHENA | _STOPPED).items()
+    if action not in {"s3:ListBucket", "s3:GetObject"}
+}
 #: Granted actions that no command uses on the local cloud, and why.
 UNSEEN: Final[dict[str, dict[str, str]]] = {
-    "status": {"cloudwatch:GetMetricStatistics": "the local cloud has no metrics"},
+    "status": dict.fromkeys(
+        ("cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData"),
+        "the local cloud has no metrics",
+    )
+    | {"s3:GetObject": "of failures, which a query counts here"},
     "upload": {
         "s3:GetObject": "what the wait reads of a failure; here nothing fails",
         "s3:GetObjectVersion": "objects encrypted under a key, whose eTag is not of their bytes",
@@ -51,11 +60,8 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
     },
     "query": _BY_ATHENA | _STOPPED,
     **dict.fromkeys(("matches", "failures"), _BY_ATHENA | _STOPPED),
-    "evidence": {
-        action: why
-        for action, why in (_BY_ATHENA | _STOPPED).items()
-        if action not in {"s3:ListBucket", "s3:GetObject"}
-    },
+    "evidence": _BY_ATHENA_ALONE,
+    "collection check": _BY_ATHENA_ALONE,
     "show": {a: why for a, why in _BY_ATHENA.items() if a != "s3:GetObject"} | _STOPPED,
     "replay": {
         "sqs:StartMessageMoveTask": "the emulator lacks it",
@@ -76,6 +82,13 @@ UNSEEN: Final[dict[str, dict[str, str]]] = {
         "rekognition:DeleteCollection": "likewise",
         "kms:ScheduleKeyDeletion": "of a key of the stack's own",
     },
+}
+#: Actions that a command uses on a local cloud only, and why.
+ONLY_HERE: Final[dict[str, dict[str, str]]] = {
+    "status": dict.fromkeys(
+        ("athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"),
+        "counts what metrics count on AWS",
+    )
 }
 #: With a version's id these need a right of their own, and no other.
 _OF_A_VERSION: Final = {"s3:GetObject", "s3:DeleteObject"}

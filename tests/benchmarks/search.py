@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from facematch.local.cloud import local_client
+from facematch.local.clients import local_client
 from facematch.local.emulator import process as emulator
 from facematch.local.keys import AccessKey, AccessKeys
 from facematch.local.rekognition.collections import CollectionFace, CollectionStore

@@ -90,7 +90,7 @@ def run(pile: photographs.Pile, warm_up: Path, homes: Path) -> dict[str, Any]:
     """
     images = len(pile.people)
     home = Path(tempfile.mkdtemp(prefix="throughput-", dir=homes))
-    with _local_cloud(StateFolder(home)) as (holder, deployment), _client(home) as client:
+    with local_cloud(StateFolder(home)) as (holder, deployment), _client(home) as client:
         client.ask(warm_up, seconds=_START_SECONDS)
         _at_rest(deployment)
         with Watch([holder, client.pid]) as watch:
@@ -131,7 +131,7 @@ def run(pile: photographs.Pile, warm_up: Path, homes: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _local_cloud(home: StateFolder) -> Iterator[tuple[int, Deployment]]:
+def local_cloud(home: StateFolder) -> Iterator[tuple[int, Deployment]]:
     """A local cloud, and the process that holds it; both are gone afterwards."""
     log = home.folder / "holder.log"
     with log.open("wb") as output:

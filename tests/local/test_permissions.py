@@ -28,7 +28,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core import iam_evaluator
 
-from facematch.local.cloud import LocalCloud, local_client
+from facematch.local.clients import local_client
+from facematch.local.cloud import LocalCloud
 from facematch.local.emulator.addresses import Loopback
 from facematch.local.keys import AccessKeys
 from facematch.local.rekognition.protocol import OPERATIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
@@ -17,9 +17,11 @@ from facematch.cli.options import Where
 from facematch.cli.status import _looks
 from facematch.cli.terminal import duration
 from facematch.operations.status import stack_status
+from facematch.stack.metrics import Counted, sums
 from facematch.stack.records import Records
-from functions.matching.reports import report_key
-from tests.unit.cloud import COLLECTION, OUTPUT, deployment_of, own_client
+from functions.matching.failures import FailureStatus
+from tests.unit.album import Album
+from tests.unit.cloud import COLLECTION, deployment_of, own_client
 from tests.unit.fake_rekognition import photograph
 
 if TYPE_CHECKING:
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-    from facematch.operations.status import ReadBefore, StackStatus
+    from facematch.operations.status import StackStatus
     from facematch.stack.deployment import Deployment
-    from facematch.stack.records import Body
     from functions.matching.images import UploadedImage
     from tests.unit.cloud import Cloud
 
@@ -214,33 +215,172 @@ def test_a_missing_right_hides_one_answer_and_no_other(cloud: Cloud) -> None:
         stack_status(deployed(cloud, "1", sns=Denied("Throttling")), since=datetime.now(UTC))
 
 
-def test_a_record_is_read_once_and_again_only_when_it_was_rewritten(cloud: Cloud) -> None:
+def test_outcomes_are_counted_without_reading_records_one_by_one(cloud: Cloud) -> None:
     image = reported(cloud, "images/Ann_1.jpg", photograph(0))
     reported(cloud, "images/Landscape_1.jpg", photograph())
+    album = Album(cloud)
+    album.fail(album.add("Bo_1.jpg"), FailureStatus.FAILED)
     deployment = deployed(cloud, "1")
-    since = image.last_modified
-    before: ReadBefore = {}
-    read: list[str] = []
-    body = Records.body
 
-    def counted(records: Records, key: str) -> Body | None:
-        read.append(key)
-        return body(records, key)
+    with patch.object(Records, "body", side_effect=AssertionError("one record was read")):
+        found = stack_status(deployment, since=image.last_modified)
+        later = stack_status(deployment, since=datetime.now(UTC) + timedelta(days=1))
 
-    with patch.object(Records, "body", counted):
-        first = stack_status(deployment, since=since, read_before=before)
-        again = stack_status(deployment, since=since, read_before=before)
-        assert len(read) == 2
-        (report,) = cloud.records(report_key(image)) or []
-        cloud.write(report_key(image), {**report, "status": "MATCHED"})
-        after = stack_status(deployment, since=since, read_before=before)
-        cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))
-        gone = stack_status(deployment, since=since, read_before=before)
+    assert found.finished == {"UNIQUE": 1, "NO_FACE": 1}
+    assert sum(found.failed.values()) == 1
+    assert found.at_least == ()
+    assert (later.finished, later.failed) == ({}, {})
 
-    assert read[2:] == [report_key(image)]
-    assert first.finished == again.finished == {"UNIQUE": 1, "NO_FACE": 1}
-    assert after.finished == {"MATCHED": 1, "NO_FACE": 1}
-    assert gone.finished == {"NO_FACE": 1}
+
+class CloudWatch:
+    """CloudWatch, which knows what the functions counted, and when."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[datetime, str, str, str, float]] = []
+        self.asked = 0
+
+    def count(self, function: str, name: str, value: float, *, ago: timedelta) -> None:
+        self._points.append((datetime.now(UTC) - ago, "FaceMatching", function, name, value))
+
+    def get_metric_statistics(self, **_asked: Any) -> dict[str, Any]:
+        return {"Datapoints": [{"Timestamp": datetime.now(UTC), "Maximum": 90.0}]}
+
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "get_metric_data"
+        return self
+
+    def paginate(
+        self,
+        *,
+        MetricDataQueries: list[dict[str, Any]],  # noqa: N803 - as boto3 has it
+        StartTime: datetime,  # noqa: N803
+        EndTime: datetime,  # noqa: N803
+    ) -> Iterator[dict[str, Any]]:
+        """Two answers, as to a question about many points."""
+        self.asked += 1
+        found = {
+            query["Id"]: self._values(query, StartTime, EndTime) for query in MetricDataQueries
+        }
+        for part in (slice(None, 1), slice(1, None)):
+            yield {
+                "MetricDataResults": [
+                    {"Id": of, "Values": values[part]} for of, values in found.items()
+                ]
+            }
+
+    def _values(self, query: dict[str, Any], start: datetime, end: datetime) -> list[float]:
+        asked = query["MetricStat"]["Metric"]
+        (service,) = asked["Dimensions"]
+        wanted = (asked["Namespace"], service["Value"], asked["MetricName"])
+        return [
+            value for at, *of, value in self._points if tuple(of) == wanted and start <= at < end
+        ]
+
+
+class Requests:
+    """Counts what is asked of clients."""
+
+    def __init__(self, make_client: Any) -> None:
+        self._make = make_client
+        self.asked: list[str] = []
+
+    def client(self, service: str) -> Any:
+        client, asked = self._make(service), self.asked
+
+        class Counted:
+            def __getattr__(self, name: str) -> Any:
+                asked.append(f"{service} {name}")
+                return getattr(client, name)
+
+        return Counted()
+
+
+def on_aws(cloud: Cloud, metrics: CloudWatch) -> tuple[Deployment, Requests]:
+    made = deployed(cloud, "1", cloudwatch=metrics)
+    requests = Requests(made.make_client)
+    return dataclasses.replace(made, local=False, make_client=requests.client), requests
+
+
+def test_on_aws_outcomes_are_what_the_functions_counted(cloud: Cloud) -> None:
+    metrics = CloudWatch()
+    metrics.count("report", "OutcomeMatched", 3, ago=timedelta(hours=2))
+    metrics.count("report", "OutcomeMatched", 4, ago=timedelta(hours=1))
+    metrics.count("report", "OutcomeNoFace", 1, ago=timedelta(hours=1))
+    metrics.count("report", "OutcomeUnique", 9, ago=timedelta(days=3))
+    metrics.count("starter", "ExecutionsStarted", 60, ago=timedelta(minutes=4))
+    metrics.count("starter", "ExecutionsStarted", 99, ago=timedelta(minutes=30))
+    deployment, requests = on_aws(cloud, metrics)
+
+    document = json.loads(run(deployment, "status", "--json"))
+
+    assert document["finished"] == {"MATCHED": 7, "NO_FACE": 1}
+    assert document["no_face"] is None
+    assert document["started_per_second"] == pytest.approx(60 / 300)
+    assert document["counted_at"]
+    assert not [asked for asked in requests.asked if "athena" in asked or "get_object" in asked]
+    assert "as CloudWatch counts them, a few minutes behind" in run(deployment, "status")
+    assert "CloudWatch" not in run(deployed(cloud, "1"), "status")
+
+
+def test_on_aws_few_failures_are_read_and_many_are_counted_to_a_limit(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album = Album(cloud)
+    for number in range(3):
+        album.fail(album.add(f"Bo_{number}.jpg"), FailureStatus.FAILED)
+    deployment, requests = on_aws(cloud, CloudWatch())
+    few = json.loads(run(deployment, "status", "--json"))
+    reads = requests.asked.count("s3 get_object")
+    monkeypatch.setattr("facematch.operations.status._MOST_READ", 2)
+    many = json.loads(run(deployment, "status", "--json"))
+    monkeypatch.setattr("facematch.operations.status._MOST_FAILURES", 3)
+    too_many = json.loads(run(deployment, "status", "--json"))
+
+    assert list(few["failed"].values()) == [3]
+    assert next(iter(few["failed"])).startswith("FAILED ")
+    assert few["at_least"] == []
+    assert many["failed"] == {"REJECTED or FAILED": 3}
+    assert many["at_least"] == []
+    assert too_many["at_least"] == ["failed"]
+    assert requests.asked.count("s3 get_object") == reads
+    assert "3 or more" in run(deployment, "status")
+    assert "what to do" in run(deployment, "status")
+
+
+def test_on_aws_a_watch_asks_cloudwatch_once_a_minute(cloud: Cloud) -> None:
+    metrics = CloudWatch()
+    metrics.count("report", "OutcomeMatched", 3, ago=timedelta(minutes=2))
+    deployment, _ = on_aws(cloud, metrics)
+    since = datetime.now(UTC) - timedelta(days=1)
+
+    first = stack_status(deployment, since=since)
+    metrics.count("report", "OutcomeMatched", 1, ago=timedelta(minutes=1))
+    asked = metrics.asked
+    again = stack_status(deployment, since=since, before=first)
+    assert metrics.asked == asked
+    assert again.finished == {"MATCHED": 3}
+    old = dataclasses.replace(first, counted_at=datetime.now(UTC) - timedelta(minutes=2))
+    later = stack_status(deployment, since=since, before=old)
+
+    assert later.finished == {"MATCHED": 4}
+
+
+@pytest.mark.parametrize(("days", "period"), [(0.5, 60), (7, 300), (60, 3600)])
+def test_points_of_cloudwatch_are_as_coarse_as_they_are_old(
+    cloud: Cloud, days: float, period: int
+) -> None:
+    periods: list[int] = []
+
+    class Heard(CloudWatch):
+        def _values(self, query: dict[str, Any], *moments: datetime) -> list[float]:
+            periods.append(query["MetricStat"]["Period"])
+            return super()._values(query, *moments)
+
+    now = datetime.now(UTC)
+    deployment, _ = on_aws(cloud, Heard())
+    sums(deployment, [Counted("report", "A")], since=now - timedelta(days=days), until=now)
+
+    assert periods == [period]
 
 
 def test_a_watch_that_no_terminal_shows_prints_a_line_now_and_then(
@@ -274,7 +414,7 @@ def test_a_watch_looks_more_rarely_when_there_is_much_to_list(
 ) -> None:
     clock = Clock()
 
-    def look() -> Any:
+    def look(_before: object) -> Any:
         clock.now += look_seconds
 
     with patch("facematch.cli.status.time", clock):

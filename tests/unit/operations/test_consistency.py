@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
 from facematch.operations.consistency import CollectionCheck, Disagreements
 from facematch.stack.executions import Executions
+from facematch.stack.records import Records
 from functions.aws.events import ObjectCreated, Origin, changed_objects
 from functions.matching.images import Removal
+from functions.matching.keys import external_image_id
+from functions.matching.register import register_key
 from functions.matching.reports import failure_key, report_key
 from tests.unit.cloud import COLLECTION, IMAGES, OUTPUT, deployment_of, own_client
 from tests.unit.fake_rekognition import photograph
@@ -30,9 +34,10 @@ def check(cloud: Cloud) -> CollectionCheck:
     deployment = deployment_of(
         cloud,
         make_client=lambda service: (
-            cloud.rekognition if service == "rekognition" else own_client(service)
+            {"rekognition": cloud.rekognition}.get(service) or own_client(service)
         ),
         CollectionId=COLLECTION,
+        MaxFaces="1",
         RemovalStateMachineArn=cloud.removal_state_machine_arn,
         QueueUrl=cloud.sqs.create_queue(QueueName="QueueUrl")["QueueUrl"],
     )
@@ -65,7 +70,7 @@ def when_faces_are_listed(
     before: Callable[[], object] = lambda: None,
     after: Callable[[], object] = lambda: None,
 ) -> None:
-    """Do something right before or after the collection is listed."""
+    """Do something right before or after the collection is listed, each time."""
     list_faces = cloud.rekognition.list_faces
 
     def listed(**request: Any) -> Any:
@@ -127,6 +132,8 @@ def test_an_image_that_is_indexed_while_the_faces_are_listed_has_its_face(
 def test_an_image_that_is_overwritten_while_the_faces_are_listed_is_left_alone(
     cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch, angle: float, when: str
 ) -> None:
+    """Each time they are listed, so that it is left for a later check."""
+    monkeypatch.setattr("functions.matching.register._CLOCKS_APART", 0)
     processed(cloud, 0)
     when_faces_are_listed(cloud, monkeypatch, **{when: lambda: processed(cloud, angle)})
 
@@ -134,6 +141,56 @@ def test_an_image_that_is_overwritten_while_the_faces_are_listed_is_left_alone(
 
     assert not found.any
     assert found.on_their_way == 1
+
+
+def test_an_image_that_is_overwritten_once_while_the_faces_are_listed_is_looked_at_again(
+    cloud: Cloud, check: CollectionCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed(cloud, 0)
+    angles = iter([90])
+    when_faces_are_listed(
+        cloud, monkeypatch, after=lambda: [processed(cloud, angle) for angle in angles]
+    )
+
+    assert check.compare() == Disagreements(faces=1)
+
+
+def test_of_what_agrees_no_register_and_no_report_is_read(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    for number in range(5):
+        processed(cloud, 10 * number, f"images/P{number}_1.jpg")
+    process(cloud, cloud.upload("images/Landscape_1.jpg", photograph()))
+    cloud.upload("images/Waiting_1.jpg", photograph(85))
+    lost = processed(cloud, 90)
+    cloud.rekognition.collections[COLLECTION].popitem()
+    read: list[str] = []
+    body = Records.body
+
+    def heard(records: Records, key: str) -> Any:
+        read.append(key)
+        return body(records, key)
+
+    with patch.object(Records, "body", heard):
+        found = check.compare()
+
+    assert found == Disagreements(faces=5, faceless={KEY: lost})
+    assert set(read) == {register_key(IMAGES, KEY), report_key(lost), failure_key(lost)}
+
+
+def test_a_face_of_another_version_than_the_current_one_is_an_orphan(
+    cloud: Cloud, check: CollectionCheck
+) -> None:
+    """As many faces as there should be, and the wrong one."""
+    image = processed(cloud, 0)
+    lose_faces(cloud)
+    wrong = external_image_id(KEY) or ""
+    cloud.rekognition.copy_faces(COLLECTION, wrong, angle=90, count=1)
+
+    found = check.compare()
+
+    assert list(found.orphans.values()) == [KEY]
+    assert found.faceless == {KEY: image}
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
@@ -267,6 +324,7 @@ def test_a_photograph_that_is_deleted_after_it_was_listed_has_not_come_back(
     image = cloud.upload(KEY, content)
     process(cloud, image)
     cloud.end(cloud.start(image), "SUCCEEDED")
+    cloud.s3.delete_object(Bucket=OUTPUT, Key=report_key(image))  # so that it is looked at
     came_back = CollectionCheck._came_back
 
     def deleted(check: CollectionCheck, *listed: Any) -> set[str]:
