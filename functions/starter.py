@@ -14,13 +14,14 @@ from aws_lambda_powertools.utilities.batch import (
 
 from functions.aws.buckets import ImagesBucket, OutputBucket
 from functions.aws.clients import client
+from functions.aws.collection import FaceCollection
 from functions.aws.environment import from_environment
 from functions.aws.events import MessageNotUnderstood, Origin, changed_objects
 from functions.aws.executions import Executions
 from functions.aws.start_slots import SharedStartSlots
 from functions.matching.images import Removal
-from functions.matching.pace import Pace
-from functions.matching.settings import StarterSettings
+from functions.matching.pace import Occasion, Pace
+from functions.matching.settings import FACES_COUNTED_EVERY, StarterSettings
 from functions.observability import logger, metrics, working_on
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ s3 = client("s3")
 images = ImagesBucket(s3)
 output = OutputBucket(s3, settings.output_bucket)
 executions = Executions(client("stepfunctions"))
-slots = SharedStartSlots(client("dynamodb"), settings.pace_table)
+dynamodb = client("dynamodb")
+slots = SharedStartSlots(dynamodb, settings.pace_table)
 pace = Pace(settings.rate, slots, clock=time.time, sleep=time.sleep)
+counts = SharedStartSlots(dynamodb, settings.pace_table, line="counts of faces")
+counting_faces = Occasion(FACES_COUNTED_EVERY, counts, clock=time.time)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -46,9 +50,11 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Start the executions of a batch; a message that fails, fails alone."""
-    return process_partial_response(
+    answer = process_partial_response(
         event=event, record_handler=start_executions, processor=processor, context=context
     )
+    count_faces()
+    return answer
 
 
 def start_executions(record: SQSRecord) -> None:
@@ -104,3 +110,18 @@ def count_start(*, started: bool) -> None:
     """Count a start, or the event that came again."""
     metrics.add_metric("ExecutionsStarted" if started else "DuplicateEvents", MetricUnit.Count, 1)
     logger.info("execution started" if started else "has an execution already")
+
+
+def count_faces() -> None:
+    """Measure the collection's size, at most once an hour over all starters."""
+    try:
+        if counting_faces.is_now():
+            # Made here, since hardly any instance of this function ever needs the client.
+            collection = FaceCollection(client("rekognition"), settings.collection_id)
+            metrics.add_metric("FacesInCollection", MetricUnit.Count, collection.size())
+    except Exception as error:  # noqa: BLE001 - the photographs are started, and stay so
+        logger.set_correlation_id(None)  # the one before was an image
+        logger.warning(
+            "the faces of the collection were not counted; the next count is due in an hour",
+            error=type(error).__name__,
+        )

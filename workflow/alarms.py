@@ -10,6 +10,8 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from functions.matching.settings import FACES_AT_MOST, FACES_BY_DEFAULT, NEARLY_FULL
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from workflow.intake import Intake
 
 _FIVE_MINUTES: Final = cdk.Duration.minutes(5)
+#: The starter counts faces once an hour, while photographs come. The alarm holds for a day after
+#: each count, so that a night without photographs does not make it ring anew in the morning.
+_HOUR: Final = cdk.Duration.hours(1)
+_HOURS_OF_A_DAY: Final = 24
 #: The operations that each image needs.
 OPERATIONS: Final = ("IndexFaces", "SearchFaces")
 #: Of the calls, %, over a quarter of an hour. Retries absorb what the tap lets through, which is
@@ -34,7 +40,7 @@ class Alarms(Construct):
     An image that was rejected raises none: it is an outcome. What retries absorb raises none
     either; what fails in the end does, through the executions.
 
-    There are 12, over 20 metrics. CloudWatch bills by metric and month (0.10 USD in us-east-1, the
+    There are 13, over 21 metrics. CloudWatch bills by metric and month (0.10 USD in us-east-1, the
     first ten free, as far as we know: see its price list), so they cost about a dollar a month.
 
     Parameters
@@ -172,6 +178,17 @@ class Alarms(Construct):
             "SNS could not deliver a match to a subscriber. Look at the subscriptions of the "
             "matches topic (an endpoint that is gone, a queue that denies) and mend or delete "
             "them. Nothing is lost: facematch matches shows every match.",
+        )
+        self._alarm(
+            "CollectionFilling",
+            starter.counted("FacesInCollection", _HOUR, statistic=cloudwatch.Stats.MAXIMUM),
+            f"The face collection holds more than {NEARLY_FULL:.0%} of the {FACES_BY_DEFAULT:,} "
+            "faces that it holds by default. When it is full, no photograph can be indexed. Ask "
+            f"for a larger quota now ({FACES_AT_MOST:,} at most: Service Quotas, Amazon "
+            "Rekognition), or delete photographs that nobody needs. facematch status shows how "
+            "many faces there are. All choices and their prices: docs/collection.md.",
+            threshold=NEARLY_FULL * FACES_BY_DEFAULT,
+            periods=(1, _HOURS_OF_A_DAY),
         )
         self._admit_cloudwatch(topic)
 

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from functions.matching.settings import OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA
+from functions.matching.settings import FACES_BY_DEFAULT, OTHER_REGIONS_QUOTA, REKOGNITION_QUOTA
 from workflow.alarms import OPERATIONS, rekognition
 from workflow.region import by_region
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PERIOD: Final = cdk.Duration.minutes(5)
 _MINUTE: Final = cdk.Duration.minutes(1)
+_HOUR: Final = cdk.Duration.hours(1)
 _WIDTH: Final = 8
 
 
@@ -155,6 +156,17 @@ class OperatorsDashboard(Construct):
                     for name, function in functions.items()
                 ],
                 right=[rekognition("ThrottledCount", name, _PERIOD) for name in OPERATIONS],
+            ),
+        )
+        self.dashboard.add_widgets(
+            _graph(
+                "Faces in the collection, against the default quota",
+                [starter.counted("FacesInCollection", _HOUR, statistic=cloudwatch.Stats.MAXIMUM)],
+                annotations=[
+                    cloudwatch.HorizontalAnnotation(
+                        value=FACES_BY_DEFAULT, label="Default quota", color=cloudwatch.Color.RED
+                    )
+                ],
             ),
         )
 

@@ -148,12 +148,14 @@ class Function(Construct):
         """Of the metrics: the stack's name, so that two stacks of an account are not added up."""
         return cdk.Stack.of(self).stack_name
 
-    def counted(self, name: str, period: cdk.Duration) -> cloudwatch.Metric:
+    def counted(
+        self, name: str, period: cdk.Duration, *, statistic: str = cloudwatch.Stats.SUM
+    ) -> cloudwatch.Metric:
         """What the function itself counts under a name, as Powertools publishes it."""
         return cloudwatch.Metric(
             namespace=self._namespace,
             metric_name=name,
             dimensions_map={"service": self.module},
-            statistic=cloudwatch.Stats.SUM,
+            statistic=statistic,
             period=period,
         )

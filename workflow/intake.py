@@ -172,7 +172,7 @@ class Intake(Construct):
         )
 
     def _pace_table(self) -> dynamodb.Table:
-        """One item: when the next start is due, over all starters."""
+        """Two items: when all starters together start next, and when they count the faces next."""
         table = dynamodb.Table(
             self,
             "Pace",
@@ -185,7 +185,7 @@ class Intake(Construct):
         acknowledge(
             table,
             rule="AwsSolutions-DDB3",
-            reason="There is nothing to recover: it holds a time that is over in a second.",
+            reason="There is nothing to recover: it holds two times, which are over soon.",
         )
         return table
 

@@ -103,6 +103,7 @@ class FaceMatchingStack(cdk.Stack):
             matching=self.matching.state_machine, removals=self.removals.state_machine
         )
         self._skip_reported()
+        self._count_faces()
         self.backfill = Backfill(
             self,
             "Backfill",
@@ -162,6 +163,12 @@ class FaceMatchingStack(cdk.Stack):
         starter.function.add_environment("OUTPUT_BUCKET", self.output.bucket_name)
         allow_records(self.output, starter, "s3:GetObject", Place.REPORTS)
         starter.allow("s3:ListBucket", on=[self.output.bucket_arn])  # 404, not 403, if absent
+
+    def _count_faces(self) -> None:
+        """Let the starter see how full the collection is."""
+        starter = self.intake.starter
+        starter.function.add_environment("COLLECTION_ID", self.collection.collection_id)
+        starter.allow("rekognition:DescribeCollection", on=[self.collection.attr_arn])
 
     def _collection(self) -> rekognition.CfnCollection:
         """The face collection; its id carries the stack's id, so no retained one is in the way."""

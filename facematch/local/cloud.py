@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from facematch.local.clients import local_client
 from facematch.local.deploy import deploy
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _EMULATOR: Final = "emulator"
 _ENGINE: Final = "face engine"
+_LOGS: Final = {_EMULATOR: "emulator", _ENGINE: "rekognition"}
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
 _LOOK_SECONDS: Final = 0.5
@@ -78,9 +79,13 @@ class LocalCloud:
 
     Attributes
     ----------
+    engine_module
+        What the face engine's process runs.
     ended
         Set when a part has ended by itself and nothing more is tried: only `stop` is left to do.
     """
+
+    engine_module: ClassVar[str] = "facematch.local.rekognition.server"
 
     def __init__(
         self,
@@ -228,8 +233,8 @@ class LocalCloud:
                         f"The {_ENGINE} ended by itself {len(ends)} times in "
                         f"{_RESTART_WINDOW / 60:g} minutes, the last time with "
                         f"{_how_ended(part.process)}, and the local cloud with it. Everything is "
-                        f"kept. Its log, {self._log('rekognition')}, ends with:\n"
-                        f"{_tail(self._log('rekognition'))}"
+                        f"kept. Its log, {self._log(_LOGS[_ENGINE])}, ends with:\n"
+                        f"{_tail(self._log(_LOGS[_ENGINE]))}"
                     )
                     return
                 self._note(
@@ -280,7 +285,7 @@ class LocalCloud:
         keys = ("--keys", str(self.home.keys))
         self._spawn(
             _EMULATOR,
-            "emulator.process",
+            "facematch.local.emulator.process",
             environment,
             gateway,
             *("--events", str(self.home.events.file), *keys),
@@ -289,7 +294,7 @@ class LocalCloud:
         )
         self._spawn(
             _ENGINE,
-            "rekognition.server",
+            self.engine_module,
             environment,
             rekognition,
             *("--s3-endpoint", machine.endpoint, *keys),
@@ -312,11 +317,13 @@ class LocalCloud:
         # They claim the folder, too: one that outlives us when we are killed still writes to it.
         inherited = [listener.fileno(), *([self._lock.fileno()] if self._lock else [])]
 
+        log = self._log(_LOGS[name])
+
         def start() -> subprocess.Popen[bytes]:
-            with self._log(module.partition(".")[0]).open("ab") as output:
+            with log.open("ab") as output:
                 return subprocess.Popen(  # noqa: S603 - our own module
                     [
-                        *(sys.executable, "-m", f"facematch.local.{module}"),
+                        *(sys.executable, "-m", module),
                         *("--listener", str(listener.fileno()), *arguments),
                     ],
                     cwd=PROJECT,
@@ -333,7 +340,7 @@ class LocalCloud:
 
     def _await(self, name: str, url: str, key: AccessKey) -> None:
         (child,) = (part.process for part in self._parts if part.name == name)
-        log = self._log("emulator" if name == _EMULATOR else "rekognition")
+        log = self._log(_LOGS[name])
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if child.poll() == STATE_DAMAGED:

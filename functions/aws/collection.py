@@ -96,6 +96,17 @@ class FaceCollection:
             face_model_version=answer["FaceModelVersion"],
         )
 
+    def size(self) -> int:
+        """Return how many faces the collection holds.
+
+        Raises
+        ------
+        Unavailable
+            When Rekognition throttles or fails.
+        """
+        with availability():
+            return self._rekognition.describe_collection(CollectionId=self._id)["FaceCount"]
+
     def remove(self, face_ids: Sequence[str]) -> int:
         """Take faces out; those that are not there any more are no trouble.
 

@@ -1,4 +1,4 @@
-"""The start slots that all starters share: one item of a table."""
+"""The slots that all starters share: one item of a table for each kind."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from functions.aws.clients import availability
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: The table's key, and its one item.
+#: The table's key. An item is a line of callers.
 KEY_NAME: Final = "line"
-_KEY: Final = {KEY_NAME: {"S": "starts"}}
 
 
 class SharedStartSlots:
@@ -19,11 +18,17 @@ class SharedStartSlots:
 
     One write for each start: at most 50 a second, where one item takes 1,000 (Amazon DynamoDB
     Developer Guide, Quotas); for a million images, a dollar or two.
+
+    Parameters
+    ----------
+    line
+        What the slots are for; each line has slots of its own.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(self, dynamodb: DynamoDBClient, table: str, *, line: str = "starts") -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._key = {KEY_NAME: {"S": line}}
 
     def take(self, now: float, interval: float) -> float:
         """The caller's slot, at `now` or later; the next one's is `interval` after it.
@@ -34,20 +39,31 @@ class SharedStartSlots:
             When DynamoDB throttles or fails.
         """
         while True:
-            # Callers are waiting: behind them. Else nobody is: at once. Who was overtaken between
-            # the two looks again.
+            # If callers are queued, take the slot after the last one; otherwise start now. If
+            # another caller wins in between, retry.
             after = self._advance(
                 "next_turn + :interval", "next_turn > :now", now=now, interval=interval
             )
-            if after is None:
-                after = self._advance(
-                    ":after",
-                    "attribute_not_exists(next_turn) OR next_turn <= :now",
-                    now=now,
-                    after=now + interval,
-                )
             if after is not None:
                 return after - interval
+            if self.take_free(now, interval):
+                return now
+
+    def take_free(self, now: float, interval: float) -> bool:
+        """Take the slot at `now` if nobody waits; returns whether the caller has it.
+
+        Raises
+        ------
+        Unavailable
+            When DynamoDB throttles or fails.
+        """
+        after = self._advance(
+            ":after",
+            "attribute_not_exists(next_turn) OR next_turn <= :now",
+            now=now,
+            after=now + interval,
+        )
+        return after is not None
 
     def _advance(self, next_turn: str, condition: str, **seconds: float) -> float | None:
         """The next slot after the write; None when the condition does not hold."""
@@ -55,7 +71,7 @@ class SharedStartSlots:
             with availability():
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_KEY,
+                    Key=self._key,
                     UpdateExpression=f"SET next_turn = {next_turn}",
                     ConditionExpression=condition,
                     ExpressionAttributeValues={

@@ -1,4 +1,4 @@
-"""The tap: no more than so many starts in a second, over all the starters together."""
+"""What all starters together do no more often than allowed: starts, and looks at the collection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class FreeSlots(Protocol):
+    """Slots that all starters share, each given away once, to whoever finds one free."""
+
+    def take_free(self, now: float, interval: float) -> bool:
+        """Take the slot at `now` if nobody has taken one in the `interval` before, in seconds."""
 
 
 class StartSlots(Protocol):
@@ -60,3 +67,31 @@ class Pace:
         left = slot - self._clock()
         if left > 0:
             self._sleep(left)
+
+
+class Occasion:
+    """Comes up once in an interval, for one of all starters.
+
+    A starter remembers when it has asked, so that it asks the others once in an interval too.
+
+    Parameters
+    ----------
+    interval
+        Seconds.
+    clock
+        Seconds.
+    """
+
+    def __init__(self, interval: float, slots: FreeSlots, *, clock: Callable[[], float]) -> None:
+        self._interval = interval
+        self._slots = slots
+        self._clock = clock
+        self._asked_until = 0.0
+
+    def is_now(self) -> bool:
+        """Return True for the one caller that the occasion is for."""
+        now = self._clock()
+        if now < self._asked_until:
+            return False
+        self._asked_until = now + self._interval
+        return self._slots.take_free(now, self._interval)

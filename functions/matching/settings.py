@@ -23,6 +23,10 @@ DELETE_FACES_QUOTA: Final = 5.0
 #: In a collection, by default and after a higher quota was granted.
 FACES_BY_DEFAULT: Final = 10_000_000
 FACES_AT_MOST: Final = 20_000_000
+#: The part of the default quota at which it is time to do something: docs/collection.md.
+NEARLY_FULL: Final = 0.8
+#: Seconds between two looks at how many faces the collection holds.
+FACES_COUNTED_EVERY: Final = timedelta(hours=1).total_seconds()
 #: In the intake queue, while executions are started at the pace.
 MESSAGES_KEPT: Final = timedelta(days=10)
 #: The part of the quota that uploads use; the rest is for retries, replays and other callers.
@@ -78,6 +82,7 @@ class StarterSettings(FunctionSettings):
     removal_state_machine_arn: str
     starts_per_second: str
     pace_table: str
+    collection_id: str
     max_faces: int
     aws_region: str
 

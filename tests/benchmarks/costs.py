@@ -1,4 +1,4 @@
-"""The figures of docs/cost.md and docs/scaling.md: ``python -m tests.benchmarks.costs``.
+"""The figures of docs/cost.md, scaling.md and collection.md: ``python -m tests.benchmarks.costs``.
 
 Everything but the simulated speeds and the size of Parquet files is calculated, and a test holds
 the documents against the same calculation (tests/infrastructure/test_cost.py).
@@ -20,7 +20,14 @@ from facematch.planning.estimate import Kind, Load, Month, estimate
 from facematch.planning.prices import PriceList
 from facematch.planning.template import Stack
 from facematch.planning.usage import Usage, Way
-from functions.matching.settings import paced
+from functions.matching.settings import (
+    FACES_AT_MOST,
+    FACES_BY_DEFAULT,
+    NEARLY_FULL,
+    OTHER_REGIONS_QUOTA,
+    REKOGNITION_QUOTA,
+    paced,
+)
 from tests.benchmarks import pace
 from tests.benchmarks.conditions import _rounded, conditions, say, write
 from tests.benchmarks.designs import DESIGNS, designs, lowered, settling
@@ -41,8 +48,6 @@ IMAGES: Final = (10_000, 100_000, 500_000, 1_000_000, 10_000_000, 100_000_000)
 SCALES: Final = (10_000, 1_000_000, 100_000_000)
 #: Calls per second, and the setting that keeps a little below it where no region's default does.
 QUOTAS: Final = {5.0: {}, 50.0: {}, 500.0: {"starts_per_second": "480"}}
-#: Faces in a collection (Amazon Rekognition Developer Guide, Guidelines and quotas).
-COLLECTION: Final = 20_000_000
 #: Of the local engine, 87 million pairs of different people of LFW: cosine by false match rate.
 FALSE_MATCHES: Final = ((0.296, 1e-2), (0.367, 1e-3), (0.433, 1e-4), (0.511, 1e-5), (0.604, 1e-6))
 #: Requests per second that a prefix of S3 takes at least (Amazon S3 User Guide, Performance).
@@ -258,7 +263,7 @@ def scaling_figures(
             _on_top(Load(images=images, at_once=True), stack, usage, virginia) for images in SCALES
         ],
         "collections": [_collections(faces, virginia) for faces in (20, 40, 60, 80, 100)],
-        "false_matches": [_false(faces) for faces in (*SCALES, COLLECTION)],
+        "false_matches": [_false(faces) for faces in (*SCALES, FACES_AT_MOST)],
         "faces_that_fill": {
             "a report at 80": faces_with(MOST_MATCHES, 80),
             "an answer of SearchFaces at 80": faces_with(MOST_LOOK_ALIKES, 80),
@@ -316,9 +321,9 @@ def _collections(millions: int, prices: PriceList) -> dict[str, Any]:
     look into a later collection, since the later face looks into its own.
     """
     faces = millions * 1_000_000
-    full = range(0, faces, COLLECTION)
+    full = range(0, faces, FACES_AT_MOST)
     searches = sum(
-        min(COLLECTION, faces - start) * number for number, start in enumerate(full, start=1)
+        min(FACES_AT_MOST, faces - start) * number for number, start in enumerate(full, start=1)
     )
     return {
         "faces": faces,
@@ -328,6 +333,74 @@ def _collections(millions: int, prices: PriceList) -> dict[str, Any]:
         "usd_of_one_search_each": prices.of("rekognition_call", 2 * faces),
         "days_at_50": searches / paced(50, 1) / _DAY,
         "recall_of_one_search": 1 / len(full),
+    }
+
+
+def collection_tables(template: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of docs/collection.md: how soon a collection is full, and what each choice costs.
+
+    Of a month with a million new photographs of one face each, once 20 million faces are stored.
+    """
+    prices = PriceList.load("us-east-1")
+    stack, usage, photographs = Stack.from_template(template), Usage.load(), 1_000_000
+    fixed = estimate(Load(images=1), stack, usage, prices).total(Kind.FIXED)
+    stored = prices.of("rekognition_face_month", FACES_AT_MOST)
+    in_one_region = prices.of("rekognition_call", 2 * photographs)
+    in_two_regions = 2 * prices.of("rekognition_call", photographs)
+    in_each_collection = prices.of("rekognition_call", 3 * photographs)
+    choices = (
+        ("one collection, quota raised", 1, in_one_region, 1, 1.0),
+        ("two stacks, by region", 2, in_two_regions, 2, 0.5),
+        ("two stacks, by kind of case", 2, in_one_region, 2, 0.5),
+        ("two stacks, by year", 2, in_one_region, 2, 0.5),
+        ("two collections, a search in each (not built)", 2, in_each_collection, 1, 1.0),
+    )
+    quotas = {OTHER_REGIONS_QUOTA, *REKOGNITION_QUOTA.values()}
+    return {
+        "filling": _table(
+            ("calls a second", "faces a day", "from the alarm to a full collection"),
+            [
+                (
+                    f"{quota:g}",
+                    f"{paced(quota, 1) * _DAY:,.0f}",
+                    _long(FACES_BY_DEFAULT * (1 - NEARLY_FULL) / paced(quota, 1)),
+                )
+                for quota in sorted(quotas)
+            ],
+        ),
+        "stored": _table(
+            ("faces", "USD a month"),
+            [
+                (f"{faces:,}", f"{prices.of('rekognition_face_month', faces):,.0f}")
+                for faces in (
+                    *(1_000_000, int(NEARLY_FULL * FACES_BY_DEFAULT)),
+                    *(FACES_BY_DEFAULT, FACES_AT_MOST),
+                )
+            ],
+        ),
+        "choices": _table(
+            (
+                "choice",
+                "collections",
+                "faces stored, USD",
+                "IndexFaces and SearchFaces, USD",
+                "fixed, USD",
+                "together, USD",
+                "pairs found",
+            ),
+            [
+                (
+                    choice,
+                    str(collections),
+                    f"{stored:,.0f}",
+                    f"{calls:,.0f}",
+                    f"{fixed * stacks:,.0f}",
+                    f"{stored + calls + fixed * stacks:,.0f}",
+                    f"{found:.0%}",
+                )
+                for choice, collections, calls, stacks, found in choices
+            ],
+        ),
     }
 
 
@@ -611,6 +684,7 @@ def main() -> None:
     # As they are kept, so that whoever reads them again calculates the same.
     kept = _rounded({"simulated": simulations(), "parquet": parquet_size()})
     scaling = scaling_figures(template, kept["simulated"], kept["parquet"])
+    _written_into(PROJECT / "docs" / "collection.md", collection_tables(template))
     for name, figures, tables in (
         ("cost", cost, cost_tables(cost)),
         ("scaling", scaling, scaling_tables(scaling)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.unit.functions.test_metrics import COUNTED
+from workflow.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +32,7 @@ OF_AWS = {
 OF_FUNCTIONS = {
     "ExecutionsFailed": ("failure", "ExecutionsFailed"),
     "StartsFailed": ("starter", "StartsFailed"),
+    "CollectionFilling": ("starter", "FacesInCollection"),
 }
 OF_SEVERAL = ("FunctionsThrottled", "IndexFacesThrottled", "SearchFacesThrottled")
 ALL = (*OF_AWS, *OF_FUNCTIONS, *OF_SEVERAL)
@@ -168,6 +171,18 @@ def test_a_message_is_told_of_at_half_of_its_life(template: Template) -> None:
     assert alarm(template, "OldMessages")["Statistic"] == "Maximum"
 
 
+def test_a_collection_that_fills_is_told_of_before_it_is_full(template: Template) -> None:
+    properties = alarm(template, "CollectionFilling")
+
+    assert properties["Threshold"] == 8_000_000
+    assert (properties["Statistic"], properties["Period"]) == ("Maximum", 3600)
+    # Once a day at most, however seldom photographs come: the size is counted when they do.
+    assert (properties["DatapointsToAlarm"], properties["EvaluationPeriods"]) == (1, 24)
+    page = re.search(r"docs/\S+\.md", properties["AlarmDescription"])
+    assert page
+    assert (PROJECT / page[0]).exists()
+
+
 def test_throttling_of_every_function_is_heard(template: Template) -> None:
     metrics = metrics_of(alarm(template, "FunctionsThrottled"))
 
@@ -239,12 +254,13 @@ def test_the_dashboard_shows_rate_queue_durations_and_failures(template: Templat
     }
 
 
-def test_the_rate_is_shown_against_the_quota_of_the_region(template: Template) -> None:
-    (widget,) = [
+def test_the_rate_and_the_faces_are_shown_against_their_quotas(template: Template) -> None:
+    widget, faces = [
         widget
         for widget in dashboard(template)["widgets"]
         if widget["properties"].get("annotations", {}).get("horizontal")
     ]
+    assert faces["properties"]["annotations"]["horizontal"][0]["value"] == 10_000_000
     (condition,) = template.document["Conditions"].values()
 
     assert widget["properties"]["annotations"]["horizontal"][0]["value"] == -1

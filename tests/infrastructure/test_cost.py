@@ -1,4 +1,4 @@
-"""What a deployment costs: read from the template, and as docs/cost.md and docs/scaling.md say."""
+"""What a deployment costs: read from the template, and as the documents about costs say."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COST = (PROJECT / "docs" / "cost.md").read_text()
 SCALING = (PROJECT / "docs" / "scaling.md").read_text()
+COLLECTION = (PROJECT / "docs" / "collection.md").read_text()
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -126,6 +127,13 @@ def test_the_tables_of_the_documents_are_what_the_code_reckons(
         assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in SCALING, (name, REFRESH)
     assert measured("cost") == as_kept(cost), REFRESH
     assert measured("scaling") == as_kept(scaling), REFRESH
+
+
+def test_the_tables_about_a_full_collection_are_what_the_code_calculates(
+    template: Template,
+) -> None:
+    for name, table in costs.collection_tables(template.document).items():
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in COLLECTION, (name, REFRESH)
 
 
 def test_what_the_text_of_the_cost_says_is_in_its_figures(cost: dict[str, Any]) -> None:

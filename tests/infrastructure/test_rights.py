@@ -36,6 +36,7 @@ RIGHTS = {
         ("states:StartExecution", "<state machine>"),
         ("states:StartExecution", "<removals>"),
         ("dynamodb:UpdateItem", "<pace>"),
+        ("rekognition:DescribeCollection", "<Collection.Arn>"),
         ("s3:GetObject", f"{OUTPUT}/reports/*"),
         ("s3:ListBucket", OUTPUT),
         ("sqs:ReceiveMessage", "<queue>"),

@@ -35,6 +35,7 @@ from facematch.local.keys import AccessKeys
 from facematch.local.rekognition.protocol import OPERATIONS
 from facematch.local.state_folder import StateFolder
 from functions.aws.events import ObjectCreated, Origin, created_message
+from functions.aws.start_slots import KEY_NAME
 from functions.matching.images import Removal, Subject, UploadedImage
 from functions.matching.places import Place
 from functions.matching.register import register_key
@@ -212,6 +213,12 @@ class Stage:
             "awsRegion": "us-east-1",
         }
         return self.call("starter", {"Records": [record]})
+
+    def log(self, function: str) -> list[str]:
+        """What the function has logged, line by line."""
+        group = self.functions[function]["LoggingConfig"]["LogGroup"]
+        events = self.workflow.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+        return [line for event in events for line in event["message"].splitlines()]
 
     def anew(self, function: str) -> None:
         """Start a function anew, which forgets what it has read."""
@@ -410,6 +417,32 @@ def removal_message(stage: Stage) -> Step:
         },
     }
     return lambda: stage.start(json.dumps({"Records": [record]}))
+
+
+def counting_faces(stage: Stage) -> Step:
+    """The starter gets a message, and nobody has counted the faces in the hour before."""
+    start = message("ann")(stage)
+    dynamodb = stage.workflow.cloud.client("dynamodb")
+    count = {KEY_NAME: {"S": "counts of faces"}}
+    told = 0
+
+    def counted() -> str | None:
+        for line in stage.log("starter")[told:]:
+            if "faces of the collection were not counted" in line:
+                return str(json.loads(line)["error"])
+            if "FacesInCollection" in line:
+                return "fine"
+        return None
+
+    def start_and_count() -> str:
+        nonlocal told
+        told = len(stage.log("starter"))
+        dynamodb.delete_item(TableName=stage.workflow.deployment.outputs["PaceTable"], Key=count)
+        stage.anew("starter")
+        said = start()
+        return eventually(counted) if said == "fine" else said
+
+    return start_and_count
 
 
 def indexing(of: str) -> Situation:
@@ -647,6 +680,7 @@ PROOFS: dict[Right, Situation] = {
         "starter s3:GetObject <output>/reports/*": message("ann", origin=Origin.BACKFILL),
         "starter s3:ListBucket <output>": message("gone", origin=Origin.BACKFILL),
         "starter dynamodb:UpdateItem table/<pace>": message("ann"),
+        "starter rekognition:DescribeCollection <collection>": counting_faces,
         "starter states:StartExecution stateMachine:FaceMatching": message("ann"),
         "starter states:StartExecution stateMachine:FaceMatching-removal": removal_message,
         "index s3:GetObject <images>/images/*": indexing("bea"),
@@ -861,14 +895,12 @@ def test_an_execution_fails_at_the_step_that_lacks_a_right_and_goes_on_when_it_h
 def test_a_message_that_may_not_be_started_comes_again(stage: Stage) -> None:
     workflow = stage.workflow
     stage.take_messages(yes=True)
-    logs = workflow.cloud.client("logs")
-    log_group = stage.functions["starter"]["LoggingConfig"]["LogGroup"]
     workflow.cloud.client("sqs").set_queue_attributes(
         QueueUrl=workflow.deployment.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "2"}
     )
 
     def refusal() -> str | None:
-        lines = [e["message"] for e in logs.filter_log_events(logGroupName=log_group)["events"]]
+        lines = stage.log("starter")
         told = (line for line in lines if "no execution started" in line and image.digest in line)
         return next(told, None)
 

@@ -26,6 +26,7 @@ COUNTED = {
     ("starter", "DuplicateEvents"),
     ("starter", "StartsFailed"),
     ("starter", "MessagesNotUnderstood"),
+    ("starter", "FacesInCollection"),
     ("index", "FacesIndexed"),
     ("search", "MatchesFound"),
     ("report", "OutcomeMatched"),
@@ -75,6 +76,17 @@ def test_the_starter_counts_starts_duplicates_and_what_came_to_nothing(
     cloud.fail_next("StartExecution", "AccessDeniedException")
     assert counted("starter", event) == {("starter", "StartsFailed")}
     assert counted("starter", sqs_event("?")) == {("starter", "MessagesNotUnderstood")}
+
+
+def test_the_first_starter_of_an_hour_counts_the_faces_of_the_collection(
+    cloud: Cloud, counted: Callable[..., set[Any]]
+) -> None:
+    cloud.index(photo(cloud, "Bea"))
+    event = sqs_event(put_body(photo(cloud, "Ann")))
+    assert counted("starter", event) == {
+        ("starter", "ExecutionsStarted"),
+        ("starter", "FacesInCollection"),
+    }
 
 
 def test_each_step_of_a_match_counts_its_own(

@@ -108,7 +108,7 @@ def test_a_removal_takes_as_many_turns_as_the_quota_of_deletefaces_is_smaller(
     began = time.time()
     cloud.run("starter", event_file("sqs_s3_delete.json"))
     table = own_client("dynamodb").scan(TableName=PACE_TABLE)
-    (line,) = table["Items"]
+    (line,) = [item for item in table["Items"] if item["line"]["S"] == "starts"]
     # At 1,000 starts a second, where faces can be deleted 4.8 times a second.
     assert float(line["next_turn"]["N"]) - began >= 3 / 4.8
 

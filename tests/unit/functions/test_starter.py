@@ -13,11 +13,14 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.aws import clients
 from functions.aws.start_slots import SharedStartSlots
 from functions.matching.images import UploadedImage
-from functions.matching.pace import Pace
+from functions.matching.pace import Occasion, Pace
+from functions.matching.settings import FACES_COUNTED_EVERY
 from tests.examples import examples
 from tests.unit.cloud import (
+    COLLECTION,
     IMAGES,
     PACE_TABLE,
     event_file,
@@ -245,3 +248,85 @@ def test_a_log_line_about_one_message_does_not_name_the_image_of_another(
     (other,) = [line for line in lines if line.get("message_id") == other_id]
     assert started_line["correlation_id"] == image.digest
     assert other.get("correlation_id") != image.digest
+
+
+# --- How many faces there are ---
+
+
+def sizes(capsys: pytest.CaptureFixture[str]) -> list[float]:
+    """Each value of the metric of the collection's size that the log holds."""
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [value for line in lines for value in line.get("FacesInCollection", [])]
+
+
+def test_the_size_of_the_collection_is_measured_once_an_hour_over_all_starters(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.rekognition.copy_faces(COLLECTION, "a-face", angle=0, count=7)
+    time = FakeTime()
+
+    def start(*, instance: str) -> list[float]:
+        starter = cloud.handler("starter")
+        starter.counting_faces = occasions[instance]
+        run(cloud, put_body(cloud.upload("images/Ann_1.jpg", PHOTO)))
+        return sizes(capsys)
+
+    occasions = {
+        name: Occasion(
+            FACES_COUNTED_EVERY,
+            SharedStartSlots(own_client("dynamodb"), PACE_TABLE, line="counts"),
+            clock=time.clock,
+        )
+        for name in ("one", "another")
+    }
+    assert [start(instance="one"), start(instance="another"), start(instance="one")] == [
+        [7],
+        [],
+        [],
+    ]
+    time.now += 3600
+    cloud.rekognition.copy_faces(COLLECTION, "another-face", angle=0, count=1)
+    assert [start(instance=name) for name in ("another", "one")] == [[8], []]
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ThrottlingException", "ResourceNotFoundException"]
+)
+def test_photographs_are_started_whether_or_not_the_faces_can_be_counted(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", PHOTO)
+    cloud.rekognition.fail_next(code)
+    assert run(cloud, put_body(image)) == []
+    assert started(cloud) == [image]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (warning,) = [line for line in lines if line.get("level") == "WARNING"]
+    assert "were not counted" in warning["message"]
+    assert image.digest not in json.dumps(warning)
+
+
+def test_a_table_that_fails_keeps_the_faces_from_being_counted_and_nothing_else(
+    cloud: Cloud,
+) -> None:
+    image = cloud.upload("images/Ann_1.jpg", PHOTO)
+    cloud.handler("starter", STARTS_PER_SECOND="inf")  # so the count's turn is the only write
+    cloud.fail_next("UpdateItem", "ThrottlingException", times=2)
+    assert run(cloud, put_body(image)) == []
+    assert started(cloud) == [image]
+
+
+def test_a_starter_makes_no_client_of_rekognition_before_it_counts(cloud: Cloud) -> None:
+    made = []
+    real = cloud._client
+
+    def recorded(service: str, **options: Any) -> Any:
+        made.append(service)
+        return real(service, **options)
+
+    cloud._monkeypatch.setattr(clients.session, "create_client", recorded)
+    cloud.handler("starter")
+    assert "rekognition" not in made
+    run(cloud, put_body(cloud.upload("images/Ann_1.jpg", PHOTO)))
+    assert made.count("rekognition") == 1
+    run(cloud, put_body(cloud.upload("images/Ann_2.jpg", PHOTO)))
+    assert made.count("rekognition") == 1

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.aws.start_slots import SharedStartSlots
-from functions.matching.pace import Pace
+from functions.matching.pace import Occasion, Pace
 from tests.examples import examples
 from tests.unit.cloud import PACE_TABLE, own_client
 
@@ -134,3 +134,59 @@ def test_who_is_overtaken_between_two_looks_gets_the_turn_behind(
 
     assert Overtaken(client, PACE_TABLE).take(START, 2) == START + 2
     assert overtaken == [START]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(20))
+@given(
+    looks=st.lists(st.tuples(st.integers(0, 2), st.floats(0, 2000)), min_size=1, max_size=30),
+)
+def test_an_occasion_is_for_one_of_all_starters_and_comes_again_after_the_interval(
+    cloud: Cloud,  # noqa: ARG001 - for what it does
+    looks: list[tuple[int, float]],
+) -> None:
+    dynamodb = own_client("dynamodb")
+    dynamodb.delete_item(TableName=PACE_TABLE, Key={"line": {"S": "counts"}})
+    time = FakeTime()
+    starters = [
+        Occasion(1000, SharedStartSlots(dynamodb, PACE_TABLE, line="counts"), clock=time.clock)
+        for _ in range(3)
+    ]
+    taken = []
+    for which, seconds in looks:
+        time.now += seconds
+        if starters[which].is_now():
+            taken.append(time.now)
+    # A slot's time is kept in microseconds.
+    assert all(gap >= 1000 - 1e-3 for gap in gaps(taken))
+    assert taken[0] == START + looks[0][1]
+    # Each starter asks again after an interval, so no two intervals pass without an occasion.
+    newcomer = Occasion(
+        1000, SharedStartSlots(dynamodb, PACE_TABLE, line="counts"), clock=time.clock
+    )
+    time.now = taken[-1] + 1000.001
+    assert newcomer.is_now()
+
+
+def test_a_starter_asks_the_others_once_in_an_interval() -> None:
+    time, asked = FakeTime(), []
+
+    class SomebodyElsesSlots:
+        def take_free(self, now: float, interval: float) -> bool:
+            asked.append((now, interval))
+            return False
+
+    occasion = Occasion(3600, SomebodyElsesSlots(), clock=time.clock)
+    for _ in range(61):
+        assert not occasion.is_now()
+        time.now += 60
+    assert asked == [(START, 3600), (START + 3600, 3600)]
+
+
+def test_the_lines_of_the_table_do_not_hold_each_other_up(
+    cloud: Cloud,  # noqa: ARG001 - for what it does
+) -> None:
+    starts = SharedStartSlots(own_client("dynamodb"), PACE_TABLE)
+    counts = SharedStartSlots(own_client("dynamodb"), PACE_TABLE, line="counts")
+    assert counts.take_free(START, 3600)
+    assert starts.take(START, 1) == START
+    assert not counts.take_free(START + 1, 3600)
