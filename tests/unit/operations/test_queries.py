@@ -389,7 +389,7 @@ def test_csv_that_cannot_hold_a_name_is_refused_not_changed(
 def test_what_is_no_number_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Result({"number": "double"}, [(math.nan,), (math.inf,), (1.5,)])
     monkeypatch.setattr(Where, "deployment", lambda _: None)
-    monkeypatch.setattr(query_command, "run", lambda *_: found)
+    monkeypatch.setattr(query_command, "run", lambda *_, **__: found)
     shown = CliRunner().invoke(app, ["query", "pairs", "--json"]).stdout
     assert json.loads(shown) == [{"number": None}, {"number": None}, {"number": 1.5}]
 
