@@ -67,6 +67,8 @@ def commands(home: Path, key: str, name: str) -> dict[str, Sequence[str]]:
     """Return the arguments of each command, by the name that the table has for it."""
     return {
         YARDSTICK: ("query", "pairs"),
+        # Without the table, which takes longer to draw than the pairs to find.
+        "query pairs --json": ("query", "pairs", "--json"),
         "matches": ("matches",),
         "status": ("status",),
         "show": ("show", key),
@@ -170,15 +172,19 @@ def held(deployment: Deployment) -> dict[str, int]:
 
 
 def table(document: dict[str, Any]) -> str:
-    """Return the rows of the measurement, for people."""
-    lines = [f"{'command':18} {'seconds':>8} {'multiple':>9} {'target':>7}"]
+    """Return the table of the documents, in Markdown."""
+    lines = [
+        "| command | seconds | times `query pairs`: median (least to most) | target |",
+        "|---|---|---|---|",
+    ]
     for name, found in document["commands"].items():
-        target = found["target"] or ""
+        times, target = found["multiple"], found["target"]
         lines.append(
-            f"{name:18} {found['seconds']['median']:8.2f} {found['multiple']['median']:9.2f} "
-            f"{target:>7}"
+            f"| `{name}` | {found['seconds']['median']:.2f} "
+            f"| {times['median']:.2f} ({times['min']:.2f} to {times['max']:.2f}) "
+            f"| {target or ''} |"
         )
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 @contextmanager
