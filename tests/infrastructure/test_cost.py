@@ -161,7 +161,7 @@ def test_what_the_text_of_the_scaling_says_is_in_its_figures(scaling: dict[str, 
     million = next(row for row in scaling["queries"] if row["images"] == 1_000_000)
     together = million["usd_get"] + million["usd_list"] + million["usd_read"]
     assert f"a million images costs {together:.2f} USD" in SCALING
-    assert round(million["usd_get"] / million["usd_read"], -1) == 70
+    assert round(million["usd_get"] / million["usd_read"], -1) == 60
     largest = scaling["rates"][-1]
     assert largest["quota"] == 500
     image = largest["transitions"] / largest["starts"]

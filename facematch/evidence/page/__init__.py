@@ -5,12 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import vl_convert
+
+from facematch.files.whole import write_whole
+from workflow.project import STATE_ROOT, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,11 +58,31 @@ def render(data: Mapping[str, Any]) -> str:
 
 
 @cache
-def chart_library() -> str:
-    """Vega-Embed with Vega and Vega-Lite, out of the package vl-convert-python (BSD-3-Clause)."""
+def chart_library(kept_in: Path = STATE_ROOT) -> str:
+    """Return Vega-Embed with Vega and Vega-Lite from the package vl-convert-python (BSD-3-Clause).
+
+    Bundling takes longer than writing the rest of a small page, so the bundle of each version of
+    the package is kept in a file.
+
+    Parameters
+    ----------
+    kept_in
+        The folder of that file, which only its owner can read.
+    """
+    file = kept_in / f"charts-{version('vl-convert-python')}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        if (kept := file.read_text(encoding="utf-8")).startswith(_NOTICE):
+            return kept
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # Inside a script element these two would begin something else; both only stand in strings.
-    return _NOTICE + bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    library = _NOTICE + bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    with suppress(OSError):  # the page needs the library, not the file
+        write_whole(
+            private_folder(kept_in) / file.name,
+            library,
+            temporary=file.with_suffix(f".{os.getpid()}.new"),
+        )
+    return library
 
 
 def _script() -> str:
