@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from facematch.operations.conflicts import Conflict, mirrored_once
+from facematch.operations.conflicts import conflicts, mirrored_once
 from facematch.operations.decisions import read_decisions
 from facematch.operations.matches import photographs_lacking
 from facematch.operations.query import literal
 from facematch.stack import athena
-from facematch.stack.records import Records
+from facematch.stack.records import Records, image_recorded
 from functions.matching.faces import Box
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
@@ -24,6 +24,7 @@ from workflow.queries import command_query
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from facematch.operations.conflicts import Conflict
     from facematch.stack.deployment import Deployment
     from functions.matching.faces import NamesLeftOut
 
@@ -181,20 +182,22 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
     limits = [literal("double", str(minimum)), literal("bigint", str(limit))]
     with ThreadPoolExecutor() as pool:  # Athena works on all of them at once
         asked_matches = pool.submit(_asked, deployment, "page_matches", limits)
-        asked_conflicts = pool.submit(_asked, deployment, "page_conflicts")
+        asked_conflicts = pool.submit(conflicts, deployment)
         asked_outcomes = pool.submit(_asked, deployment, "page_outcomes")
         asked_lacking = pool.submit(photographs_lacking, deployment)
         decided = read_decisions(deployment)
     rows = asked_matches.result()
-    alone = _Conflicts(bucket, asked_conflicts.result(), limit)
+    alone = _Conflicts(asked_conflicts.result(), limit)
     crowds = {
-        image.key: image
+        report_key(_image(bucket, row, side))
         for row in rows
         for side in ("a", "b")
         if (row[f"people_{side}"] or 0) > 1
-        for image in [_image(bucket, row[f"key_{side}"], row, side)]
     }
-    reports = _reports(deployment, {**crowds, **alone.images})
+    reports = {
+        report["key"]: report
+        for report in Records(deployment).read(sorted(crowds.union(alone.report_keys)))
+    }
     best = rows[0] if rows else {"matches": 0, "record_pairs": 0}
     evidence = Evidence(
         left_out=best["matches"] - len(rows),
@@ -217,10 +220,10 @@ def _asked(
     return list(found.by_column())
 
 
-def _image(bucket: str, key: str, row: Mapping[str, Any], side: str) -> UploadedImage:
+def _image(bucket: str, row: Mapping[str, Any], side: str) -> UploadedImage:
     return UploadedImage(
         bucket=bucket,
-        key=key,
+        key=row[f"key_{side}"],
         version_id=row[f"version_id_{side}"],
         etag=row[f"etag_{side}"],
         size=row[f"size_{side}"],
@@ -228,34 +231,19 @@ def _image(bucket: str, key: str, row: Mapping[str, Any], side: str) -> Uploaded
     )
 
 
-def _reports(
-    deployment: Deployment, images: Mapping[str, UploadedImage]
-) -> dict[str, dict[str, Any]]:
-    """Return the reports of these images, by their keys."""
-    found = Records(deployment).read(map(report_key, images.values()))
-    return {report["key"]: report for report in found}
-
-
 class _Conflicts:
     """The conflicts that are shown: rows name the photographs, their reports have the faces."""
 
-    def __init__(self, bucket: str, rows: Iterable[dict[str, Any]], limit: int) -> None:
-        self.images: dict[str, UploadedImage] = {}
-        found: list[Conflict] = []
-        for row in rows:
-            found.append(Conflict.from_row(row))
-            self.images[row["key"]] = _image(bucket, row["key"], row, "a")
-            self.images[row["other_key"]] = _image(bucket, row["other_key"], row, "b")
+    def __init__(self, found: Iterable[Conflict], limit: int) -> None:
         once = sorted(mirrored_once(found), key=lambda each: not each.is_open)
         self._found = once[:limit]
         self.left_out = len(once) - len(self._found)
-        shown = {key for each in self._found for key in (each.key, each.other_key)}
-        self.images = {key: image for key, image in self.images.items() if key in shown}
+        self.report_keys = {key for each in self._found for key in (each.report, each.other_report)}
 
-    def shown(self, reports: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[_Side, _Side, int]]:
+    def shown(self, reports: Mapping[str, dict[str, Any]]) -> Iterator[tuple[_Side, _Side, int]]:
         for each in self._found:
             sides = [
-                _largest_face(self.images[key], reports[key])
+                _largest_face(reports[key])
                 for key in (each.key, each.other_key)
                 if key in reports  # or it was deleted just now
             ]
@@ -263,9 +251,15 @@ class _Conflicts:
                 yield sides[0], sides[1], each.photographs
 
 
-def _largest_face(image: UploadedImage, report: Mapping[str, Any]) -> _Side:
+def _largest_face(report: dict[str, Any]) -> _Side:
     face = max(report["faces"], key=lambda face: face["box"]["width"])
-    return _Side(image, record_of(report), report["name"], face["face_id"], _box(face["box"]))
+    return _Side(
+        image_recorded(report),
+        record_of(report),
+        report["name"],
+        face["face_id"],
+        _box(face["box"]),
+    )
 
 
 def _prominent(report: Mapping[str, Any]) -> tuple[Prominent, ...]:
@@ -281,7 +275,7 @@ def _prominent(report: Mapping[str, Any]) -> tuple[Prominent, ...]:
 def _match(bucket: str, row: Mapping[str, Any]) -> _Match:
     one, other = (
         _Side(
-            _image(bucket, row[f"key_{side}"], row, side),
+            _image(bucket, row, side),
             row[f"record_{side}"],
             row[f"name_{side}"],
             row[f"face_{side}"],
@@ -304,7 +298,7 @@ def _index(
     evidence: Evidence,
     matches: Iterable[_Match],
     alone: _Conflicts,
-    reports: Mapping[str, Mapping[str, Any]],
+    reports: Mapping[str, dict[str, Any]],
 ) -> None:
     """Give each photograph and each face a number, in the order in which they are needed."""
     # By the name too: after a change of names_from rows read another name from the same key.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from facematch.stack import athena
 from functions.matching.decisions import Standing
@@ -11,7 +11,7 @@ from functions.matching.identity import Identity, id_in
 from workflow.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from facematch.stack.deployment import Deployment
 
@@ -32,6 +32,8 @@ class Conflict:
         How many the record has with an indexed face.
     uploaded_at
         When the photograph was; UTC, ISO 8601.
+    report, other_report
+        Keys of the reports of both photographs in the output bucket.
     standing, decided_by, decided_at
         What people decided about the photograph and the record.
     """
@@ -42,6 +44,8 @@ class Conflict:
     other_key: str
     photographs: int
     uploaded_at: str
+    report: str
+    other_report: str
     standing: Standing
     decided_by: str | None
     decided_at: str | None
@@ -56,12 +60,6 @@ class Conflict:
         """Whether it waits for a person's judgement."""
         return self.standing is Standing.UNDECIDED
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Read a row of the query `conflicts`, which may have more columns."""
-        fields = {name: row[name] for name in cls.__slots__}
-        return cls(**{**fields, "standing": Standing(row["standing"])})
-
 
 def conflicts(deployment: Deployment) -> list[Conflict]:
     """Ask Athena for the conflicts.
@@ -72,7 +70,7 @@ def conflicts(deployment: Deployment) -> list[Conflict]:
         When Athena cannot be asked.
     """
     found = athena.run(deployment, queries()["conflicts"].sql)
-    return list(map(Conflict.from_row, found.by_column()))
+    return [Conflict(**{**row, "standing": Standing(row["standing"])}) for row in found.by_column()]
 
 
 def mirrored_once(found: Iterable[Conflict]) -> list[Conflict]:

@@ -813,6 +813,8 @@ def test_a_photograph_that_resembles_no_other_one_of_its_record_is_a_conflict(
             "other_key": "images/Ann_1.jpg",
             "photographs": "4",
             "uploaded_at": "2026-11-22T08:15:00.000Z",
+            "report": report_key(ann(4, 15).image),
+            "other_report": report_key(ann(1).image),
             "standing": "UNDECIDED",
             "decided_by": None,
             "decided_at": None,

@@ -103,6 +103,8 @@ def test_a_newcomers_session_from_start_to_stop(home: Path, tmp_path: Path) -> N
             "key_b",
         ),
         *(
+            "people_a",
+            "people_b",
             "relation",
             "same_file",
             "same_files",

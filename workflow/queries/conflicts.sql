@@ -18,6 +18,8 @@
 -- column: other_key varchar   of the record's best other one: that resembles the most, then the most similar
 -- column: photographs bigint   of the record, with an indexed face
 -- column: uploaded_at varchar   when the photograph was; UTC, ISO 8601
+-- column: report varchar   key of the photograph's report in the output bucket
+-- column: other_report varchar   key of the other photograph's report
 -- column: standing varchar   UNDECIDED, SAME_PERSON, DIFFERENT_PEOPLE or UNSURE
 -- column: decided_by varchar   who decided, or null
 -- column: decided_at varchar   when, or null
@@ -36,7 +38,9 @@ counted AS (
 ),
 placed AS (
     SELECT
-        n.record, n.key, n.name, n.uploaded_at, coalesce(c.resembled, 0) AS resembled,
+        n.record, n.key, n.name, n.uploaded_at,
+        'reports/dt=' || n.dt || '/' || n.digest || '.json' AS report,
+        coalesce(c.resembled, 0) AS resembled,
         CASE WHEN n.look_alikes_left_out = 0 AND NOT n.more_names_possible THEN 1 ELSE 0 END AS complete,
         row_number() OVER (
             PARTITION BY n.record
@@ -48,12 +52,14 @@ placed AS (
 ),
 compared AS (
     SELECT
-        record, key, uploaded_at, resembled, complete, place,
+        record, key, uploaded_at, report, resembled, complete, place,
         min(name) OVER (PARTITION BY record) AS name,
         max(name) OVER (PARTITION BY record) AS last_name,
         count(*) OVER (PARTITION BY record) AS photographs,
         max(CASE WHEN place = 1 THEN key END) OVER (PARTITION BY record) AS first_key,
-        max(CASE WHEN place = 2 THEN key END) OVER (PARTITION BY record) AS second_key
+        max(CASE WHEN place = 2 THEN key END) OVER (PARTITION BY record) AS second_key,
+        max(CASE WHEN place = 1 THEN report END) OVER (PARTITION BY record) AS first_report,
+        max(CASE WHEN place = 2 THEN report END) OVER (PARTITION BY record) AS second_report
     FROM placed
 )
 SELECT
@@ -63,6 +69,8 @@ SELECT
     CASE WHEN c.place = 1 THEN c.second_key ELSE c.first_key END AS other_key,
     c.photographs,
     c.uploaded_at,
+    c.report,
+    CASE WHEN c.place = 1 THEN c.second_report ELSE c.first_report END AS other_report,
     coalesce(d.decision, 'UNDECIDED') AS standing,
     CASE WHEN d.decision <> 'UNDECIDED' THEN d.decided_by END AS decided_by,
     CASE WHEN d.decision <> 'UNDECIDED' THEN d.decided_at END AS decided_at

@@ -53,6 +53,8 @@ def conflict(
         other_key=other_key,
         photographs=photographs,
         uploaded_at="2026-11-22T08:00:00.000Z",
+        report=f"reports/dt=2026-11-22/{key}.json",
+        other_report=f"reports/dt=2026-11-22/{other_key}.json",
         standing=standing,
         decided_by="Rita" if decided else None,
         decided_at="2026-11-22T12:00:00.000Z" if decided else None,

@@ -26,7 +26,7 @@
 -- column: matches bigint   matches from the minimum up, also those that are left out
 -- column: record_pairs bigint   pairs of records with such a match
 -- column: next_similarity double   best similarity after this match in the order in which they are kept, %
--- uses: newest, evidence
+-- uses: evidence
 WITH once AS (
     SELECT
         *,
@@ -63,15 +63,9 @@ compared AS (
     FROM placed
 )
 SELECT
-    c.record_a, c.record_b, c.name_a, c.name_b, c.key_a, c.key_b, c.face_a, c.face_b, c.box_a, c.box_b,
-    a.version_id AS version_id_a, b.version_id AS version_id_b,
-    a.uploaded_at AS uploaded_a, b.uploaded_at AS uploaded_b,
-    a.etag AS etag_a, b.etag AS etag_b,
-    a.size AS size_a, b.size AS size_b,
-    c.people_a, c.people_b, c.similarity, c.matches, CAST(c.record_pairs AS bigint) AS record_pairs,
-    c.next_similarity
-FROM compared AS c
-INNER JOIN newest AS a ON a.key = c.key_a
-INNER JOIN newest AS b ON b.key = c.key_b
-WHERE c.place <= ?
-ORDER BY c.place
+    record_a, record_b, name_a, name_b, key_a, key_b, face_a, face_b, box_a, box_b, version_id_a,
+    version_id_b, uploaded_a, uploaded_b, etag_a, etag_b, size_a, size_b, people_a, people_b,
+    similarity, matches, CAST(record_pairs AS bigint) AS record_pairs, next_similarity
+FROM compared
+WHERE place <= ?
+ORDER BY place

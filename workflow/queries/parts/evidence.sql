@@ -4,6 +4,7 @@
 -- rejected ones, and those whose execution has not ended, which will report the same match themselves.
 -- A report of an earlier version has no face_ids. There the times decide: the other key was not
 -- overwritten after the search, and if it has several versions, its newest was indexed before the search.
+-- version_id, uploaded, etag and size of each side are those of the photograph's newest version.
 -- box_a, box_b: left, top, width and height of the faces, as ratios of the image's width and height.
 -- people_a, people_b: prominent faces of the two photographs; null if nobody counted them.
 -- same_file: 1 if both photographs are the same file, byte for byte, as far as S3 tells contents apart;
@@ -21,6 +22,14 @@ SELECT
     CASE WHEN m.record < m.matched_record THEN other.digest ELSE m.digest END AS version_b,
     CASE WHEN m.record < m.matched_record THEN m.face_id ELSE m.matched_face_id END AS face_a,
     CASE WHEN m.record < m.matched_record THEN m.matched_face_id ELSE m.face_id END AS face_b,
+    CASE WHEN m.record < m.matched_record THEN own.version_id ELSE other.version_id END AS version_id_a,
+    CASE WHEN m.record < m.matched_record THEN other.version_id ELSE own.version_id END AS version_id_b,
+    CASE WHEN m.record < m.matched_record THEN own.uploaded_at ELSE other.uploaded_at END AS uploaded_a,
+    CASE WHEN m.record < m.matched_record THEN other.uploaded_at ELSE own.uploaded_at END AS uploaded_b,
+    CASE WHEN m.record < m.matched_record THEN own.etag ELSE other.etag END AS etag_a,
+    CASE WHEN m.record < m.matched_record THEN other.etag ELSE own.etag END AS etag_b,
+    CASE WHEN m.record < m.matched_record THEN own.size ELSE other.size END AS size_a,
+    CASE WHEN m.record < m.matched_record THEN other.size ELSE own.size END AS size_b,
     CASE WHEN m.record < m.matched_record THEN m.box ELSE m.matched_box END AS box_a,
     CASE WHEN m.record < m.matched_record THEN m.matched_box ELSE m.box END AS box_b,
     m.relation,
