@@ -23,12 +23,11 @@ from facematch.operations.replay import moment
 from facematch.operations.status import StackStatus, stack_status
 from facematch.stack.records import rest_after
 from functions.matching.reports import Outcome
-from functions.matching.settings import FACES_BY_DEFAULT
+from functions.matching.settings import FACES_BY_DEFAULT, NEARLY_FULL
 
 _REFRESH_SECONDS: Final = 2
 _NOT_KNOWN: Final = "not known: rights missing"
 #: The part of the default quota at which it is time to ask for a higher one.
-_NEARLY_FULL: Final = 0.8
 
 
 @on_stack
@@ -171,7 +170,7 @@ def _faces(count: int | None) -> str | Text:
     if count is None:
         return _NOT_KNOWN
     told = f"{count:,} of {FACES_BY_DEFAULT:,}, or of the account's higher quota"
-    return Text(told, "red" if count >= _NEARLY_FULL * FACES_BY_DEFAULT else "")
+    return Text(told, "red" if count >= NEARLY_FULL * FACES_BY_DEFAULT else "")
 
 
 def _unconfirmed(found: dict[str, list[str]] | None) -> list[str | Text]:

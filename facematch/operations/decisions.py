@@ -95,6 +95,11 @@ def decisions_in(
         impossible: then none of them is taken.
     """
     text = _text(file)
+    if not text.strip():
+        raise NotDecisions(
+            f"{file} is empty: it was exported where nobody had decided anything, or it was cut "
+            "off. Nothing was imported. If there should be decisions in it, export them again."
+        )
     if lines := _json_lines(text):
         rows = [
             line if line.get("images_bucket") == images_bucket else {**line, "versions": []}

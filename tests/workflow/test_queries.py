@@ -480,7 +480,7 @@ def test_what_athena_cannot_run_ends_with_its_reason(
     athena: Deployment, sql: str, reason: str
 ) -> None:
     with pytest.raises(QueryFailed, match=reason):
-        run(athena, sql)
+        run(athena, sql, of_a_person=True)
 
 
 @pytest.mark.parametrize(

@@ -463,7 +463,7 @@ def test_a_decision_of_a_time_to_come_that_is_there_already_is_replaced(
         (b"{", "no 'decisions'"),
         (b'{"decisions": 1}', "no 'decisions'"),
         (b'{"a":' * 100_000, "no 'decisions'"),
-        (b"", "no column"),
+        (b"", "is empty"),
         (b"name_a,name_b\nAnn,Bo\n", "no column decided_at, decided_by"),
         (",".join(COLUMNS).encode() + b'\n"Ann', "not CSV"),
         (b"\xff\xfe\x00", "not text in UTF-8"),
