@@ -5,9 +5,9 @@
 
 No photograph is uploaded, and no workflow runs. The records are computed from numbers
 (`tests.benchmarks.seeded`), and stubs of S3, Step Functions, Athena and the other services answer
-at once and count the requests (`tests.benchmarks.stub_cloud`). One photograph in twenty has a match,
-one in two hundred failed, and a fifth as many versions as photographs were overwritten or deleted.
-Every command runs in a process of its own, so that the peak of its memory is its own.
+at once and count the requests (`tests.benchmarks.stub_cloud`). One photograph in twenty has a
+match, and one in two hundred failed. A fifth as many versions as photographs were overwritten or
+deleted. Every command runs in a process of its own, so that its peak of memory is its own.
 
 The seconds are those of the command and of the stub on this machine. They hold no network, no pace
 of AWS and no Athena.
@@ -89,7 +89,7 @@ def run(command: str, deployment: Deployment, records: Seeded) -> None:
     if command == "evidence":  # the page's pictures would need photographs
         collect(deployment, minimum=0, limit=_LIMIT)
         return
-    with mock.patch.object(where_options.Where, "deployment", lambda _: deployment):
+    with mock.patch.object(where_options.Where, "deployment", return_value=deployment):
         try:
             app(list(arguments(command, records)), standalone_mode=False)
         except typer.Exit as ended:  # collection check finds the faces that are lost

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from functions.matching.decisions import Decided, Decision
 from functions.matching.failures import Failure, FailureStatus, Lacking, failure_record
-from functions.matching.matches import pair_id
 from functions.matching.identity import compiled_names_from, identity_in
 from functions.matching.images import UploadedImage, timestamp
+from functions.matching.matches import pair_id
 from functions.matching.places import Place
 from functions.matching.register import Entry, Register, register_key
 from functions.matching.reports import match_rows, record_key

@@ -1,7 +1,7 @@
 """Stands for AWS's services over seeded records: answers at once, and counts every request.
 
-A listing is computed a page at a time. Athena's answers are computed, too, and no SQL runs: its time
-and its price are not in the figures.
+A listing is computed a page at a time. Athena's answers are computed, too. No SQL runs, so that its
+time and its price are not in the figures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from facematch.stack.deployment import Deployment, Outputs
-from functions.matching.keys import external_image_id
 from functions.matching.images import timestamp
+from functions.matching.keys import external_image_id
 from functions.matching.places import Place
 from functions.matching.reports import json_lines
 from tests.benchmarks.seeded import DAYS, MATCHING, NAMES_FROM, Kind, Version
@@ -516,10 +516,12 @@ class Athena(Service):
                 whom = seeded.identity(seeded.matched(number).slot)
                 now = timestamp(seeded.uploaded(Version(seeded.slots)))
                 similarity = 99.9 - number / 100
-                yield (similarity, image.key, image.version_id, *whom_is(whom), now, shown, 1)
-
-        def whom_is(whom: Any) -> tuple[str, str]:
-            return whom.name, whom.record
+                yield (
+                    *(similarity, image.key, image.version_id, whom.name, whom.record),
+                    now,
+                    shown,
+                    1,
+                )
 
         return columns, rows()
 
