@@ -380,7 +380,7 @@ class Athena(Service):
                 (queries()["failed_images"], self._failed_images),
                 (command_query("mentions"), self._mentions),
                 (command_query("page_matches"), self._page_matches),
-                (command_query("page_conflicts"), self._page_conflicts),
+                (queries()["conflicts"], self._conflicts),
                 (command_query("page_outcomes"), self._page_outcomes),
             )
         }
@@ -480,15 +480,15 @@ class Athena(Service):
                 *(seeded.pairs, seeded.pairs, following),
             )
 
-    def _page_conflicts(self, _: Sequence[str]) -> Iterator[Row]:
+    def _conflicts(self, _: Sequence[str]) -> Iterator[Row]:
         seeded = self._seeded
         for a, b in seeded.conflicts():
-            one, x, y = seeded.identity(a.slot), seeded.image(a), seeded.image(b)
+            one = seeded.identity(a.slot)
             yield (
-                *(one.record, one.name, x.key, y.key, 3, timestamp(x.last_modified)),
-                *("UNDECIDED", None, None, x.version_id, y.version_id),
-                *(timestamp(x.last_modified), timestamp(y.last_modified), x.etag, y.etag),
-                *(x.size, y.size),
+                *(one.record, one.name, seeded.key(a.slot), seeded.key(b.slot), 3),
+                timestamp(seeded.uploaded(a)),
+                *(seeded.record_key(Place.REPORTS, version) for version in (a, b)),
+                *("UNDECIDED", None, None),
             )
 
     def _page_outcomes(self, _: Sequence[str]) -> Iterator[Row]:
