@@ -176,9 +176,9 @@ def _told(task: Task) -> str:
 
 
 class Listings:
-    """Shows what is being listed, one thing after the other, on progress bars.
+    """Shows on progress bars how much of each kind has been listed, one kind after the other.
 
-    Of the first thing nobody knows how many there are. The others are estimated to be as many.
+    The first kind has no total. Each later kind is expected to be as large as the largest so far.
     """
 
     def __init__(self, bars: Progress) -> None:
@@ -187,7 +187,7 @@ class Listings:
         self._most = 0.0
 
     def __call__(self, what: str, more: int) -> None:
-        """Tell that so many more have been listed."""
+        """Add to the number of things of this kind that have been listed."""
         if what not in self._tasks:
             for done in self._bars.tasks:
                 self._most = max(self._most, done.completed)

@@ -283,15 +283,22 @@ def _single_subject(measuring: _Measuring, faces: Faces) -> dict[str, Any] | Non
         "same_person_pairs": counted.same,
         "different_person_pairs": counted.different,
         "thresholds": [
-            {
-                "threshold": threshold,
-                "true_match_rate": true[number].to_document(),
-                "false_match_rate": false[number].to_document(),
-                "wrong_name_pairs": int(counted.wrong_names[number]),
-            }
-            for number, threshold in enumerate(THRESHOLDS)
+            {**row, "wrong_name_pairs": int(wrong)}
+            for row, wrong in zip(_by_threshold(true, false), counted.wrong_names, strict=True)
         ],
     }
+
+
+def _by_threshold(true: Sequence[Rate], false: Sequence[Rate]) -> list[dict[str, Any]]:
+    """Return the rates at each of `THRESHOLDS`, as a document has them."""
+    return [
+        {
+            "threshold": threshold,
+            "true_match_rate": true[number].to_document(),
+            "false_match_rate": false[number].to_document(),
+        }
+        for number, threshold in enumerate(THRESHOLDS)
+    ]
 
 
 class _Enrolment:
@@ -390,14 +397,7 @@ def _groups(
                 "failure_to_enrol": failures[group].to_document(),
                 "same_person_pairs": counted.same,
                 "different_person_pairs": counted.different,
-                "thresholds": [
-                    {
-                        "threshold": threshold,
-                        "true_match_rate": true[number].to_document(),
-                        "false_match_rate": false[number].to_document(),
-                    }
-                    for number, threshold in enumerate(THRESHOLDS)
-                ],
+                "thresholds": _by_threshold(true, false),
             }
         )
     for one, other in combinations(rates, 2):

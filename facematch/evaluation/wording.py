@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from facematch.evaluation.measure import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_RATES: Final = (
+    *("Threshold, %", "True match rate", "False match rate", "False matches", "Wrong name pairs"),
+)
 
 
 def rate(found: Mapping[str, Any]) -> str:
@@ -88,13 +93,7 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
 
 def threshold_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the main table."""
-    head = [
-        "Threshold, %",
-        "True match rate",
-        "False match rate",
-        "False matches",
-        "Wrong name pairs",
-    ]
+    head = list(_RATES)
     two_names = bool(document["sample"]["same_person_name_pairs"])
     if two_names:
         head += ["Missed name pairs", "False if names were people"]
@@ -102,13 +101,7 @@ def threshold_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[st
     for row in document["thresholds"]:
         if row["threshold"] not in SHOWN:
             continue
-        cells = [
-            f"{row['threshold']:g}",
-            rate(row["true_match_rate"]),
-            beside(row["false_match_rate"]),
-            f"{row['false_match_rate']['count']:,}",
-            f"{row['wrong_name_pairs']:,}",
-        ]
+        cells = _rates(row)
         if two_names:
             cells += [
                 f"{row['missed_name_pairs']:,} of {document['sample']['same_person_name_pairs']:,}",
@@ -130,26 +123,19 @@ def single_subject_title(document: Mapping[str, Any]) -> str:
 
 def single_subject_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return head and rows of the rates without photographs of several people."""
-    return (
-        [
-            "Threshold, %",
-            "True match rate",
-            "False match rate",
-            "False matches",
-            "Wrong name pairs",
-        ],
-        [
-            [
-                f"{row['threshold']:g}",
-                rate(row["true_match_rate"]),
-                beside(row["false_match_rate"]),
-                f"{row['false_match_rate']['count']:,}",
-                f"{row['wrong_name_pairs']:,}",
-            ]
-            for row in document["single_subject"]["thresholds"]
-            if row["threshold"] in SHOWN
-        ],
-    )
+    shown = (row for row in document["single_subject"]["thresholds"] if row["threshold"] in SHOWN)
+    return list(_RATES), [_rates(row) for row in shown]
+
+
+def _rates(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells below `_RATES`."""
+    return [
+        f"{row['threshold']:g}",
+        rate(row["true_match_rate"]),
+        beside(row["false_match_rate"]),
+        f"{row['false_match_rate']['count']:,}",
+        f"{row['wrong_name_pairs']:,}",
+    ]
 
 
 def best_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -19,7 +19,7 @@ from functions.matching.faces import Box
 from functions.matching.failures import FailureStatus
 from functions.matching.images import UploadedImage, timestamp
 from functions.matching.reports import Outcome, record_of, report_key
-from workflow.queries import command_query
+from workflow.queries import command_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -216,7 +216,7 @@ def collect(deployment: Deployment, *, minimum: float, limit: int) -> Evidence:
 def _asked(
     deployment: Deployment, query: str, literals: Iterable[str] = ()
 ) -> list[dict[str, Any]]:
-    found = athena.run(deployment, command_query(query).sql, list(literals))
+    found = athena.run(deployment, command_queries()[query].sql, list(literals))
     return list(found.by_column())
 
 
@@ -242,13 +242,9 @@ class _Conflicts:
 
     def shown(self, reports: Mapping[str, dict[str, Any]]) -> Iterator[tuple[_Side, _Side, int]]:
         for each in self._found:
-            sides = [
-                _largest_face(reports[key])
-                for key in (each.key, each.other_key)
-                if key in reports  # or it was deleted just now
-            ]
-            if len(sides) == 2:  # noqa: PLR2004 - both
-                yield sides[0], sides[1], each.photographs
+            report, other = reports.get(each.key), reports.get(each.other_key)
+            if report and other:  # or one was deleted just now
+                yield _largest_face(report), _largest_face(other), each.photographs
 
 
 def _largest_face(report: dict[str, Any]) -> _Side:

@@ -64,7 +64,7 @@ class Disagreements:
 
 
 class CollectionCheck:
-    """Compares, and mends, in one deployment.
+    """Compares the collection with the bucket of one deployment, and repairs what disagrees.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ class CollectionCheck:
         Parameters
         ----------
         with_register
-            Keys that had a register. Whoever has been here has left one.
+            Keys that had a register. Each version that the workflow indexed or removed leaves one.
         """
         reports = {
             report["key"]: report

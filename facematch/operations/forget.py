@@ -46,7 +46,7 @@ from functions.matching.reports import (
     record_of,
     without_matches,
 )
-from workflow.queries import command_query
+from workflow.queries import command_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -429,7 +429,7 @@ class Forgetting:
         ]
         rows = athena.run(
             self._deployment,
-            command_query("mentions").sql,
+            command_queries()["mentions"].sql,
             [literal("varchar", digest) for digest in digests],
         )
         keys: dict[Place, set[str]] = {place: set() for place in _WITH_PHOTOGRAPHS}

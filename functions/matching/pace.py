@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class FreeSlots(Protocol):
-    """Slots that all starters share, each given away once, to whoever finds one free."""
+    """Slots that all starters share. Each goes to the first starter that finds it free."""
 
     def take_free(self, now: float, interval: float) -> bool:
         """Take the slot at `now` if nobody has taken one in the `interval` before, in seconds."""

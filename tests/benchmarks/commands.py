@@ -142,7 +142,7 @@ def example(deployment: Deployment) -> tuple[str, str]:
 
 
 def measured(home: Path, deployment: Deployment, *, turns: int) -> dict[str, Any]:
-    """Run every command so many times, after one turn to warm up."""
+    """Run every command once a turn; the first turn warms up and is not counted."""
     asked = commands(home, *example(deployment))
     runs: dict[str, list[Ran]] = {name: [] for name in asked}
     for turn in range(turns + 1):

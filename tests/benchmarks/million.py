@@ -61,7 +61,7 @@ _LIMIT: Final = 10_000
 
 
 def seeded(photographs: int, *, pairs: int | None = None, today: date | None = None) -> Seeded:
-    """Return so many photographs; by default one in twenty has a match."""
+    """Return seeded records for this number of photographs; by default one in 20 has a match."""
     return Seeded(
         photographs=photographs,
         pairs=photographs // _PAIRS_OF if pairs is None else pairs,

@@ -239,7 +239,7 @@ def _decided(stack: Stack) -> str:
         lines.append(
             {
                 **{name: pair[name] for name in ("record_a", "record_b", "name_a", "name_b")},
-                # Whoever decides, half of what they see is one person.
+                # Decisions of both kinds, in turn, whoever the two records are.
                 "decision": "SAME_PERSON" if number % 2 else "DIFFERENT_PEOPLE",
                 "note": "",
                 "decided_by": "the benchmark",

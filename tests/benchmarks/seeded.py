@@ -37,13 +37,13 @@ _DELETED: Final = 10
 _OVERWRITTEN: Final = 3
 _OF_ONE_NAME: Final = 4
 _BOX: Final = {"left": 0.25, "top": 0.25, "width": 0.25, "height": 0.375}
-#: One photograph in so many, and which one.
+#: Every n-th photograph has this fate, from which one on: n, and the first.
 _FAILED: Final = (200, 7)
 _NO_FACE: Final = (50, 9)
 _LOST_ITS_FACE: Final = (10_000, 11)
 _RUNS_AGAIN: Final = (100, 1)
-#: Every so many pairs: decided, two people on one photograph, names left out, a record with two
-#: faces, a notification that failed.
+#: Every n-th pair is decided, shows two people on one photograph, leaves names out, is a conflict
+#: of one record, or has a notification that failed: n for each.
 _DECIDED, _CROWDS, _LEFT_OUT, _CONFLICTS, _UNDELIVERED = 10, 10, 50, 25, 250
 
 

@@ -24,7 +24,7 @@ from functions.matching.places import Place
 from functions.matching.reports import json_lines
 from tests.benchmarks.seeded import DAYS, MATCHING, NAMES_FROM, Kind, Version
 from workflow.outputs import Output
-from workflow.queries import command_query, queries
+from workflow.queries import command_queries, queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -378,10 +378,10 @@ class Athena(Service):
                 (queries()["pairs"], self._pairs),
                 (queries()["left_out"], self._left_out),
                 (queries()["failed_images"], self._failed_images),
-                (command_query("mentions"), self._mentions),
-                (command_query("page_matches"), self._page_matches),
+                (command_queries()["mentions"], self._mentions),
+                (command_queries()["page_matches"], self._page_matches),
                 (queries()["conflicts"], self._conflicts),
-                (command_query("page_outcomes"), self._page_outcomes),
+                (command_queries()["page_outcomes"], self._page_outcomes),
             )
         }
 

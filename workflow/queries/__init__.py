@@ -88,9 +88,9 @@ def queries() -> dict[str, Query]:
 
 
 @cache
-def command_query(name: str) -> Query:
-    """Return a query that only the command line asks: it is no saved query, and no view."""
-    return read_query(_FOLDER / "commands" / f"{name}.sql")
+def command_queries() -> dict[str, Query]:
+    """Return the queries that only the command line asks, by name: no saved queries, no views."""
+    return {path.stem: read_query(path) for path in sorted(_FOLDER.glob("commands/*.sql"))}
 
 
 def read_query(path: Path) -> Query:

@@ -239,7 +239,7 @@ def test_of_the_records_only_those_that_are_shown_are_read(cloud: Cloud) -> None
 def test_however_many_found_it_a_history_takes_few_requests(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of those that found it only the most similar are looked up, and the others are counted."""
+    """Only the most similar finders are looked up; the others are counted."""
     album = Album(cloud)
     bo = album.add("Bo_1.jpg")
     for number in range(25):

@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from workflow.project import PROJECT
-from workflow.queries import command_query, queries
+from workflow.queries import command_queries, queries
 
 DOCUMENT = (PROJECT / "docs" / "queries.md").read_text()
 #: S3's list price of 1,000 GET requests in us-east-1, USD, as docs/scaling.md has it.
@@ -20,9 +20,9 @@ RUN = {
     "failures": [queries()["failed_images"]],
     "matches": [queries()["pairs"], queries()["left_out"]],
     "matches --conflicts": [queries()["conflicts"]],
-    "forget": [command_query("mentions")],
+    "forget --dry-run": [command_queries()["mentions"]],
     "evidence": [
-        *(command_query("page_matches"), command_query("page_outcomes")),
+        *(command_queries()["page_matches"], command_queries()["page_outcomes"]),
         *(queries()["conflicts"], queries()["left_out"]),
     ],
 }
