@@ -580,6 +580,40 @@ def test_a_new_look_alike_opens_a_decision_again_only_when_it_is_strong_enough(
     assert bool(answer(athena, at_minimum(minimum), "name")) is one_person
 
 
+@pytest.mark.parametrize(
+    ("decided_at", "on", "why"),
+    [
+        (98.0, [ANN_1, BEA_1], "HIGHER_SIMILARITY"),
+        (99.62, [ANN_1], "NEW_PHOTOGRAPH"),
+        (98.0, [ANN_1], "HIGHER_SIMILARITY NEW_PHOTOGRAPH"),
+        (99.62, [ANN_1, BEA_1], None),
+    ],
+)
+def test_a_pair_that_is_open_again_says_why(
+    athena: Athena, s3: StandInS3, decided_at: float, on: list[Photograph], why: str | None
+) -> None:
+    made = Pile()
+    made.reported(ANN_1)
+    made.reported(BEA_1, (ANN_1, 99.62))
+    made.decided("Ann", "Bea", Decided.DIFFERENT_PEOPLE, similarity=decided_at, on=on)
+    fill(s3, made)
+
+    assert answer(athena, queries()["pairs"].sql, "why") == [[why]]
+
+
+def test_of_two_versions_that_failed_only_the_newest_is_a_failed_image(
+    athena: Athena, s3: StandInS3
+) -> None:
+    made = Pile()
+    made.failed(Photograph("images/Ann_1.jpg", 0, "v1"), FailureStatus.FAILED, "Unavailable")
+    made.failed(Photograph("images/Ann_1.jpg", 9, "v2"), FailureStatus.REJECTED, Reason.TOO_SMALL)
+    fill(s3, made)
+
+    assert answer(athena, queries()["failed_images"].sql, "key", "reason") == [
+        ["images/Ann_1.jpg", "TOO_SMALL"]
+    ]
+
+
 def changed(made: Pile, prefix: str, **values: Any) -> None:
     """Change fields of every record below a prefix; None takes a field away."""
     for key in [key for key in made.objects if key.startswith(prefix)]:

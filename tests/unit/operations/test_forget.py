@@ -540,6 +540,23 @@ def test_records_of_an_earlier_version_that_mention_the_person_are_found(machine
     assert machine.naming_ann() == []
 
 
+@pytest.mark.parametrize("column", ["silenced", "known", "reopened"])
+def test_a_report_that_only_lists_the_person_as_decided_about_is_found(
+    machine: Machine, column: str
+) -> None:
+    album = Album(machine.cloud)
+    bea = album.add("Bea_1.jpg")
+    album.report(bea)
+    (report,) = machine.cloud.records(report_key(bea)) or []
+    machine.cloud.write(report_key(bea), {**report, column: ["name:Ann", "name:Cy"]})
+
+    machine.forget()
+
+    assert machine.naming_ann() == []
+    (left,) = machine.cloud.records(report_key(bea)) or []
+    assert left[column] == ["name:Cy"]
+
+
 def without_records(value: Any) -> Any:
     """Take record keys out, at every depth."""
     if isinstance(value, list):
